@@ -1,0 +1,141 @@
+"""An interactive figure, defined once: a function of its controls that returns a Frame.
+
+    @demo(alpha=LogSlider(label="α", default=1000, minimum=1, maximum=1e5), photo=Photograph())
+    def counts_against_kernel(alpha, photo):
+        '''Counted and soft histogram of a photograph.'''
+        ...
+        return Frame(figure, says=f"The two differ by {gap:.2f} bins.")
+
+The function must depend on nothing but its arguments, and build a new figure on each call. A
+figure that unfolds in time (gradient descent, training) is a generator: it yields Frames, and
+`steps=60` gives it a play button; its first Frame is step 0.
+
+`histmatch_lab.ui` shows a demo live, as a page without a kernel, and as a captioned PNG.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from histmatch_lab.demos.controls import Control, Player
+from histmatch_lab.demos.style import LOOK
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One state of a demo.
+
+    Attributes:
+        figure: a matplotlib figure, made for this frame alone.
+        says: one or two sentences on what the picture shows now, with the numbers that matter.
+            They stand under the live picture, are the still's caption and alt text, and are
+            read aloud.
+    """
+
+    figure: Figure
+    says: str
+
+
+class Demo:
+    """A figure's function with the spec of its controls; call it with settings to get a Frame.
+
+    Attributes:
+        name: "module:function", by which `find_demo` finds it again.
+        title: the first line of the function's docstring.
+        controls: the controls by argument name, in order.
+    """
+
+    def __init__(self, function: Callable[..., Any], controls: dict[str, Control]) -> None:
+        self.name = f"{function.__module__}:{function.__name__}"
+        self.title = (inspect.getdoc(function) or function.__name__).splitlines()[0].rstrip(".")
+        self.controls = controls
+        self.__doc__ = function.__doc__
+        self._function = function
+        # The last two runs: a reader goes back and forth between two settings.
+        self._film = lru_cache(maxsize=2)(self._start_film)
+
+    def __repr__(self) -> str:
+        return f"<Demo {self.name} of {', '.join(self.controls)}>"
+
+    def __call__(self, **settings: Any) -> Frame:
+        """The Frame at these settings; a control that is not named stands at its default."""
+        values = self.settings(**settings)
+        arguments = {name: self.controls[name].resolve(value) for name, value in values.items()}
+        with mpl.rc_context(LOOK):
+            if "step" not in arguments:
+                return self._function(**arguments)
+            step = arguments.pop("step")
+            return self._film(tuple(values[name] for name in arguments)).frame(step)
+
+    def settings(self, **settings: Any) -> dict[str, Any]:
+        """All controls' values, in order: those given, else the defaults."""
+        unknown = settings.keys() - self.controls.keys()
+        if unknown:
+            raise TypeError(
+                f"{self.name} has no control {sorted(unknown)[0]!r}; it has "
+                f"{', '.join(self.controls)}"
+            )
+        return {name: settings.get(name, c.default) for name, c in self.controls.items()}
+
+    def _start_film(self, values: tuple[Any, ...]) -> _Film:
+        names = [name for name in self.controls if name != "step"]
+        arguments = {
+            name: self.controls[name].resolve(value)
+            for name, value in zip(names, values, strict=True)
+        }
+        return _Film(self._function(**arguments))
+
+
+class _Film:
+    """The frames of a generator, computed when they are first asked for."""
+
+    def __init__(self, frames: Iterator[Frame]) -> None:
+        self._rest = frames
+        self._frames: list[Frame] = []
+
+    def frame(self, step: int) -> Frame:
+        while len(self._frames) <= step:
+            following = next(self._rest, None)
+            if following is None:
+                break
+            self._frames.append(following)
+        return self._frames[min(step, len(self._frames) - 1)]
+
+
+_registry: dict[str, Demo] = {}
+
+
+def demo(*, steps: int | None = None, **controls: Control) -> Callable[[Callable[..., Any]], Demo]:
+    """Make a Demo of a function of these controls (see the module's docstring).
+
+    Args:
+        steps: for a generator: the number of steps that its play button goes through.
+        controls: one control for each argument of the function.
+    """
+
+    def wrap(function: Callable[..., Any]) -> Demo:
+        parameters = list(inspect.signature(function).parameters)
+        if parameters != list(controls):
+            raise TypeError(
+                f"{function.__name__} takes {parameters}, but its controls are {list(controls)}"
+            )
+        if inspect.isgeneratorfunction(function) != (steps is not None):
+            raise TypeError(f"{function.__name__}: `steps` goes with a generator, and only there")
+        player = {} if steps is None else {"step": Player(steps=steps)}
+        made = Demo(function, {**controls, **player})
+        _registry[made.name] = made
+        return made
+
+    return wrap
+
+
+def registered_demos() -> dict[str, Demo]:
+    """Every demo of the modules imported so far, by name."""
+    return dict(_registry)

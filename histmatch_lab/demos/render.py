@@ -1,0 +1,145 @@
+"""Figures to pixels, fast enough for a dragged slider.
+
+Most of the time that matplotlib needs goes into text: tick labels, axis labels, titles. They
+seldom change while a slider moves. So the frame of the axes is drawn once and kept as pixels,
+under a key made of everything it shows; a redraw copies it and draws only the data over it. The
+result equals a full draw pixel for pixel (a contract test holds each demo against it).
+"""
+
+from __future__ import annotations
+
+import io
+from collections import OrderedDict
+from collections.abc import Hashable
+from textwrap import fill
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from histmatch_lab.demos.demo import Frame
+from histmatch_lab.demos.style import DPI, WIDTH
+
+_BACKDROPS: OrderedDict[Hashable, np.ndarray] = OrderedDict()
+_BACKDROPS_KEPT = 32
+
+
+def draw(figure: Figure) -> np.ndarray:
+    """The figure as (H, W, 3) uint8, the axes' frames taken from the cache where possible."""
+    canvas = FigureCanvasAgg(figure)
+    renderer = canvas.get_renderer()
+    pixels = np.asarray(renderer.buffer_rgba())
+    data = sorted((a for axes in figure.axes for a in _data_artists(axes)), key=Artist.get_zorder)
+    key = (canvas.get_width_height(), *map(_frame_key, figure.axes))
+    if key not in _BACKDROPS:
+        _BACKDROPS[key] = _draw_frames(canvas, data)
+        while len(_BACKDROPS) > _BACKDROPS_KEPT:
+            _BACKDROPS.popitem(last=False)
+    _BACKDROPS.move_to_end(key)
+    pixels[...] = _BACKDROPS[key]
+    for artist in (*data, *figure.texts, *figure.legends):
+        artist.draw(renderer)
+    return pixels[..., :3].copy()
+
+
+def encode(figure: Figure) -> tuple[bytes, str]:
+    """The figure for a live widget: (bytes, "png"), or "jpeg" where it holds a photograph."""
+    image = Image.fromarray(draw(figure))
+    buffer = io.BytesIO()
+    if _holds_photograph(figure):
+        image.save(buffer, "jpeg", quality=88, subsampling=0)
+        return buffer.getvalue(), "jpeg"
+    image.save(buffer, "png", compress_level=1)
+    return buffer.getvalue(), "png"
+
+
+def encode_small(figure: Figure) -> tuple[bytes, str]:
+    """The figure in few bytes, for a page that carries many: (bytes, "webp") or (bytes, "png")."""
+    image = Image.fromarray(draw(figure))
+    buffer = io.BytesIO()
+    if _holds_photograph(figure):
+        image.save(buffer, "webp", quality=82, method=4)
+        return buffer.getvalue(), "webp"
+    image.quantize(64, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
+        buffer, "png", optimize=True
+    )
+    return buffer.getvalue(), "png"
+
+
+def still(frame: Frame) -> bytes:
+    """The frame as a PNG with its caption below."""
+    image = Image.fromarray(np.concatenate([draw(frame.figure), _caption(frame.says)]))
+    buffer = io.BytesIO()
+    image.quantize(256, method=Image.Quantize.MEDIANCUT).save(buffer, "png", optimize=True)
+    return buffer.getvalue()
+
+
+def _data_artists(axes: Axes) -> list[Artist]:
+    """What changes from frame to frame; the spines too, since they lie over the data."""
+    legend = axes.get_legend()
+    artists = (
+        *axes.lines,
+        *axes.collections,
+        *axes.patches,
+        *axes.images,
+        *axes.texts,
+        *axes.artists,
+        *axes.tables,
+        *([legend] if legend else []),
+        *(axes.spines.values() if axes.axison else []),
+    )
+    return [artist for artist in artists if artist.get_visible()]
+
+
+def _draw_frames(canvas: FigureCanvasAgg, data: list[Artist]) -> np.ndarray:
+    figure = canvas.figure
+    hidden = [*data, *figure.texts, *figure.legends]
+    for artist in hidden:
+        artist.set_visible(False)
+    canvas.draw()
+    for artist in hidden:
+        artist.set_visible(True)
+    return np.asarray(canvas.buffer_rgba()).copy()
+
+
+def _frame_key(axes: Axes) -> Hashable:
+    """All that the frame of the axes shows; equal keys mean equal pixels."""
+    axes.apply_aspect()
+    titles = tuple(axes.get_title(loc=loc) for loc in ("left", "center", "right"))
+    frame = (axes.bbox.bounds, axes.axison, axes.get_facecolor(), *titles)
+    if not axes.axison:
+        return frame
+    return (*frame, _axis_key(axes.xaxis), _axis_key(axes.yaxis))
+
+
+def _axis_key(axis: Axis) -> Hashable:
+    # Ticks follow from limits, scale, locator and formatter; the last two are compared by type
+    # and by the values that they were given.
+    locator, formatter = axis.get_major_locator(), axis.get_major_formatter()
+    return (
+        axis.get_label_text(),
+        axis.get_scale(),
+        tuple(axis.get_view_interval()),
+        axis.get_visible(),
+        type(locator),
+        tuple(np.ravel(getattr(locator, "locs", ()))),
+        type(formatter),
+        tuple(getattr(formatter, "seq", ())),
+        getattr(formatter, "fmt", None),
+    )
+
+
+def _holds_photograph(figure: Figure) -> bool:
+    return any(axes.images for axes in figure.axes)
+
+
+def _caption(text: str) -> np.ndarray:
+    lines = fill(text, width=118)
+    height = 0.2 + 0.19 * (lines.count("\n") + 1)
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
+    figure.text(0.02, 0.95, lines, va="top", fontsize=10.5, color="#333333", linespacing=1.35)
+    return draw(figure)

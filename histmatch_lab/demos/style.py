@@ -1,0 +1,93 @@
+"""One look for every figure: palette, fonts, sizes.
+
+The palette is Okabe and Ito's, safe for the common kinds of colour blindness. One accent colour
+means "ours" (the soft histogram, the histogram loss) throughout the course. Lines that must be
+told apart in grey print differ in dash or width as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+OURS = "#D55E00"  # vermilion: the soft histogram, the histogram loss, our result
+COUNTS = "#4D4D4D"  # dark grey: what is counted, the hard histogram, the truth
+TARGET = "#0072B2"  # blue: the target picture
+OTHER = "#009E73"  # bluish green: a rival method, such as DeepHist's kernel or L2
+MARK = "#CC79A7"  # reddish purple: a picked pixel, a mark
+FAINT = "#BFBFBF"  # light grey: guides, dead zones
+CHANNELS = ("#D55E00", "#009E73", "#0072B2")  # red, green, blue, told apart by everyone
+DIVERGING = "PuOr_r"  # purple: darker, white: nothing, orange: lighter
+SEQUENTIAL = "cividis"  # maps of one quantity
+
+WIDTH = 9.0  # inches, at DPI the width of a notebook's column
+DPI = 100
+
+LOOK: Any = {  # matplotlib's settings while a demo draws
+    "font.family": "DejaVu Sans",
+    "font.size": 10.5,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 10.5,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": "#E6E6E6",
+    "lines.linewidth": 1.8,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "figure.facecolor": "white",
+    "figure.dpi": DPI,
+}
+
+
+def panels(
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    height: float = 3.2,
+    widths: Sequence[float] | None = None,
+    heights: Sequence[float] | None = None,
+    margins: tuple[float, float, float, float] = (0.75, 0.2, 0.4, 0.6),
+    gaps: tuple[float, float] = (0.85, 0.85),
+) -> tuple[Figure, list[Axes]]:
+    """A new figure in the course's look and its axes, row by row.
+
+    Args:
+        rows, columns: how many axes.
+        height: of the whole figure, in inches; the width is `WIDTH`.
+        widths, heights: relative sizes of columns and rows.
+        margins: left, right, top, bottom, in inches.
+        gaps: between columns and between rows, in inches.
+    """
+    left, right, top, bottom = margins
+    inner_width = (WIDTH - left - right - gaps[0] * (columns - 1)) / columns
+    inner_height = (height - top - bottom - gaps[1] * (rows - 1)) / rows
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI)
+    grid = figure.add_gridspec(
+        rows,
+        columns,
+        left=left / WIDTH,
+        right=1 - right / WIDTH,
+        top=1 - top / height,
+        bottom=bottom / height,
+        wspace=gaps[0] / inner_width,
+        hspace=gaps[1] / inner_height,
+        width_ratios=widths,
+        height_ratios=heights,
+    )
+    return figure, [figure.add_subplot(grid[r, c]) for r in range(rows) for c in range(columns)]
+
+
+def picture(axes: Axes, image: Any, title: str = "") -> None:
+    """Show a (3, H, W) picture in [0, 1], or an (H, W) or (H, W, 3) array, without an axis."""
+    array = image
+    if hasattr(image, "detach"):
+        array = image.detach().cpu().clamp(0, 1).mul(255).round().byte().movedim(0, -1).numpy()
+    axes.imshow(array)
+    axes.set_title(title)
+    axes.set_axis_off()

@@ -1,0 +1,227 @@
+"""A demo in a notebook: live widgets where a kernel runs, a captioned PNG where none does.
+
+Live pictures are core ipywidgets (an Image, sliders, a line of text): they work alike in
+ipywidgets 7.7.1 (Colab) and 8, never flicker, and need no extension.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import math
+import tempfile
+from functools import singledispatch
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+from IPython.display import display
+
+from histmatch_lab.data.images import load_image
+from histmatch_lab.demos.controls import (
+    Choice,
+    Control,
+    LogSlider,
+    Photograph,
+    Player,
+    Slider,
+    Toggle,
+)
+from histmatch_lab.demos.demo import Demo
+from histmatch_lab.demos.page import to_html
+from histmatch_lab.demos.render import encode, still
+
+__all__ = ["Live", "show", "to_html"]
+
+_TOOLTIP = "description_tooltip" if widgets.__version__.startswith("7") else "tooltip"
+_CONTROL_WIDTH = "440px"
+_LABEL_WIDTH = "10em"
+
+
+def show(demo: Demo, **settings: Any) -> None:
+    """Display a demo: live where a kernel runs, as a captioned PNG elsewhere.
+
+    Args:
+        demo: what to show.
+        settings: where its controls start; the others start at their defaults.
+
+    Raises:
+        TypeError: a setting that is none of its controls.
+        ValueError: a setting out of its control's range.
+    """
+    values = demo.settings(**settings)
+    frame = demo(**values)
+    description = f"{demo.title}. {frame.says}"
+    display(
+        {
+            "application/vnd.jupyter.widget-view+json": {
+                "version_major": 2,
+                "version_minor": 0,
+                "model_id": Live(demo, **values).model_id,
+            },
+            "image/png": base64.b64encode(still(frame)).decode(),
+            "text/plain": description,
+        },
+        metadata={
+            "image/png": {"alt": description},
+            "histmatch_lab": {"demo": demo.name, "settings": values},
+        },
+        raw=True,
+    )
+
+
+class Live(widgets.VBox):
+    """A demo with its widgets.
+
+    Attributes:
+        controls: by name, the widget whose `value` is the control's value.
+        picture: the Image that shows the figure.
+        line: the HTML line below it: what the picture says, or what was wrong.
+    """
+
+    def __init__(self, demo: Demo, **settings: Any) -> None:
+        self._demo = demo
+        values = demo.settings(**settings)
+        self.controls = {
+            name: _value_widget(control, values[name]) for name, control in demo.controls.items()
+        }
+        self.picture = widgets.Image(layout=widgets.Layout(max_width="100%", height="auto"))
+        self.line = widgets.HTML(layout=widgets.Layout(margin="0 0 8px 12px"))
+        for name, widget in self.controls.items():
+            widget.observe(self._redraw if name == "step" else self._restart, "value")
+        self._redraw()
+        rows = [self._row(name, control) for name, control in demo.controls.items()]
+        wrap = widgets.Layout(display="flex", flex_flow="row wrap", align_items="center")
+        super().__init__([widgets.Box(rows, layout=wrap), self.picture, self.line])
+
+    def _row(self, name: str, control: Control) -> widgets.Widget:
+        widget = self.controls[name]
+        if isinstance(control, Player):
+            return _player(widget, control)
+        if isinstance(control, Photograph):
+            upload = widgets.FileUpload(
+                accept="image/*,.tif,.tiff", multiple=False, description="your own"
+            )
+            upload.observe(lambda change: self._take_upload(name, change["new"]), "value")
+            return widgets.HBox([widget, upload])
+        return widget
+
+    def _restart(self, _change: Any) -> None:
+        """A film starts anew when one of its settings changes."""
+        if "step" in self.controls and self.controls["step"].value != 0:
+            self.controls["step"].value = 0  # which redraws
+            return
+        self._redraw()
+
+    def _redraw(self, _change: Any = None) -> None:
+        values = {name: widget.value for name, widget in self.controls.items()}
+        try:
+            frame = self._demo(**values)
+        except ValueError as problem:
+            self._warn(problem)
+            return
+        except Exception as problem:
+            self._warn(problem)
+            raise
+        self.picture.value, self.picture.format = encode(frame.figure)
+        if self.picture.has_trait("tooltip"):
+            self.picture.tooltip = self._demo.title
+        self.line.value = f'<p role="status">{html.escape(frame.says)}</p>'
+
+    def _warn(self, problem: Exception) -> None:
+        text = html.escape(f"{problem}")
+        self.line.value = (
+            f'<p role="alert" class="histmatch-lab-error"><b>That did not work:</b> {text}</p>'
+        )
+
+    def _take_upload(self, name: str, uploaded: Any) -> None:
+        if not uploaded:
+            return
+        # ipywidgets 8 gives a tuple of files, 7 a dictionary of them by name.
+        if isinstance(uploaded, dict):
+            [(file_name, file)] = list(uploaded.items())[-1:]
+        else:
+            file = uploaded[-1]
+            file_name = file["name"]
+        path = Path(tempfile.mkdtemp(prefix="histmatch-lab-")) / Path(file_name).name
+        path.write_bytes(bytes(file["content"]))
+        try:
+            load_image(path)
+        except ValueError as problem:
+            self._warn(problem)
+            return
+        chooser = self.controls[name]
+        # New options would select the first one, and redraw, on the way to the new picture.
+        chooser.unobserve_all("value")
+        chooser.options = (*chooser.options, (f"yours: {path.name}", str(path)))
+        chooser.value = str(path)
+        chooser.observe(self._restart, "value")
+        self._restart(None)
+
+
+@singledispatch
+def _value_widget(control: Control, value: Any) -> widgets.ValueWidget:  # noqa: ARG001
+    raise TypeError(f"no widget for a control of type {type(control).__name__}")
+
+
+@_value_widget.register
+def _(control: Slider, value: Any) -> widgets.ValueWidget:
+    kind = widgets.IntSlider if isinstance(control.step, int) else widgets.FloatSlider
+    decimals = max(0, -math.floor(math.log10(control.step)))
+    return kind(
+        value=value,
+        min=control.minimum,
+        max=control.maximum,
+        step=control.step,
+        readout_format="d" if isinstance(control.step, int) else f".{decimals}f",
+        **_labelled(control),
+    )
+
+
+@_value_widget.register
+def _(control: LogSlider, value: Any) -> widgets.ValueWidget:
+    return widgets.FloatLogSlider(
+        value=value,
+        min=math.log10(control.minimum),
+        max=math.log10(control.maximum),
+        step=1 / control.steps_per_decade,
+        readout_format=".4g",
+        **_labelled(control),
+    )
+
+
+@_value_widget.register
+def _(control: Choice, value: Any) -> widgets.ValueWidget:
+    options = [(control.text(option), option) for option in control.options]
+    return widgets.Dropdown(options=options, value=value, **_labelled(control))
+
+
+@_value_widget.register
+def _(control: Toggle, value: Any) -> widgets.ValueWidget:
+    return widgets.Checkbox(value=value, indent=True, **_labelled(control))
+
+
+@_value_widget.register
+def _(control: Player, value: Any) -> widgets.ValueWidget:
+    return widgets.IntSlider(value=value, min=0, max=control.steps, **_labelled(control))
+
+
+@_value_widget.register
+def _(control: Photograph, value: Any) -> widgets.ValueWidget:
+    names = [(control.text(name), name) for name in control.all_names(value)]
+    return widgets.Dropdown(options=names, value=value, **_labelled(control))
+
+
+def _labelled(control: Control) -> dict[str, Any]:
+    return {
+        "description": control.label,
+        "style": {"description_width": _LABEL_WIDTH},
+        "layout": widgets.Layout(width=_CONTROL_WIDTH),
+        _TOOLTIP: control.look_for or control.label,
+    }
+
+
+def _player(slider: widgets.IntSlider, control: Player) -> widgets.Widget:
+    play = widgets.Play(min=0, max=control.steps, value=slider.value, interval=150)
+    widgets.jslink((play, "value"), (slider, "value"))
+    return widgets.HBox([play, slider])
