@@ -1,0 +1,160 @@
+"""Pictures from files and back: every common format becomes the same kind of tensor.
+
+The paper writes I(p) in [0, 1] for the value of pixel p; `load_image` is where those values
+come from. Levels are kept exactly: 8-bit v becomes v / 255, 16-bit v becomes v / 65535.
+"""
+
+import os
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import imagecodecs
+import numpy as np
+import numpy.typing as npt
+import tifffile
+import torch
+from PIL import Image
+
+from histmatch_lab.data.decoding import ImageError, decode
+
+__all__ = ["ImageError", "load_image", "save_image", "to_uint8"]
+
+MAX_BYTES = 2**30
+
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+
+
+def load_image(source: Source, *, max_side: int | None = None) -> torch.Tensor:
+    """Read a picture as float32 RGB (3, H, W) in [0, 1], display-encoded sRGB.
+
+    source: a path, the bytes of a file, or a file opened in binary mode.
+    max_side: a larger picture is made smaller until its longer side has this many pixels.
+        Each new pixel is a weighted mean of those around it (a triangle as wide as the step),
+        taken in float32 on the display-encoded values. Nothing is ever enlarged.
+
+    What a viewer shows is what you get:
+
+    - 8 and 16 bits per channel, without loss; grey and palette pictures become RGB;
+    - the orientation that a phone wrote into EXIF is applied;
+    - an embedded ICC profile is converted to sRGB, and colours outside sRGB are clipped;
+    - transparent parts show white paper;
+    - of an animation, or a file with several pages, the first picture is taken.
+
+    Raises ImageError (a ValueError), which names the file, what was found and what to do: for a
+    missing or unreadable file, for anything that is not a whole picture of a known format, for
+    CMYK without a profile, floating-point TIFF and camera raw, and above 120 megapixels.
+    """
+    if max_side is not None and max_side < 1:
+        raise ValueError(f"max_side is {max_side}; wanted is at least 1 pixel, or None")
+    name, data = _read(source)
+    try:
+        image = torch.from_numpy(decode(data)).permute(2, 0, 1).contiguous()
+    except ImageError as error:
+        raise ImageError(f"{name}: {error}") from error
+    return image if max_side is None else _shrink(image, max_side)
+
+
+def save_image(image: torch.Tensor, path: str | os.PathLike[str], *, bits: int = 8) -> None:
+    """Write a (3, H, W) picture in [0, 1] as PNG, JPEG or TIFF, by the ending of the path.
+
+    bits: 8, or 16 for PNG and TIFF. Values outside [0, 1] are clamped, the rest rounded.
+    The file appears whole or not at all; an older file of that name is replaced only by a whole
+    one. Raises ImageError for another ending or a folder that cannot be written.
+    """
+    path = Path(path)
+    content = _encode(image, path, bits)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        aside.write_bytes(content)
+        aside.replace(path)
+    except OSError as error:
+        raise ImageError(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def to_uint8(image: torch.Tensor) -> npt.NDArray[np.uint8]:
+    """A (3, H, W) picture in [0, 1] as (H, W, 3) uint8 for display: clamped, then rounded.
+
+    Raises TypeError or ValueError for another type or shape, and for NaN.
+    """
+    return _to_levels(image, 255).astype(np.uint8)
+
+
+def _to_levels(image: torch.Tensor, top: int) -> npt.NDArray[np.float64]:
+    if not isinstance(image, torch.Tensor) or not image.is_floating_point():
+        found = image.dtype if isinstance(image, torch.Tensor) else type(image).__name__
+        raise TypeError(f"image is {found}; wanted is a floating-point tensor in [0, 1]")
+    if image.ndim != 3 or image.shape[0] != 3 or image.numel() == 0:
+        raise ValueError(f"image has shape {tuple(image.shape)}; wanted is (3, H, W)")
+    if image.isnan().any():
+        raise ValueError("image holds NaN; wanted are values in [0, 1]")
+    levels = (image.detach().double().clamp(0, 1) * top).round()
+    return np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
+
+
+def _encode(image: torch.Tensor, path: Path, bits: int) -> bytes:
+    if bits not in (8, 16):
+        raise ValueError(f"bits is {bits!r}; wanted is 8 or 16")
+    pixels = _to_levels(image, 2**bits - 1).astype(np.uint8 if bits == 8 else np.uint16)
+    ending = path.suffix.lower()
+    buffer = BytesIO()
+    if ending == ".png":
+        return bytes(imagecodecs.png_encode(pixels))
+    if ending in (".tif", ".tiff"):
+        tifffile.imwrite(buffer, pixels, photometric="rgb")
+        return buffer.getvalue()
+    if ending in (".jpg", ".jpeg") and bits == 8:
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=95, subsampling=0)
+        return buffer.getvalue()
+    raise ImageError(
+        f"{path}: pictures of {bits} bits are written as "
+        + (".png, .jpg or .tif" if bits == 8 else ".png or .tif")
+    )
+
+
+def _read(source: Source) -> tuple[str, bytes]:
+    """The bytes, and the name that messages call them by."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return "The given picture", bytes(source)
+    if isinstance(source, str | os.PathLike):
+        return str(source), _read_file(Path(source).expanduser())
+    if not hasattr(source, "read"):
+        raise TypeError(
+            f"source is {type(source).__name__}; wanted is a path, bytes, or an open binary file"
+        )
+    data = source.read()
+    if not isinstance(data, bytes):
+        raise TypeError("source is a file opened as text; wanted is one opened with mode 'rb'")
+    return str(getattr(source, "name", "The given picture")), data
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        if not path.exists():
+            raise ImageError(f"{path} does not exist (looked in {Path.cwd()}). Check the path.")
+        if path.is_dir():
+            raise ImageError(f"{path} is a folder; give the path of one picture in it.")
+        if not path.is_file():
+            raise ImageError(f"{path} is a device or a pipe; give the path of a picture file.")
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ImageError(f"{path} has {size / 2**30:.1f} GiB; pictures up to 1 GiB are read.")
+        return path.read_bytes()
+    except PermissionError as error:
+        raise ImageError(f"{path} may not be read; change its permissions or copy it.") from error
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _shrink(image: torch.Tensor, max_side: int) -> torch.Tensor:
+    height, width = image.shape[1:]
+    longer = max(height, width)
+    if longer <= max_side:
+        return image
+    size = [max(1, round(side * max_side / longer)) for side in (height, width)]
+    small = torch.nn.functional.interpolate(
+        image[None], size=size, mode="bilinear", align_corners=False, antialias=True
+    )
+    return small[0].clamp(0, 1)

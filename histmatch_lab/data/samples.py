@@ -1,0 +1,131 @@
+"""The photographs of data_samples/, by name, wherever the course is run from."""
+
+import functools
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from histmatch_lab.data.images import ImageError, load_image
+
+ENVIRONMENT_VARIABLE = "HISTMATCH_LAB_DATA"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One row of the table in data_samples/README.md."""
+
+    file: str
+    shows: str
+    author: str
+    licence: str
+
+    @property
+    def name(self) -> str:
+        return Path(self.file).stem
+
+
+def data_samples_dir() -> Path:
+    """The folder data_samples/ of a clone of this project.
+
+    In this order: the environment variable HISTMATCH_LAB_DATA, which names the folder itself; the
+    clone that an editable install points to; the current folder and those above it, each with a
+    clone named histmatch-lab in it (where Colab's `git clone` puts it).
+    Raises FileNotFoundError, which says where it looked.
+    """
+    stated = os.environ.get(ENVIRONMENT_VARIABLE)
+    if stated:
+        folder = Path(stated).expanduser()
+        if _is_samples(folder):
+            return folder
+        raise FileNotFoundError(
+            f"{ENVIRONMENT_VARIABLE} is {stated!r}, which holds no README.md with photos/ beside "
+            "it; set it to the folder data_samples of a clone, or unset it"
+        )
+    here = Path.cwd()
+    above = (here, *here.parents)
+    clones = (
+        Path(__file__).resolve().parents[2],
+        *above,
+        *(folder / "histmatch-lab" for folder in above),
+    )
+    for clone in clones:
+        if _is_samples(clone / "data_samples"):
+            return clone / "data_samples"
+    raise FileNotFoundError(
+        f"data_samples/ is neither beside the package nor in {here} or a folder above it; "
+        f"clone the project and run from inside the clone, or set {ENVIRONMENT_VARIABLE}"
+    )
+
+
+def photo_names() -> tuple[str, ...]:
+    """The names that `photo` knows, the best one to begin with first."""
+    return tuple(_samples(data_samples_dir()))
+
+
+def photo(name: str, *, max_side: int | None = None) -> torch.Tensor:
+    """A sample photograph as (3, H, W) float32 in [0, 1], sRGB; max_side as in `load_image`.
+
+    Raises ValueError, which lists the names, for one that it does not know.
+    """
+    folder = data_samples_dir()
+    return _load(folder / _sample(name, folder).file, max_side).clone()
+
+
+def credit(name: str) -> str:
+    """What to print beside a sample: "A dahlia (vultilion, CC BY 2.0)"."""
+    sample = _sample(name, data_samples_dir())
+    return f"{sample.shows} ({sample.author}, {sample.licence})"
+
+
+def open_photo(
+    name_or_path: str | os.PathLike[str], *, max_side: int | None = None
+) -> torch.Tensor:
+    """A sample by its name, or your own picture by its path, as `photo` and `load_image` give it.
+
+    A sample's name means the sample, even where a file of that name exists; write ./coffee for
+    the file. Raises ImageError, which lists the names, for what is neither.
+    """
+    text = os.fspath(name_or_path)
+    try:
+        names = photo_names()
+    except FileNotFoundError:  # one's own picture needs no samples
+        names = ()
+    if text in names:
+        return photo(text, max_side=max_side)
+    try:
+        return load_image(text, max_side=max_side)
+    except ImageError as error:
+        known = f" Samples: {', '.join(names)}." if names else ""
+        raise ImageError(f"{error}{known}") from error
+
+
+@functools.lru_cache(maxsize=8)  # a slider asks for the same picture at each of its moves
+def _load(path: Path, max_side: int | None) -> torch.Tensor:
+    return load_image(path, max_side=max_side)
+
+
+def _sample(name: str, folder: Path) -> Sample:
+    samples = _samples(folder)
+    if name not in samples:
+        raise ValueError(f"name is {name!r}; wanted is one of {', '.join(samples)}")
+    return samples[name]
+
+
+@functools.cache
+def _samples(folder: Path) -> dict[str, Sample]:
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (photos/.+) \|$", readme, flags=re.MULTILINE)
+    samples = (Sample(*map(_plain, row.split(" | ")[:4])) for row in rows)
+    return {sample.name: sample for sample in samples}
+
+
+def _plain(cell: str) -> str:
+    """The text of a table's cell without its link."""
+    return re.sub(r"\[(.+?)\]\(.+?\)", r"\1", cell)
+
+
+def _is_samples(folder: Path) -> bool:
+    return (folder / "README.md").is_file() and (folder / "photos").is_dir()
