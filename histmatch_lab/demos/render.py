@@ -19,6 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FixedLocator, LogFormatter, NullFormatter, ScalarFormatter
 from PIL import Image
 
 from histmatch_lab.demos.demo import Frame
@@ -109,28 +111,32 @@ def _draw_frames(canvas: FigureCanvasAgg, data: list[Artist]) -> np.ndarray:
 def _frame_key(axes: Axes) -> Hashable:
     """All that the frame of the axes shows; equal keys mean equal pixels."""
     axes.apply_aspect()
-    titles = tuple(axes.get_title(loc=loc) for loc in ("left", "center", "right"))
-    frame = (axes.bbox.bounds, axes.axison, axes.get_facecolor(), *titles)
+    titles = tuple(axes.get_title(loc) for loc in ("left", "center", "right"))
+    frame = (axes.bbox.bounds, axes.axison, axes.get_facecolor(), _text_key(axes.title), *titles)
     if not axes.axison:
         return frame
     return (*frame, _axis_key(axes.xaxis), _axis_key(axes.yaxis))
 
 
 def _axis_key(axis: Axis) -> Hashable:
-    # Ticks follow from limits, scale, locator and formatter; the last two are compared by type
-    # and by the values that they were given.
     locator, formatter = axis.get_major_locator(), axis.get_major_formatter()
+    # Automatic ticks follow from the limits alone; others are told apart by what they print.
+    automatic = isinstance(formatter, ScalarFormatter | LogFormatter | NullFormatter)
+    ticks = tuple(locator()) if isinstance(locator, FixedLocator) else type(locator)
     return (
-        axis.get_label_text(),
+        _text_key(axis.label),
         axis.get_scale(),
         tuple(axis.get_view_interval()),
         axis.get_visible(),
-        type(locator),
-        tuple(np.ravel(getattr(locator, "locs", ()))),
-        type(formatter),
-        tuple(getattr(formatter, "seq", ())),
-        getattr(formatter, "fmt", None),
+        ticks,
+        type(formatter) if automatic else tuple(formatter.format_ticks(locator())),
+        type(axis.get_minor_locator()),
+        tuple(sorted(map(str, axis.get_tick_params().items()))),
     )
+
+
+def _text_key(text: Text) -> Hashable:
+    return (text.get_text(), text.get_color(), text.get_fontsize(), text.get_visible())
 
 
 def _holds_photograph(figure: Figure) -> bool:

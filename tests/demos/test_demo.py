@@ -1,0 +1,141 @@
+"""What a demo is: controls with ranges, a pure function, frames that unfold in time."""
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from histmatch_lab.data.samples import photo_names
+from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Player, Slider, Toggle
+from histmatch_lab.demos.demo import Frame, demo, registered_demos
+from histmatch_lab.demos.render import draw, encode, encode_small, still
+from histmatch_lab.demos.style import panels, picture
+
+SLIDER = Slider(label="gain", default=0.5, minimum=0.0, maximum=1.0, step=0.05)
+LOG = LogSlider(label="alpha", default=1000.0, minimum=1.0, maximum=1e5)
+
+
+@demo(gain=SLIDER, bins=Choice(label="K", default=50, options=(50, 100, 256)))
+def toy(gain, bins):
+    """A line and its gain."""
+    figure, (axes,) = panels()
+    axes.plot(np.linspace(0, 1, bins), gain * np.linspace(0, 1, bins) ** 2, label="line")
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="intensity", ylabel="share")
+    axes.set_title("A line")
+    axes.legend()
+    return Frame(figure, says=f"The line ends at {gain:.2f} with {bins} bins.")
+
+
+@demo(steps=5, rate=SLIDER)
+def toy_film(rate):
+    """A value that halves."""
+    value = 1.0
+    while value > 0.1:
+        figure, (axes,) = panels()
+        axes.plot([0, value])
+        yield Frame(figure, says=f"The value is {value:.3f}.")
+        value *= rate
+
+
+@pytest.mark.parametrize(
+    "control",
+    [
+        SLIDER,
+        LOG,
+        Slider(label="bins", default=7, minimum=1, maximum=300, step=1),
+        Player(steps=60),
+    ],
+)
+def test_stops_are_sorted_reach_both_ends_and_hold_the_default(control):
+    stops = control.stops
+    assert list(stops) == sorted(set(stops))
+    assert control.default in stops
+    assert stops[0] == getattr(control, "minimum", 0)
+    assert stops[-1] == getattr(control, "maximum", getattr(control, "steps", None))
+    assert len(stops) <= 12
+    assert all(control.resolve(stop) == stop for stop in stops)
+
+
+@pytest.mark.parametrize(
+    ("control", "value", "message"),
+    [
+        (SLIDER, 1.5, "gain: got 1.5, expected a number from 0 to 1"),
+        (SLIDER, "0.5", "gain: got '0.5', expected a number"),
+        (SLIDER, float("nan"), "gain: got nan"),
+        (LOG, 0.0, "alpha: got 0"),
+        (Choice(label="K", default=50, options=(50, 100)), 51, "K: got 51, expected one of"),
+        (Toggle(label="on"), 1, "on: got 1, expected True or False"),
+        (Photograph(), "no such picture", "astronaut"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_name(control, value, message):
+    with pytest.raises(ValueError, match=message):
+        control.resolve(value)
+
+
+def test_a_photograph_resolves_to_the_same_small_tensor_each_time():
+    control = Photograph()
+    first = control.resolve(photo_names()[0])
+    assert first.ndim == 3
+    assert first.shape[0] == 3
+    assert max(first.shape) <= 600
+    assert control.resolve(photo_names()[0]) is first
+
+
+def test_a_demo_is_called_with_settings_and_fills_in_defaults():
+    assert toy(gain=0.25).says == "The line ends at 0.25 with 50 bins."
+    assert toy.title == "A line and its gain"
+    assert registered_demos()[toy.name] is toy
+
+
+def test_an_unknown_setting_is_refused_with_the_known_ones():
+    with pytest.raises(TypeError, match="no control 'gian'; it has gain, bins"):
+        toy(gian=1)
+
+
+def test_controls_must_be_the_functions_arguments():
+    with pytest.raises(TypeError, match=r"takes \['alpha'\], but its controls are \['beta'\]"):
+        demo(beta=SLIDER)(lambda alpha: alpha)
+
+
+def test_steps_go_with_a_generator_only():
+    with pytest.raises(TypeError, match="goes with a generator"):
+        demo(steps=3, gain=SLIDER)(lambda gain: gain)
+
+
+def test_a_film_can_be_watched_in_any_order_and_stands_still_at_its_end():
+    says = [toy_film(step=step).says for step in (3, 0, 1, 5)]
+    assert says == [
+        "The value is 0.125.",
+        "The value is 1.000.",
+        "The value is 0.500.",
+        "The value is 0.125.",
+    ]
+
+
+def test_the_fast_picture_equals_the_full_draw_also_from_the_cache():
+    for gain in (0.2, 0.9):
+        figure = toy(gain=gain).figure
+        fast = draw(figure)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        np.testing.assert_array_equal(fast, np.asarray(canvas.buffer_rgba())[..., :3])
+
+
+def test_the_cache_tells_frames_apart_that_differ_in_a_tick():
+    pictures = []
+    for labels in (["a", "b"], ["a", "c"]):
+        figure, (axes,) = panels()
+        axes.set_xticks([0, 1], labels)
+        pictures.append(draw(figure))
+    assert (pictures[0] != pictures[1]).any()
+
+
+def test_photographs_travel_as_jpeg_and_webp_and_lines_as_png():
+    lines = toy().figure
+    figure, (axes,) = panels()
+    picture(axes, Photograph().resolve(photo_names()[0]), "A photograph")
+    assert encode(lines)[1] == "png"
+    assert encode_small(lines)[1] == "png"
+    assert encode(figure)[1] == "jpeg"
+    assert encode_small(figure)[1] == "webp"
+    assert still(Frame(figure, "It says so."))[:4] == b"\x89PNG"
