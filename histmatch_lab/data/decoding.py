@@ -116,10 +116,11 @@ def _open_tiff(data: bytes) -> Picture:
                 f"holds {page.dtype} values, whose white and encoding are not defined; "
                 "export it with 8 or 16 bits per channel."
             )
-        pixels = page.asarray()
-        if "S" in page.axes and page.axes[-1] != "S":
-            pixels = np.moveaxis(pixels, page.axes.index("S"), -1)
-        pixels = _with_channels(pixels)
+        if page.axes not in ("YX", "YXS", "SYX"):
+            raise ImageError(f"holds a stack with axes {page.axes}; export one RGB picture of it.")
+        pixels = _with_channels(page.asarray())
+        if page.axes == "SYX":
+            pixels = np.moveaxis(pixels, 0, -1)
         if page.colormap is not None:
             palette = (page.colormap.T >> 8) * np.uint16(257)  # writers store v * 256 or v * 257
             pixels = palette[pixels[..., 0]]

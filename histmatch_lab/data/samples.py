@@ -88,15 +88,18 @@ def open_photo(
     A sample's name means the sample, even where a file of that name exists; write ./coffee for
     the file. Raises ImageError, which lists the names, for what is neither.
     """
-    text = os.fspath(name_or_path)
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise TypeError(
+            f"name_or_path is {type(name_or_path).__name__}; wanted is a sample's name or a path"
+        )
     try:
         names = photo_names()
     except FileNotFoundError:  # one's own picture needs no samples
         names = ()
-    if text in names:
-        return photo(text, max_side=max_side)
+    if isinstance(name_or_path, str) and name_or_path in names:
+        return photo(name_or_path, max_side=max_side)
     try:
-        return load_image(text, max_side=max_side)
+        return load_image(name_or_path, max_side=max_side)
     except ImageError as error:
         known = f" Samples: {', '.join(names)}." if names else ""
         raise ImageError(f"{error}{known}") from error

@@ -389,6 +389,36 @@ def test_floating_point_tiff_is_refused():
     assert "float32" in refusal(tiff_of(COLOUR16.astype(np.float32), photometric="rgb"))
 
 
+def test_volume_is_refused():
+    volume = RNG.integers(0, 256, (4, 16, 16), dtype=np.uint8)
+    data = tiff_of(volume, volumetric=True, photometric="minisblack", tile=(1, 16, 16))
+    assert "a stack with axes ZYX" in refusal(data)
+
+
+def test_raw_behind_a_thumbnail_is_refused(tmp_path):
+    """As NEF and ARW files are built: a small RGB picture, the sensor's in a sub-directory."""
+    path = tmp_path / "DSC_0001.NEF"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(COLOUR, photometric="rgb", subifds=1)
+        writer.write(COLOUR16[..., 0], photometric="cfa")
+    assert "camera raw" in refusal(path)
+
+
+@pytest.mark.parametrize("photometric", ["rgb", "ycbcr"])
+def test_jpeg_inside_tiff(photometric):
+    smooth = Image.fromarray(np.kron(COLOUR[:2, :3], np.ones((16, 16, 1), np.uint8)))
+    stored = smooth.convert("YCbCr") if photometric == "ycbcr" else smooth
+    data = tiff_of(
+        np.asarray(stored),
+        photometric=photometric,
+        subsampling=(1, 1),
+        compression="jpeg",
+        compressionargs={"level": 98},
+    )
+    wanted = as_float(np.asarray(smooth))
+    np.testing.assert_allclose(channels_last(load_image(data)), wanted, rtol=0, atol=4 / 255)
+
+
 def test_tiff_in_lab_is_refused():
     assert "CIELAB" in refusal(tiff_of(COLOUR, photometric="cielab"))
 
