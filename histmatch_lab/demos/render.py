@@ -144,7 +144,7 @@ def _holds_photograph(figure: Figure) -> bool:
 
 
 def _caption(text: str) -> np.ndarray:
-    lines = fill(text, width=118)
+    lines = fill(text, width=108)
     height = 0.2 + 0.19 * (lines.count("\n") + 1)
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
     figure.text(0.02, 0.95, lines, va="top", fontsize=10.5, color="#333333", linespacing=1.35)
