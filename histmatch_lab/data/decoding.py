@@ -17,6 +17,7 @@ from PIL import Image
 MAX_PIXELS = 120_000_000
 TOO_LARGE = "says that it has more than 120 megapixels; make it smaller first."
 PILLOW_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # JPEG takes in a phone's MPO
+TIFF_CHANNELS = {"MINISWHITE": 1, "MINISBLACK": 1, "RGB": 3, "PALETTE": 3, "SEPARATED": 4}
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 NOT_PICTURES = (
     (0, b"%PDF", "a PDF document"),
@@ -59,8 +60,10 @@ def decode(data: bytes) -> npt.NDArray[np.float32]:
             opacity = picture.alpha[..., None].astype(np.float32) / np.float32(65535)
             rgb = opacity * rgb + (1 - opacity)
         return _turn(rgb, picture.orientation)
-    except (ImageError, MemoryError):
+    except ImageError:
         raise
+    except MemoryError:
+        raise ImageError("does not fit into memory; make it smaller first.") from None
     except Exception as error:  # decoders raise anything at all on damaged bytes
         raise ImageError(
             f"begins like a picture but cannot be decoded ({error}). It is probably cut short or "
@@ -69,10 +72,10 @@ def decode(data: bytes) -> npt.NDArray[np.float32]:
 
 
 def _open(data: bytes) -> Picture:
+    Image.init()  # with formats given, Pillow would not load WebP by itself
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            Image.init()
             opened = Image.open(BytesIO(data), formats=PILLOW_FORMATS)
     except Image.UnidentifiedImageError:
         raise ImageError(_what_it_is(data)) from None
@@ -107,38 +110,43 @@ def _plain_mode(opened: Image.Image) -> Image.Image:
 def _open_tiff(data: bytes) -> Picture:
     with tifffile.TiffFile(BytesIO(data)) as tiff:
         page = tiff.pages.first
-        _refuse_huge(page.imagewidth, page.imagelength)
-        kind = tifffile.PHOTOMETRIC(page.photometric).name
-        if page.is_dng or _holds_sensor_data(page):
-            raise ImageError("is a camera raw file; develop it first and export a TIFF or JPEG.")
-        if page.sampleformat != tifffile.SAMPLEFORMAT.UINT or page.bitspersample > 16:
-            raise ImageError(
-                f"holds {page.dtype} values, whose white and encoding are not defined; "
-                "export it with 8 or 16 bits per channel."
-            )
-        if page.axes not in ("YX", "YXS", "SYX"):
-            raise ImageError(f"holds a stack with axes {page.axes}; export one RGB picture of it.")
+        kind = _readable_kind(page)
         pixels = _with_channels(page.asarray())
-        if page.axes == "SYX":
-            pixels = np.moveaxis(pixels, 0, -1)
-        if page.colormap is not None:
-            palette = (page.colormap.T >> 8) * np.uint16(257)  # writers store v * 256 or v * 257
-            pixels = palette[pixels[..., 0]]
-        else:
-            pixels = _full_scale(pixels, page.bitspersample)
-        channels = {"MINISWHITE": 1, "MINISBLACK": 1, "RGB": 3, "PALETTE": 3, "SEPARATED": 4}
-        if (
-            kind == "YCBCR" and page.compression == tifffile.COMPRESSION.JPEG
-        ):  # decoded to RGB by the codec
-            kind = "RGB"
-        if kind not in channels:
-            raise ImageError(f"stores its colours as {kind}; export it as RGB.")
-        colour = pixels[..., : channels[kind]]
-        if kind == "MINISWHITE":
-            colour = 65535 - colour
-        alpha, colour = _tiff_alpha(page, pixels, colour)
-        orientation = page.tags.valueof(ORIENTATION_TAG, 1)
-        return Picture(colour, alpha, page.iccprofile, int(orientation))
+    if page.axes == "SYX":
+        pixels = np.moveaxis(pixels, 0, -1)
+    if page.colormap is not None:
+        palette = (page.colormap.T >> 8) * np.uint16(257)  # writers store v * 256 or v * 257
+        pixels = palette[pixels[..., 0]]
+    else:
+        pixels = _full_scale(pixels, page.bitspersample)
+    colour = pixels[..., : TIFF_CHANNELS[kind]]
+    if kind == "MINISWHITE":
+        colour = 65535 - colour
+    alpha, colour = _tiff_alpha(page, pixels, colour)
+    orientation = page.tags.valueof(ORIENTATION_TAG, 1)
+    return Picture(colour, alpha, page.iccprofile, orientation)
+
+
+def _readable_kind(page: tifffile.TiffPage) -> str:
+    """The key of TIFF_CHANNELS that the page's pixels have once they are unpacked."""
+    _refuse_huge(page.imagewidth, page.imagelength)
+    kind = tifffile.PHOTOMETRIC(page.photometric).name
+    if kind == "YCBCR" and page.compression == tifffile.COMPRESSION.JPEG:
+        kind = "RGB"  # the codec converts it
+    if page.is_dng or _holds_sensor_data(page):
+        raise ImageError("is a camera raw file; develop it first and export a TIFF or JPEG.")
+    if page.sampleformat != tifffile.SAMPLEFORMAT.UINT or page.bitspersample > 16:
+        raise ImageError(
+            f"holds {page.dtype} values, whose white and encoding are not defined; "
+            "export it with 8 or 16 bits per channel."
+        )
+    if page.samplesperpixel > 5:  # CMYK and one alpha
+        raise ImageError(f"has {page.samplesperpixel} channels; export it as RGB.")
+    if page.axes not in ("YX", "YXS", "SYX"):
+        raise ImageError(f"holds a stack with axes {page.axes}; export one RGB picture of it.")
+    if kind not in TIFF_CHANNELS:
+        raise ImageError(f"stores its colours as {kind}; export it as RGB.")
+    return kind
 
 
 def _tiff_alpha(

@@ -43,7 +43,8 @@ def load_image(source: Source, *, max_side: int | None = None) -> torch.Tensor:
 
     Raises ImageError (a ValueError), which names the file, what was found and what to do: for a
     missing or unreadable file, for anything that is not a whole picture of a known format, for
-    CMYK without a profile, floating-point TIFF and camera raw, and above 120 megapixels.
+    CMYK without a profile, floating-point TIFF and camera raw, and above 120 megapixels. A
+    profile that cannot be used is ignored with a warning, and the values are taken as sRGB.
     """
     if max_side is not None and max_side < 1:
         raise ValueError(f"max_side is {max_side}; wanted is at least 1 pixel, or None")

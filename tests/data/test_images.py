@@ -395,6 +395,12 @@ def test_volume_is_refused():
     assert "a stack with axes ZYX" in refusal(data)
 
 
+def test_many_channels_are_refused():
+    spectra = RNG.integers(0, 256, (8, 8, 7), dtype=np.uint8)
+    data = tiff_of(spectra, photometric="minisblack", planarconfig="contig")
+    assert "has 7 channels" in refusal(data)
+
+
 def test_raw_behind_a_thumbnail_is_refused(tmp_path):
     """As NEF and ARW files are built: a small RGB picture, the sensor's in a sub-directory."""
     path = tmp_path / "DSC_0001.NEF"
