@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 import math
 import tempfile
 from functools import singledispatch
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
+import plotly.graph_objects as go
+import plotly.io as pio
 from IPython.display import display
 
 from histmatch_lab.data.images import load_image
@@ -27,11 +30,11 @@ from histmatch_lab.demos.controls import (
     Slider,
     Toggle,
 )
-from histmatch_lab.demos.demo import Demo
+from histmatch_lab.demos.demo import Demo, Frame
 from histmatch_lab.demos.page import to_html
 from histmatch_lab.demos.render import encode, still
 
-__all__ = ["Live", "show", "to_html"]
+__all__ = ["Live", "show", "show_hover", "to_html"]
 
 _TOOLTIP = "description_tooltip" if widgets.__version__.startswith("7") else "tooltip"
 _CONTROL_WIDTH = "440px"
@@ -66,6 +69,30 @@ def show(demo: Demo, **settings: Any) -> None:
             "image/png": {"alt": description},
             "histmatch_lab": {"demo": demo.name, "settings": values},
         },
+        raw=True,
+    )
+
+
+def show_hover(figure: go.Figure, fallback: Frame) -> None:
+    """Display a plotly figure with its read-out under the pointer, where plotly can be drawn.
+
+    JupyterLab and VS Code draw it from the stored data; a code host, or a page made by
+    nbconvert, shows the fallback. Colab knows only its own renderer.
+
+    Args:
+        figure: its numbers should be rounded, so that a stored notebook stays the same.
+        fallback: the same as a still picture, with its sentence.
+    """
+    if pio.renderers.default == "colab":
+        figure.show()
+        return
+    display(
+        {
+            "application/vnd.plotly.v1+json": json.loads(figure.to_json()),
+            "image/png": base64.b64encode(still(fallback)).decode(),
+            "text/plain": fallback.says,
+        },
+        metadata={"image/png": {"alt": fallback.says}},
         raw=True,
     )
 
@@ -123,9 +150,8 @@ class Live(widgets.VBox):
         except Exception as problem:
             self._warn(problem)
             raise
-        self.picture.value, self.picture.format = encode(frame.figure)
-        if self.picture.has_trait("tooltip"):
-            self.picture.tooltip = self._demo.title
+        with self.picture.hold_sync():
+            self.picture.value, self.picture.format = encode(frame.figure)
         self.line.value = f'<p role="status">{html.escape(frame.says)}</p>'
 
     def _warn(self, problem: Exception) -> None:

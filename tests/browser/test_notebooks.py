@@ -1,0 +1,88 @@
+"""Each notebook in JupyterLab in a real browser: run all, then move each demo by keyboard.
+
+With HISTMATCH_LAB_SCREENSHOTS set to a folder, each notebook's page is saved there to be looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+MINUTE = 60_000
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1280, "height": 1200})
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    page.close()
+    assert not errors
+
+
+@pytest.mark.parametrize("notebook", sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")))
+def test_a_notebook_runs_and_its_demos_move_by_keyboard(
+    page: Page, lab: str, notebook: str
+) -> None:
+    page.goto(lab.format(notebook))
+    _run_all(page)
+    assert page.locator(".jp-OutputArea-output[data-mime-type*=stderr]").all_inner_texts() == []
+
+    demos = page.locator(".jp-OutputArea-output:has(.widget-image)")
+    assert demos.count() == _shown_demos(notebook)
+    for index in range(demos.count()):
+        _move(demos.nth(index))
+    _save_picture(page, notebook)
+
+
+def _shown_demos(notebook: str) -> int:
+    cells = nbformat.read(NOTEBOOKS / notebook, as_version=4).cells
+    return sum(len(re.findall(r"^show\(", c.source, re.M)) for c in cells if c.cell_type == "code")
+
+
+def _run_all(page: Page) -> None:
+    page.wait_for_function(
+        """() => {
+          const panel = window.jupyterapp?.shell.currentWidget;
+          return panel?.context?.isReady
+            && panel.sessionContext.session?.kernel?.status === "idle";
+        }""",
+        timeout=MINUTE,
+    )
+    page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    prompts = page.locator(".jp-Notebook .jp-CodeCell .jp-InputArea-prompt")
+    for index in range(prompts.count()):
+        expect(prompts.nth(index)).to_have_text(re.compile(r"\[\d+\]"), timeout=3 * MINUTE)
+
+
+def _move(demo: Locator) -> None:
+    """Press a key on the first control, or on a film's step; picture and line must change."""
+    demo.scroll_into_view_if_needed()
+    image, line = demo.locator(".widget-image"), demo.locator("p[role=status]")
+    expect(line).not_to_be_empty()
+    before = image.get_attribute("src")
+    said = line.inner_text()
+    handles = demo.locator(".noUi-handle, select")
+    handle = handles.last if demo.locator(".widget-play").count() else handles.first
+    handle.focus()
+    handle.press("ArrowRight" if handle.get_attribute("role") == "slider" else "ArrowDown")
+    expect(image).not_to_have_attribute("src", before or "", timeout=MINUTE)
+    expect(line).not_to_have_text(said, timeout=MINUTE)
+
+
+def _save_picture(page: Page, notebook: str) -> None:
+    folder = os.environ.get("HISTMATCH_LAB_SCREENSHOTS")
+    if not folder:
+        return
+    height = page.locator(".jp-WindowedPanel-outer").evaluate("panel => panel.scrollHeight")
+    page.set_viewport_size({"width": 1280, "height": min(height + 150, 16_000)})
+    page.wait_for_timeout(500)
+    page.screenshot(path=Path(folder) / f"{Path(notebook).stem}.png")
