@@ -1,0 +1,77 @@
+# `make` alone prints what there is. Only Python >= 3.11, make and git are needed: every target sets
+# itself up in .venv, and installs again only when one of the lists of versions has changed.
+
+PYTHON ?= python3
+NB ?= $(wildcard notebooks/*.ipynb)
+
+BIN := .venv/bin
+COLAB := .venv/colab
+# One thread for each process: two notebooks at a time fill two cores without fighting over them.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help install lab test lint unit colab stored-outputs report bench notebooks clean
+
+help:
+	@echo "make lab         open the course in JupyterLab   (ARGS='--no-browser --port=9999' to pass options)"
+	@echo "make test        lint, types, unit tests, widgets as on Colab, every notebook"
+	@echo "make report      run the notebooks and write pages to report/   (ARGS='-p NAME VALUE')"
+	@echo "make bench       time the library against its peers"
+	@echo "make notebooks   run notebooks in place, to store fresh outputs   (NB=notebooks/01*.ipynb)"
+	@echo "make install     only set up .venv   (PYTHON=python3.12 to choose one)"
+	@echo "make clean       remove .venv, report/ and caches"
+
+install: .venv/installed
+
+.venv/installed: requirements.txt pyproject.toml tests/requirements-colab.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
+	       "Name another one: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+	  echo "Python's venv is missing; on Debian or Ubuntu: apt install python3-venv"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -r requirements.txt -e .
+	rm -rf $(COLAB)
+	$(BIN)/python -m pip install --quiet --no-deps --target $(COLAB) -r tests/requirements-colab.txt
+	@mkdir -p .venv/share/jupyter/lab/settings
+	@echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}' \
+	  > .venv/share/jupyter/lab/settings/overrides.json
+	@touch $@
+
+lab: install
+	$(BIN)/jupyter lab --ip=127.0.0.1 $(ALLOW_ROOT) $(ARGS) notebooks/00_start_here.ipynb
+
+test: lint unit colab stored-outputs
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: install
+	$(ONE_THREAD) $(BIN)/python -m pytest tests
+
+# The same promises under the versions of ipywidgets and plotly that Google Colab has.
+colab: install
+	$(ONE_THREAD) PYTHONPATH=$(COLAB) HISTMATCH_LAB_EXPECT_IPYWIDGETS=7.7.1 \
+	  $(BIN)/python -m pytest tests/test_versions.py tests/test_ui.py tests/demos
+
+# A notebook's cells stay together (loadscope): they share one kernel.
+stored-outputs: install
+	$(ONE_THREAD) $(BIN)/python -m pytest --nbval notebooks --nbval-current-env \
+	  --nbval-cell-timeout=600 --nbval-sanitize-with=tests/notebooks/sanitize.cfg \
+	  --numprocesses=2 --dist=loadscope
+
+report: install
+	$(BIN)/histmatch-lab report $(ARGS)
+
+bench: install
+	set -e; for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script; done
+
+notebooks: install
+	$(BIN)/python tests/notebooks/refresh.py $(NB)
+
+clean:
+	rm -rf .venv report .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,131 @@
+"""The files that describe the project agree with each other and name no machine."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def _requirements(path):
+    lines = (line.split("#")[0].strip() for line in (ROOT / path).read_text().splitlines())
+    return [Requirement(line) for line in lines if line]
+
+
+def _versions(path):
+    """The exact versions of a requirements file by canonical name."""
+    versions = {}
+    for requirement in _requirements(path):
+        [specifier] = requirement.specifier
+        assert specifier.operator == "==", f"{path}: {requirement} is no exact pin"
+        versions[canonicalize_name(requirement.name)] = specifier.version
+    return versions
+
+
+def _declared(*extras):
+    groups = [PROJECT["dependencies"], *map(PROJECT["optional-dependencies"].get, extras)]
+    return [Requirement(line) for group in groups for line in group]
+
+
+EVERYTHING = _declared(*PROJECT["optional-dependencies"])
+
+
+def test_torch_is_pinned_to_the_tested_version():
+    assert _versions("requirements.txt")["torch"] == "2.13.0"
+
+
+def test_pins_are_exactly_the_direct_dependencies():
+    declared = {canonicalize_name(requirement.name) for requirement in EVERYTHING}
+    assert _versions("requirements.txt").keys() == declared
+
+
+@pytest.mark.parametrize("requirement", EVERYTHING, ids=str)
+def test_each_pin_satisfies_its_bound(requirement):
+    pin = _versions("requirements.txt")[canonicalize_name(requirement.name)]
+    assert requirement.specifier.contains(pin)
+
+
+@pytest.mark.parametrize("requirement", _declared("report"), ids=str)
+def test_each_lower_bound_is_the_oldest_tested_version(requirement):
+    [bound] = requirement.specifier
+    assert bound.operator == ">="
+    oldest = _versions("tests/requirements-oldest.txt")[canonicalize_name(requirement.name)]
+    assert requirement.specifier.contains(oldest)
+    assert oldest.startswith(bound.version), f"{bound.version} was not tested, {oldest} was"
+
+
+@pytest.mark.parametrize("name", ["ipywidgets", "plotly"])
+def test_the_bounds_allow_colabs_own_versions(name):
+    [requirement] = [r for r in _declared() if r.name == name]
+    assert requirement.specifier.contains(_versions("tests/requirements-colab.txt")[name])
+
+
+def test_every_dependency_has_its_reason():
+    text = (ROOT / "pyproject.toml").read_text()
+    for line in re.findall(r'^    "[\w-]+>=.*$', text, re.MULTILINE):
+        assert re.search(r'",\s+# \w', line), f"no reason: {line.strip()}"
+
+
+def test_conda_installs_the_same_pins():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert environment["name"] == "histmatch-lab"
+    python, pip, by_pip = environment["dependencies"]
+    assert pip == "pip"
+    assert by_pip == {"pip": ["-r requirements.txt", "-e ."]}
+    least = PROJECT["requires-python"]
+    assert Requirement(python).specifier.contains("3.11")
+    assert least == ">=3.11"
+    assert not Requirement(python).specifier.contains("3.10")
+
+
+def test_citation_names_the_kit_the_paper_and_deephist():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation.keys() >= {"cff-version", "message", "title", "authors", "references"}
+    assert citation["version"] == PROJECT["version"]
+    assert citation["license"] == PROJECT["license"]
+    paper, deephist = citation["references"]
+    names = [author["family-names"] for author in paper["authors"]]
+    assert names == ["Mustafa", "You", "Mantiuk"]
+    assert paper["title"].startswith("A Comparative Study on the Loss Functions")
+    assert {"type", "title", "authors"} <= deephist.keys()
+    assert deephist["identifiers"] == [{"type": "other", "value": "arXiv:2005.03995"}]
+
+
+def test_the_licence_is_mit():
+    text = (ROOT / "LICENSE").read_text()
+    assert text.startswith("MIT License")
+    assert "histmatch-lab contributors" in text
+    assert "WITHOUT WARRANTY OF ANY KIND" in text
+
+
+def test_no_file_names_the_machine_it_was_written_on():
+    here = Path(__file__).name
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\0")
+    machine = re.compile(r"/work/|/tmp/bash|/root/|/home/[a-z]+/|/Users/[A-Za-z]+/")
+    found = []
+    for name in filter(None, tracked):
+        path = ROOT / name
+        if path.name == here or not path.is_file():
+            continue
+        text = path.read_bytes().decode("utf-8", errors="ignore")
+        found += [f"{name}: {match[0]}" for match in machine.finditer(text)]
+    assert not found
+
+
+def test_the_readme_gives_the_two_commands():
+    text = (ROOT / "README.md").read_text()
+    assert "make lab" in text
+    assert "make test" in text
