@@ -37,7 +37,7 @@ from histmatch_lab.demos.render import encode, still
 __all__ = ["Live", "show", "show_hover", "to_html"]
 
 _TOOLTIP = "description_tooltip" if widgets.__version__.startswith("7") else "tooltip"
-_CONTROL_WIDTH = "440px"
+_CONTROL_WIDTH = "400px"
 _LABEL_WIDTH = "10em"
 
 

@@ -4,6 +4,7 @@ import html
 import json
 import re
 from datetime import UTC, datetime
+from functools import partial
 
 import ipywidgets as widgets
 import numpy as np
@@ -48,9 +49,13 @@ def with_photograph(photo):
 def film(gain):
     """A film."""
     for step in range(5):
-        figure, (axes,) = panels()
-        axes.plot([0, gain * step])
-        yield Frame(figure, says=f"Step {step} at gain {gain:.2f}.")
+        yield partial(_draw_step, gain, step)
+
+
+def _draw_step(gain, step):
+    figure, (axes,) = panels()
+    axes.plot([0, gain * step])
+    return Frame(figure, says=f"Step {step} at gain {gain:.2f}.")
 
 
 def text_of(live):

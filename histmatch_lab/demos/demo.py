@@ -6,9 +6,11 @@
         ...
         return Frame(figure, says=f"The two differ by {gap:.2f} bins.")
 
-The function must depend on nothing but its arguments, and build a new figure on each call. A
-figure that unfolds in time (gradient descent, training) is a generator: it yields Frames, and
-`steps=60` gives it a play button; its first Frame is step 0.
+The function must depend on nothing but its arguments, and build a new figure on each call.
+
+A figure that unfolds in time (gradient descent, training) is a generator, and `steps=60` gives it
+a play button. At each step it yields a function without arguments that draws the Frame of that
+step (`yield partial(draw_state, state)`), so that a step nobody looks at costs no picture.
 
 `histmatch_lab.ui` shows a demo live, as a page without a kernel, and as a captioned PNG.
 """
@@ -19,6 +21,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import matplotlib as mpl
@@ -94,19 +97,16 @@ class Demo:
 
 
 class _Film:
-    """The frames of a generator, computed when they are first asked for."""
+    """The steps of a generator, computed when they are first asked for."""
 
-    def __init__(self, frames: Iterator[Frame]) -> None:
-        self._rest = frames
-        self._frames: list[Frame] = []
+    def __init__(self, steps: Iterator[Callable[[], Frame]]) -> None:
+        self._rest = steps
+        self._drawers: list[Callable[[], Frame]] = []
 
     def frame(self, step: int) -> Frame:
-        while len(self._frames) <= step:
-            following = next(self._rest, None)
-            if following is None:
-                break
-            self._frames.append(following)
-        return self._frames[min(step, len(self._frames) - 1)]
+        """The Frame of that step, or of the last one if the film ends before."""
+        self._drawers.extend(islice(self._rest, max(0, step + 1 - len(self._drawers))))
+        return self._drawers[min(step, len(self._drawers) - 1)]()
 
 
 _registry: dict[str, Demo] = {}

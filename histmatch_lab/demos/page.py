@@ -19,6 +19,9 @@ def to_html(demo: Demo, settings: dict[str, Any] | None = None) -> str:
     sum of the controls' stops, not their product. The piece asks for nothing from anywhere.
     """
     values = demo.settings(**(settings or {}))
+    if "step" in values:
+        # A film stands at its end, where the other controls show; its play button begins anew.
+        values["step"] = demo.controls["step"].stops[-1]
     frames: list[dict[str, str]] = []
 
     def shoot(changed: dict[str, Any]) -> int:

@@ -11,22 +11,18 @@ from histmatch_lab.demos.render import draw
 DEMOS = all_demos()
 
 
-def _ends(demo):
-    """Each control with its lowest and highest value, where these are not the default."""
-    return [
-        (name, value)
-        for name, control in demo.controls.items()
-        for value in (control.stops[0], control.stops[-1])
-        if value != control.default
-    ]
+def _base(demo):
+    """Where the other controls stand while one is moved: a film at its end, where they show."""
+    return {"step": demo.controls["step"].steps} if "step" in demo.controls else {}
 
 
 def _settings():
     for demo in DEMOS.values():
         short = demo.name.rsplit(":")[-1]
         yield pytest.param(demo, {}, id=f"{short}-default")
-        for name, value in _ends(demo):
-            yield pytest.param(demo, {name: value}, id=f"{short}-{name}={value}")
+        for name, control in demo.controls.items():
+            for value in {control.stops[0], control.stops[-1]} - {control.default}:
+                yield pytest.param(demo, {name: value}, id=f"{short}-{name}={value}")
 
 
 def _data_of(axes):
@@ -42,7 +38,7 @@ def test_the_course_has_demos():
 
 @pytest.mark.parametrize(("demo", "settings"), _settings())
 def test_a_frame_is_finite_says_something_and_is_drawn_in_full(demo, settings):
-    frame = demo(**settings)
+    frame = demo(**{**_base(demo), **settings})
 
     assert all(np.isfinite(d).all() for axes in frame.figure.axes for d in _data_of(axes))
     assert any(character.isdigit() for character in frame.says)
@@ -55,7 +51,8 @@ def test_a_frame_is_finite_says_something_and_is_drawn_in_full(demo, settings):
     np.testing.assert_array_equal(fast, np.asarray(canvas.buffer_rgba())[..., :3])
 
     if settings:
-        assert (fast != draw(demo().figure)).any(), "the control does not change the picture"
+        unmoved = demo() if "step" in settings else demo(**_base(demo))
+        assert (fast != draw(unmoved.figure)).any(), "the control does not change the picture"
 
 
 @pytest.mark.parametrize("demo", DEMOS.values(), ids=lambda demo: demo.name.rsplit(":")[-1])

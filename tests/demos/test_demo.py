@@ -1,5 +1,7 @@
 """What a demo is: controls with ranges, a pure function, frames that unfold in time."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -30,10 +32,14 @@ def toy_film(rate):
     """A value that halves."""
     value = 1.0
     while value > 0.1:
-        figure, (axes,) = panels()
-        axes.plot([0, value])
-        yield Frame(figure, says=f"The value is {value:.3f}.")
+        yield partial(_draw_value, value)
         value *= rate
+
+
+def _draw_value(value):
+    figure, (axes,) = panels()
+    axes.plot([0, value])
+    return Frame(figure, says=f"The value is {value:.3f}.")
 
 
 @pytest.mark.parametrize(
