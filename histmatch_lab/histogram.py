@@ -1,59 +1,79 @@
-"""The differentiable histogram: Eq. 1-4 of the paper, and what is measured on it.
+"""The differentiable histogram: Eq. 1-4 of the paper, and the distance between two, Eq. 5.
 
 With slope s = alpha / bandwidth and bin edges e_k, Eq. 1-3 have the closed form
 
-    P(k) = mean over pixels p of  sigma(s (I_p - e_k)) - sigma(s (I_p - e_{k+1})).
+    P(k) = mean over pixels p of  sigma(s (I_p - e_k)) - sigma(s (I_p - e_{k+1})),
 
-Eq. 1 as printed integrates to 1/alpha; the text below Eq. 3 (the kernel is the derivative of
-sigma(alpha z)) restores the factor, and that is what is computed here. Samples lie on the last
-axis: an image (B, C, H, W) goes in as ``image.flatten(2)``.
+where sigma is the logistic function. Eq. 1 as printed, with the kernel of Eq. 2, integrates to
+1/alpha; the text below Eq. 3 (the kernel is the derivative of sigma(alpha z)) restores the factor,
+and that is what is computed here. How it is computed quickly is in ``_binning.py``.
+
+Samples lie on the last axis: an image (B, C, H, W) goes in as ``image.flatten(2)``.
 """
 
 import math
-import operator
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from histmatch_lab._binning import Edges, mass_below
+from histmatch_lab._checks import (
+    Range,
+    checked_bins,
+    checked_floating,
+    checked_option,
+    checked_range,
+    checked_same_shape,
+    checked_samples,
+    checked_slope,
+)
+
 Outside = Literal["drop", "clamp", "reflect"]
-Range = tuple[float, float]
 
 
 def bin_edges(
     bins: int = 256,
     *,
     range: Range = (0.0, 1.0),
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """The ``bins + 1`` edges e_k of equal bins over ``range``."""
-    bins, (low, high) = _checked_bins(bins), _checked_range(range)
-    return torch.linspace(low, high, bins + 1, dtype=torch.float64, device=device).to(dtype)
+    """The edges e_0 ... e_K of ``bins`` equal bins over ``range``, (bins + 1,)."""
+    low, high = checked_range(range)
+    dtype = dtype or torch.get_default_dtype()
+    edges = torch.linspace(low, high, checked_bins(bins) + 1, dtype=torch.float64, device=device)
+    return edges.to(dtype)
 
 
 def bin_centers(
     bins: int = 256,
     *,
     range: Range = (0.0, 1.0),
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """The ``bins`` centres mu_k = low + L (k + 1/2), with L the width of a bin.
+    """The centres mu_k = low + L (k + 1/2) of the bins, (bins,), with L the width of a bin.
 
     The paper prints mu_k = -1 + L (k + 1/2), which is DeepHist's, for values in [-1, 1].
     """
     edges = bin_edges(bins, range=range, dtype=torch.float64, device=device)
-    return ((edges[1:] + edges[:-1]) / 2).to(dtype)
+    return ((edges[1:] + edges[:-1]) / 2).to(dtype or torch.get_default_dtype())
 
 
 def hard_histogram(values: Tensor, bins: int = 256, *, range: Range = (0.0, 1.0)) -> Tensor:
-    """The counted histogram, (..., N) -> (..., bins); each sums to 1. It has no gradient."""
-    values = _checked_values(values).detach()
+    """The counted histogram, (..., N) -> (..., bins), as shares: each sums to 1. No gradient.
+
+    Bin k holds e_k <= value < e_{k+1}; the last holds its upper edge too. A value outside
+    ``range`` counts in the nearest bin. Raises as ``soft_histogram`` does.
+    """
+    values = checked_samples(values).detach()
     edges = bin_edges(bins, range=range, dtype=torch.float64, device=values.device)
     index = torch.bucketize(values.double(), edges[1:-1], right=True)
-    counts = torch.zeros(*values.shape[:-1], len(edges) - 1, device=values.device)
-    counts.scatter_add_(-1, index, torch.ones_like(index, dtype=counts.dtype))
+    counts = torch.zeros(
+        *values.shape[:-1], checked_bins(bins), dtype=torch.float64, device=values.device
+    )
+    counts.scatter_add_(-1, index, torch.ones_like(index, dtype=torch.float64))
     return (counts / values.shape[-1]).to(values.dtype)
 
 
@@ -66,9 +86,35 @@ def soft_histogram(
     range: Range = (0.0, 1.0),
     outside: Outside = "drop",
 ) -> Tensor:
-    """The differentiable histogram P(k) of Eq. 3, (..., N) -> (..., bins)."""
-    cdf = soft_cdf(values, bins, alpha=alpha, bandwidth=bandwidth, range=range, outside=outside)
-    return torch.diff(cdf, prepend=torch.zeros_like(cdf[..., :1]))
+    """The differentiable histogram P(k) of Eq. 3-4: (..., N) -> (..., bins).
+
+    Args:
+        values: intensities, any leading shape, floating point. float32 in, float32 out, within
+            2e-6 of Eq. 3 per bin; float64 in, float64 out, exact to rounding; float16 and
+            bfloat16 are computed and returned in float32. Values may lie outside ``range``.
+        bins: K of the paper, at least 1.
+        alpha: sharpness of the kernel; 1000 in the paper.
+        bandwidth: B of the paper, which never states it. Only s = alpha / bandwidth matters, the
+            slope of the sigmoid per unit of ``values``. DeepHist has alpha = 1, B = L / 2.5.
+        range: where the first bin begins and the last one ends.
+        outside: what becomes of kernel mass outside ``range``; a pixel at exactly 0 has half of
+            its mass there. "drop" loses it (the paper; the sum falls below 1). "clamp" gives it to
+            the end bins (the sum is 1). "reflect" folds it back at each end, as DeepHist does: to
+            Eq. 3 it adds the histograms of ``2 low - values`` and ``2 high - values``.
+
+    Returns:
+        Shares of the pixels, differentiable once in ``values``; backward cannot itself be
+        differentiated. The same input gives the same bits on a CPU; on a GPU sums are made in
+        changing order and differ by about 1e-16.
+
+    Raises:
+        TypeError: values that are no tensor, or integers (divide 8-bit levels by 255).
+        ValueError: no samples; NaN or infinity (on a GPU, which would have to stop to tell, the
+            whole result is NaN instead); bins < 1; alpha, bandwidth or range that make no sense;
+            an unknown ``outside``.
+    """
+    values = checked_samples(values)
+    return torch.diff(_cumulative(values, bins, alpha, bandwidth, range, outside)).to(values.dtype)
 
 
 def soft_cdf(
@@ -80,82 +126,82 @@ def soft_cdf(
     range: Range = (0.0, 1.0),
     outside: Outside = "drop",
 ) -> Tensor:
-    """The running sum P(0) + ... + P(k) of ``soft_histogram``, (..., N) -> (..., bins)."""
-    values = _checked_values(values)
-    edges = bin_edges(bins, range=range, dtype=torch.float64, device=values.device)
-    slope = _checked_slope(alpha, bandwidth)
-    below = torch.stack(
-        [torch.sigmoid(slope * (edge - values.double())).mean(-1) for edge in edges], -1
-    )
-    if outside == "drop":
-        cdf = below[..., 1:] - below[..., :1]
-    elif outside == "clamp":
-        cdf = torch.cat([below[..., 1:-1], torch.ones_like(below[..., :1])], -1)
-    else:
-        mirrored = sum(
-            soft_histogram(
-                2 * end - values.double(), bins, alpha=alpha, bandwidth=bandwidth, range=range
-            )
-            for end in range
-        )
-        cdf = below[..., 1:] - below[..., :1] + torch.as_tensor(mirrored).cumsum(-1)
-    return cdf.to(values.dtype)
+    """CDF_k of Eq. 5: the running sum P(0) + ... + P(k) of ``soft_histogram``, same arguments.
+
+    (..., N) -> (..., bins). Entry k belongs to the right edge e_{k+1} of bin k, and counts from
+    the left end of the range, so that ``diff`` with a leading 0 gives ``soft_histogram``. With
+    F(e) = mean over pixels of sigma(s (e - I_p)), the smoothed mass below e, entry k is
+
+        drop     F(e_{k+1}) - F(e_0), which ends below 1 where mass is lost;
+        clamp    F(e_{k+1}), and 1 for the last bin;
+        reflect  the sum of drop's for I, 2 low - I and 2 high - I.
+    """
+    values = checked_samples(values)
+    cumulative = _cumulative(values, bins, alpha, bandwidth, range, outside)
+    return (cumulative[..., 1:] - cumulative[..., :1]).to(values.dtype)
 
 
 def emd(p: Tensor, q: Tensor) -> Tensor:
-    """Earth Mover's Distance of Eq. 5, in bins: (..., bins), (..., bins) -> (...)."""
-    if p.shape != q.shape:
-        raise ValueError(f"p and q must have one shape, got {tuple(p.shape)} and {tuple(q.shape)}")
+    """Earth Mover's Distance of Eq. 5, in bins: (..., bins), (..., bins) -> (...).
+
+    The L1 distance between the running sums of two histograms; times the width of a bin it is the
+    1-Wasserstein distance in units of intensity. Raises ValueError for different shapes.
+    """
+    p, q = checked_floating(p, "p"), checked_floating(q, "q")
+    checked_same_shape(p, q, "p and q")
+    if p.ndim == 0 or p.shape[-1] == 0:
+        raise ValueError(f"p and q must have bins on their last axis, got {tuple(p.shape)}")
     return (p - q).cumsum(-1).abs().sum(-1)
 
 
 def gradient_ripple(
     bins: int, *, alpha: float = 1000.0, bandwidth: float = 1.0, range: Range = (0.0, 1.0)
 ) -> float:
-    """How unevenly the loss pulls on pixels: half of (largest - smallest pull), mean pull = 1."""
-    low, high = _checked_range(range)
-    step = _checked_slope(alpha, bandwidth) * (high - low) / _checked_bins(bins)
-    if step < 2 * math.pi:  # few harmonics matter
-        x = 2 * math.pi**2 / step
-        return sum(
-            4 * n * x * math.exp(-n * x) / -math.expm1(-2 * n * x) for n in (1, 3, 5, 7, 9, 11, 13)
-        )
-    tails = [math.exp(-step * m / 2) for m in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)]
-    return (
-        step / 2 * (0.25 + 2 * sum((-1) ** (i + 1) * t / (1 + t) ** 2 for i, t in enumerate(tails)))
-    )
+    """How unevenly the loss pulls on pixels of different intensity: 0 is even, 1 is +-100 %.
+
+    Between two images that differ by a shift, Eq. 5 pulls on a pixel of intensity x with
+
+        pull(x) = L sum over edges of s sigma'(s (x - e_k)),
+
+    far from the ends of the range. It has mean 1, is largest on an edge and smallest in the middle
+    of a bin; this is half the difference of the two. Only s L matters. Below s L = 6 the first
+    harmonic 2 X / sinh(X), X = 2 pi^2 / (s L), is within 1 %; above, the result tends to s L / 8.
+    """
+    low, high = checked_range(range)
+    step = checked_slope(alpha, bandwidth) * (high - low) / checked_bins(bins)
+    return _ripple(step)
 
 
-def _checked_values(values: Tensor) -> Tensor:
-    if not isinstance(values, Tensor):
-        raise TypeError(f"values must be a torch.Tensor, got {type(values).__name__}")
-    if not values.is_floating_point():
-        raise TypeError(
-            f"values must be floating point, got {values.dtype}; divide 8-bit levels by 255"
-        )
-    if values.ndim == 0 or values.numel() == 0:
-        raise ValueError(f"values must hold at least one sample, got shape {tuple(values.shape)}")
-    if not torch.isfinite(values).all():
-        raise ValueError("values must be finite, got NaN or infinity")
-    return values if values.dtype == torch.float64 else values.float()
+def _ripple(step: float) -> float:
+    """The same from s L. Poisson's sum formula gives two series for it; each converges like
+    exp(-pi n) or faster on its side of s L = 2 pi.
+    """
+    if step > 2 * math.pi:
+        terms = ((-1) ** n * _logistic_density(n * step / 2) for n in range(1, 14))
+        return step * (1 / 8 + sum(terms))
+    x = min(2 * math.pi**2 / step, 700.0)  # exp(-700) is as good as 0, and sinh(710) overflows
+    return sum(2 * n * x / math.sinh(n * x) for n in range(1, 14, 2) if n * x <= 700)
 
 
-def _checked_bins(bins: int) -> int:
-    bins = operator.index(bins)
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1, got {bins}")
-    return bins
+def _logistic_density(z: float) -> float:
+    return math.exp(-z) / (1 + math.exp(-z)) ** 2
 
 
-def _checked_range(range: Range) -> Range:
-    low, high = range
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ValueError(f"range must be (low, high) with low < high, got {range!r}")
-    return float(low), float(high)
-
-
-def _checked_slope(alpha: float, bandwidth: float) -> float:
-    for name, number in (("alpha", alpha), ("bandwidth", bandwidth)):
-        if not (math.isfinite(number) and number > 0):
-            raise ValueError(f"{name} must be a positive number, got {number!r}")
-    return alpha / bandwidth
+def _cumulative(
+    values: Tensor, bins: int, alpha: float, bandwidth: float, range: Range, outside: Outside
+) -> Tensor:
+    """Mass between the first edge (plus a constant) and each edge: (..., bins + 1), float64."""
+    checked_option("outside", outside, get_args(Outside))
+    bins, slope = checked_bins(bins), checked_slope(alpha, bandwidth)
+    low, high = checked_range(range)
+    width = (high - low) / bins
+    if outside == "reflect":
+        # mirrored pixels in these bins are the pixels themselves in the mirrored bins
+        far = mass_below(values, Edges(low - (high - low), width, 3 * bins, slope))
+        below, inside, above = far[..., : bins + 1], far[..., bins:-bins], far[..., -bins - 1 :]
+        return inside - below.flip(-1) - above.flip(-1)
+    cumulative = mass_below(values, Edges(low, width, bins, slope))
+    if outside == "clamp":
+        nothing, everything = torch.zeros_like(values[..., :1]), torch.ones_like(values[..., :1])
+        return torch.cat([nothing, cumulative[..., 1:-1], everything], dim=-1)
+    return cumulative

@@ -1,22 +1,43 @@
 """The losses that the paper compares: Eq. 5, Eq. 6 and the pixel losses beside them."""
 
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 from torch import Tensor, nn
 
-from histmatch_lab.histogram import Outside, Range, soft_cdf
+from histmatch_lab._checks import (
+    Range,
+    checked_bins,
+    checked_floating,
+    checked_option,
+    checked_range,
+    checked_same_shape,
+    checked_slope,
+)
+from histmatch_lab.histogram import Outside, emd, soft_histogram
 
+Units = Literal["bins", "intensity"]
 Term = TypeVar("Term", bound=Callable[..., nn.Module])
 
 _TERMS: dict[str, Callable[..., nn.Module]] = {}
 
 
 def register_term(name: str) -> Callable[[Term], Term]:
-    """Make a loss known to ``EnhancementLoss`` by ``name``: a class or function that gives a module.
+    """Make a loss known to ``EnhancementLoss`` by name: a decorator for what makes the module.
 
-    The module takes (pred, target), both (B, C, H, W), and gives a scalar.
+    The module takes (pred, target), both (B, C, H, W), and returns a scalar. In a notebook:
+
+        @register_term("mean")
+        class MeanColour(nn.Module):
+            def forward(self, pred, target):
+                return (pred.mean((2, 3)) - target.mean((2, 3))).abs().mean()
+
+        EnhancementLoss("l2+mean")
+
+    A name that is taken is taken over, so that the cell can be run again.
     """
+    if not name or "+" in name:
+        raise ValueError(f"name must not be empty or hold '+', got {name!r}")
 
     def register(term: Term) -> Term:
         _TERMS[name] = term
@@ -31,7 +52,21 @@ register_term("l2")(nn.MSELoss)
 
 @register_term("histmatch")
 class HistogramMatchingLoss(nn.Module):
-    """Eq. 5: (pred, target), both (B, C, H, W) -> scalar, the mean over batch and channels."""
+    """Eq. 5, the Earth Mover's Distance between the histograms of two images.
+
+    (pred, target), both (B, C, H, W) -> scalar, the mean over batch and channels.
+
+    Args:
+        bins, alpha, bandwidth, range, outside: as in ``soft_histogram``.
+        units: "bins" is Eq. 5, which counts bins and so grows with their number; "intensity"
+            multiplies by the width of a bin, which makes ``lam`` comparable between numbers of
+            bins.
+
+    Raises:
+        ValueError: for images that differ in shape or are not (B, C, H, W); for options and
+            values as ``soft_histogram``. (Images of two sizes can be compared with
+            ``emd(soft_histogram(a.flatten(2)), soft_histogram(b.flatten(2)))``.)
+    """
 
     def __init__(
         self,
@@ -41,41 +76,97 @@ class HistogramMatchingLoss(nn.Module):
         bandwidth: float = 1.0,
         range: Range = (0.0, 1.0),
         outside: Outside = "drop",
-        units: Literal["bins", "intensity"] = "bins",
+        units: Units = "bins",
     ) -> None:
         super().__init__()
-        self.bins, self.units = bins, units
-        self.kernel = {"alpha": alpha, "bandwidth": bandwidth, "range": range, "outside": outside}
-        self.bin_width = (range[1] - range[0]) / bins
+        checked_slope(alpha, bandwidth)
+        checked_option("outside", outside, get_args(Outside))
+        checked_option("units", units, get_args(Units))
+        self.bins = checked_bins(bins)
+        self.range = checked_range(range)
+        self.alpha, self.bandwidth, self.outside, self.units = alpha, bandwidth, outside, units
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
-        difference = self._cdf(pred) - self._cdf(target)
-        loss = difference.abs().sum(-1).mean()
+        _check_images(pred, target)
+        loss = emd(self._histogram(pred), self._histogram(target)).mean()
         return loss * self.bin_width if self.units == "intensity" else loss
 
-    def _cdf(self, image: Tensor) -> Tensor:
-        return soft_cdf(image.flatten(2), self.bins, **self.kernel)  # type: ignore[arg-type]
+    @property
+    def bin_width(self) -> float:
+        low, high = self.range
+        return (high - low) / self.bins
+
+    def extra_repr(self) -> str:
+        return (
+            f"bins={self.bins}, alpha={self.alpha}, bandwidth={self.bandwidth}, "
+            f"range={self.range}, outside={self.outside!r}, units={self.units!r}"
+        )
+
+    def _histogram(self, image: Tensor) -> Tensor:
+        return soft_histogram(
+            image.flatten(2),
+            self.bins,
+            alpha=self.alpha,
+            bandwidth=self.bandwidth,
+            range=self.range,
+            outside=self.outside,
+        )
 
 
 class EnhancementLoss(nn.Module):
-    """Eq. 6: a reconstruction loss, and lam times a second term.
+    """Eq. 6: a reconstruction loss, and ``lam`` times another: (pred, target) -> scalar.
 
-    ``terms`` keeps each term of the last call, detached and unweighted, by name.
+    Args:
+        name: "l1", "l2", "l2+histmatch" or any registered terms joined by "+" (see
+            ``register_term``). The first has weight 1, each further one ``lam``. "l2", the L_rec
+            of the paper ("the L2 distance"), is the mean squared error; "l1" the mean absolute
+            one.
+        lam: lambda of Eq. 6. The mean over the channels that Eq. 6 writes as 1/3 times a sum is
+            taken by the histogram term.
+        options: for the last term, such as ``bins`` of "histmatch".
+
+    Attributes:
+        terms: the terms of the last call by name, detached and before ``lam``, for logging.
+
+    Raises:
+        ValueError: for an unknown term; in a call, for images that differ in shape or are not
+            (B, C, H, W).
+        TypeError: for an option that the last term does not have.
     """
 
     def __init__(self, name: str, *, lam: float = 1.0, **options: object) -> None:
         super().__init__()
         names = name.split("+")
         unknown = [part for part in names if part not in _TERMS]
-        if unknown:
-            raise ValueError(f"name {name!r}: unknown {unknown}; known terms: {sorted(_TERMS)}")
+        if unknown or len(set(names)) < len(names):
+            raise ValueError(
+                f"name must be one or more different terms of {', '.join(sorted(_TERMS))}, "
+                f"joined by '+', got {name!r}"
+            )
+        if not lam >= 0:
+            raise ValueError(f"lam must be 0 or more, got {lam!r}")
+        *others, last = names
         self.name, self.lam = name, lam
-        self.parts = nn.ModuleDict({part: _TERMS[part]() for part in names[:-1]})
-        self.parts[names[-1]] = _TERMS[names[-1]](**options)
+        self.losses = nn.ModuleDict({part: _TERMS[part]() for part in others})
+        self.losses[last] = _TERMS[last](**options)
         self.terms: dict[str, Tensor] = {}
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
-        values = {name: part(pred, target) for name, part in self.parts.items()}
+        _check_images(pred, target)
+        values = {name: loss(pred, target) for name, loss in self.losses.items()}
         self.terms = {name: value.detach() for name, value in values.items()}
-        first, *others = values.values()
-        return first + self.lam * sum(others) if others else first
+        total, *others = values.values()
+        for value in others:
+            total = total + self.lam * value
+        return total
+
+    def extra_repr(self) -> str:
+        return f"{self.name!r}, lam={self.lam}"
+
+
+def _check_images(pred: Tensor, target: Tensor) -> None:
+    checked_floating(pred, "pred")
+    checked_floating(target, "target")
+    checked_same_shape(pred, target, "pred and target")
+    if pred.ndim != 4:
+        raise ValueError(f"pred and target must be (B, C, H, W), got {tuple(pred.shape)}")
