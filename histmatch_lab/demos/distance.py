@@ -1,0 +1,394 @@
+"""Notebook 03: the Earth Mover's Distance of Eq. 5, on toy histograms and on photographs.
+
+Unlike the paper, the soft histograms here give to the end bins what leaks out of [0, 1]
+(``outside="clamp"``), so that every CDF ends at 1; erratum 5 in the notebook shows why.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from histmatch_lab.color import adjust_contrast, adjust_exposure, adjust_white_balance
+from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Slider
+from histmatch_lab.demos.demo import Frame, demo
+from histmatch_lab.demos.style import (
+    CHANNELS,
+    COUNTS,
+    DIVERGING,
+    FAINT,
+    OTHER,
+    OURS,
+    panels,
+    picture,
+)
+from histmatch_lab.histogram import Outside, bin_centers, bin_edges, emd, soft_cdf
+
+BINS = 256
+NAMES = ("red", "green", "blue")
+LIGHTER, DARKER = "#E08214", "#8073AC"  # the ends of the diverging map
+SIDE = 300  # pixels: small pictures keep a slider immediate
+FAIR = 0.1  # of the exact EMD's pull: below, a pixel hardly moves
+BASE = (0.2, 0.04)  # centre and width of the toy's first bump
+SHIFTS = torch.linspace(0, 0.6, 61, dtype=torch.float64)
+
+TARGET_PHOTO = Photograph(
+    label="target",
+    default="china",
+    look_for="Another target moves the CDFs apart elsewhere, and the pull changes sign there.",
+)
+
+
+@lru_cache(maxsize=32)
+def small(photo: Tensor) -> Tensor:
+    """(3, H, W) reduced to at most ``SIDE`` pixels a side."""
+    scale = SIDE / max(photo.shape[1:])
+    if scale >= 1:
+        return photo
+    size = [max(1, round(side * scale)) for side in photo.shape[1:]]
+    return interpolate(photo[None], size=size, mode="bilinear", antialias=True)[0].clamp(0, 1)
+
+
+@lru_cache(maxsize=32)
+def target_cdfs(target: Tensor, alpha: float, outside: Outside = "clamp") -> Tensor:
+    """``cdfs`` of a picture that stays while a slider moves."""
+    return cdfs(target, alpha=alpha, outside=outside)
+
+
+def cdfs(image: Tensor, *, alpha: float = 1000.0, outside: Outside = "clamp") -> Tensor:
+    """The soft CDF of each channel, (3, H, W) -> (3, BINS)."""
+    return soft_cdf(image.flatten(1), BINS, alpha=alpha, outside=outside)
+
+
+def bump(center: Tensor, width: float) -> Tensor:
+    """Histograms of a normal bump at each centre, (...) -> (..., BINS), float64, sum 1."""
+    z = (bin_centers(BINS, dtype=torch.float64) - center[..., None]) / width
+    density = torch.exp(-z.square() / 2)
+    return density / density.sum(-1, keepdim=True)
+
+
+@demo(
+    shift=Slider(
+        label="moved by, intensity",
+        default=0.25,
+        minimum=0.0,
+        maximum=0.6,
+        step=0.01,
+        look_for="Once the bumps are apart, one distance stops growing.",
+    ),
+    width=Slider(
+        label="width of the moved bump",
+        default=0.04,
+        minimum=0.02,
+        maximum=0.12,
+        step=0.01,
+        look_for="The arrows: a wider bump sends earth both ways.",
+    ),
+)
+def two_bumps(shift: float, width: float) -> Frame:
+    """Two histograms, the area between their CDFs, and two distances."""
+    center, base_width = BASE
+    first = bump(torch.tensor(center), base_width)
+    moved = bump(center + SHIFTS, width)
+    second = bump(torch.tensor(center + shift), width)
+    overlap_lost = _half_l1(first, second)
+    distance = float(emd(first, second)) / BINS
+
+    figure, (left, middle, right) = panels(1, 3, height=3.3, gaps=(0.7, 0.85))
+    edges = bin_edges(BINS)
+    left.stairs(first * 100, edges, fill=True, color=COUNTS, alpha=0.5, label="one")
+    left.stairs(second * 100, edges, fill=True, color=OURS, alpha=0.5, label="the other")
+    left.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(0, 12), yticks=(0, 6, 12), title="Histograms")
+    left.set(xlabel="intensity", ylabel="% of pixels")
+    left.legend(loc="upper right")
+
+    _shade(middle, first.cumsum(0), second.cumsum(0), OURS)
+    _draw_plan(middle, first, second)
+    middle.set_title("CDFs: the area is the EMD")
+
+    right.plot(SHIFTS, _half_l1(first, moved), color=COUNTS, linestyle="--", label="½ L1")
+    right.plot(SHIFTS, emd(first.expand_as(moved), moved) / BINS, color=OURS, label="EMD")
+    right.plot(shift, overlap_lost, "o", color=COUNTS)
+    right.plot(shift, distance, "o", color=OURS)
+    right.set(xlim=(-0.02, 0.62), xticks=(0, 0.3, 0.6), ylim=(0, 1.05), yticks=(0, 0.5, 1))
+    right.set(xlabel="moved by, intensity", ylabel="distance", title="Two distances")
+    right.legend(loc="lower right")
+    says = (
+        f"Moved by {shift:.2f}: bin by bin, {overlap_lost:.1%} of the pixels are in a wrong bin "
+        f"(half of L1); to put them right, the average pixel travels {distance:.3f} in intensity "
+        f"(EMD), which is {distance * BINS:.1f} of {BINS} bins."
+    )
+    return Frame(figure, says)
+
+
+def _half_l1(p: Tensor, q: Tensor) -> Tensor:
+    return (p - q).abs().sum(-1) / 2
+
+
+def _shade(axes: Axes, one: Tensor, other: Tensor, color: str) -> None:
+    """Two CDFs and the area between; the second is drawn in colour."""
+    centers = bin_centers(BINS)
+    axes.fill_between(centers, one, other, color=color, alpha=0.25, linewidth=0)
+    axes.plot(centers, one, color=COUNTS, linestyle="--", linewidth=1.5)
+    axes.plot(centers, other, color=color)
+    axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(0, 1.03), yticks=(0, 0.5, 1))
+    axes.set(xlabel="intensity", ylabel="share of pixels")
+
+
+def _draw_plan(axes: Axes, one: Tensor, other: Tensor) -> None:
+    """Arrows: at each height, the pixel of that rank travels from one CDF to the other."""
+    shares = torch.linspace(0.1, 0.9, 5, dtype=torch.float64)
+    centers = bin_centers(BINS, dtype=torch.float64)
+    starts, ends = (centers[torch.searchsorted(p.cumsum(0), shares)] for p in (one, other))
+    axes.hlines(shares, starts, ends, color=OURS, linewidth=1)
+    for share, start, end in zip(shares, starts, ends, strict=True):
+        axes.plot(end, share, marker=">" if end >= start else "<", color=OURS, markersize=5)
+
+
+@demo(
+    photo=Photograph(look_for="The same slider costs a dark photograph more than a bright one."),
+    target=Photograph(
+        label="compared with",
+        look_for="With the photograph itself, sliders at rest mean no loss at all.",
+    ),
+    exposure=Slider(
+        label="exposure, stops",
+        default=-1.0,
+        minimum=-3.0,
+        maximum=3.0,
+        step=0.1,
+        look_for="All three CDFs slide the same way, and the area opens.",
+    ),
+    contrast=Slider(
+        label="contrast",
+        default=1.0,
+        minimum=0.0,
+        maximum=2.0,
+        step=0.05,
+        look_for="The CDFs cross: some pixels have to come back up, others down.",
+    ),
+    warmth=Slider(
+        label="warmth, stops red : blue",
+        default=0.0,
+        minimum=-2.0,
+        maximum=2.0,
+        step=0.1,
+        look_for="Red and blue move in opposite directions, green hardly.",
+    ),
+)
+def adjusted_photograph(
+    photo: Tensor, target: Tensor, exposure: float, contrast: float, warmth: float
+) -> Frame:
+    """A photograph under three sliders, and its distance from the original."""
+    adjusted = adjust_white_balance(adjust_exposure(small(photo), exposure), warmth)
+    adjusted = adjust_contrast(adjusted, contrast)
+    wanted, got = target_cdfs(small(target), 1000.0), cdfs(adjusted)
+    loss = (got - wanted).abs().sum(-1)
+
+    figure, (before, after, bars, *curves) = panels(
+        2, 3, height=4.9, gaps=(0.6, 0.6), margins=(0.65, 0.2, 0.35, 0.6)
+    )
+    picture(before, small(target), "compared with this")
+    picture(after, adjusted, "adjusted")
+    bars.barh((2, 1, 0), loss, color=CHANNELS, height=0.6)
+    for height, value in zip((2, 1, 0), loss.tolist(), strict=True):
+        inside = value > 80
+        bars.text(
+            value - 3 if inside else value + 3,
+            height,
+            f"{value:.1f}",
+            ha="right" if inside else "left",
+            va="center",
+            color="white" if inside else "black",
+        )
+    bars.set(xlim=(0, 160), xticks=(0, 80, 160), ylim=(-0.6, 2.6), yticks=(2, 1, 0))
+    bars.set(yticklabels=("R", "G", "B"), xlabel="EMD, bins", title="The loss, Eq. 5")
+    for axes, name, color, one, other in zip(curves, NAMES, CHANNELS, wanted, got, strict=True):
+        _shade(axes, one, other, color)
+        axes.set(title=name, ylabel="")
+    curves[0].set_ylabel("share of pixels")
+    red, green, blue = loss.tolist()
+    mean = float(loss.mean())
+    says = (
+        f"EMD in bins: red {red:.1f}, green {green:.1f}, blue {blue:.1f}; mean {mean:.1f} of "
+        f"{BINS} bins = {mean / BINS:.3f} in intensity. Dashed: compared with; in colour: adjusted."
+    )
+    return Frame(figure, says)
+
+
+def pull_on_pixels(
+    image: Tensor, target: Tensor, *, alpha: float = 1000.0, outside: Outside = "clamp"
+) -> Tensor:
+    """Minus the gradient of Eq. 5 for each pixel; the exact EMD's would be 1, 0 or -1.
+
+    image, target: (C, H, W) in [0, 1], of any two sizes. Returns the pull as (C, H, W): above 0,
+    the loss makes the pixel lighter. It is -N dL/dI(p), with L in intensity (``units``), N pixels.
+    """
+    image = image.detach().requires_grad_()
+    gap = cdfs(image, alpha=alpha, outside=outside) - cdfs(target, alpha=alpha, outside=outside)
+    (gradient,) = torch.autograd.grad(gap.abs().sum() / BINS, image)
+    return -gradient * image[0].numel()
+
+
+def pull_along(gap: Tensor, *, alpha: float, outside: Outside) -> tuple[Tensor, Tensor]:
+    """The pull on one more pixel, wherever it lies: intensities and pulls, both (M,).
+
+    ``gap`` is CDF(image) - CDF(target), (BINS,): where it is positive, too many pixels lie below.
+    """
+    edges = bin_edges(BINS)
+    offsets = torch.tensor([-8.0, -3, -1, 0, 1, 3, 8]) / alpha
+    near = (edges[:, None] + offsets).flatten()
+    points = torch.cat([near, bin_centers(BINS)]).clamp(0, 1).unique().requires_grad_()
+    cdf = soft_cdf(points[:, None], BINS, alpha=alpha, outside=outside)
+    (gradient,) = torch.autograd.grad((cdf @ gap.sign()).sum() / BINS, points)
+    return points.detach(), -gradient
+
+
+@demo(
+    photo=Photograph(look_for="Which parts turn orange (lighter), which purple (darker)?"),
+    target=TARGET_PHOTO,
+    contrast=Slider(
+        label="contrast of the photograph",
+        default=1.0,
+        minimum=0.0,
+        maximum=2.0,
+        step=0.05,
+        look_for="With the photograph as its own target: which way does each half have to go?",
+    ),
+    channel=Choice(
+        label="channel",
+        default="red",
+        options=NAMES,
+        look_for="Each channel is pulled on its own, and often the other way.",
+    ),
+    alpha=LogSlider(
+        label="α",
+        default=1000,
+        minimum=100,
+        maximum=1e5,
+        look_for="The ripple grows; then white holes open: these pixels feel nothing.",
+    ),
+    outside=Choice(
+        label="outside [0, 1]",
+        default="clamp",
+        options=("drop", "clamp", "reflect"),
+        look_for="The pull on pixels at exactly 0, in deep shadows or at a high contrast.",
+    ),
+)
+def pull_on_the_photograph(
+    photo: Tensor, target: Tensor, contrast: float, channel: str, alpha: float, outside: Outside
+) -> Frame:
+    """Which pixels the loss makes lighter, which darker."""
+    index = NAMES.index(channel)
+    image = adjust_contrast(small(photo), contrast)[index : index + 1]
+    wanted = small(target)[index : index + 1]
+    pull = pull_on_pixels(image, wanted, alpha=alpha, outside=outside)[0]
+    got, aim = (cdfs(one, alpha=alpha, outside=outside)[0] for one in (image, wanted))
+
+    figure, (left, right, below_left, below_right) = panels(
+        2, 2, height=5.8, gaps=(0.8, 0.55), margins=(0.75, 0.2, 0.35, 0.6), heights=(1.25, 1)
+    )
+    left.imshow(image[0], cmap="gray", vmin=0, vmax=1)
+    left.set(title=f"{channel} of the photograph")
+    right.imshow(pull, cmap=DIVERGING, vmin=-1.5, vmax=1.5)
+    right.set(title="Orange: made lighter. Purple: darker")
+    for axes in (left, right):
+        axes.set_axis_off()
+    _shade(below_left, aim, got, CHANNELS[index])
+    below_left.set_title("CDF: photograph in colour, target dashed")
+    points, along = pull_along(got - aim, alpha=alpha, outside=outside)
+    below_right.axhline(0, color=FAINT, linewidth=1)
+    up, down = along.clamp(0, 2.2), along.clamp(-2.2, 0)
+    below_right.fill_between(points, 0, up, color=LIGHTER, linewidth=0)
+    below_right.fill_between(points, 0, down, color=DARKER, linewidth=0)
+    below_right.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(-2.3, 2.3), yticks=(-2, -1, 0, 1, 2))
+    below_right.set(
+        xlabel="intensity", ylabel="pull (exact EMD: ±1)", title="The pull, by intensity"
+    )
+    return Frame(figure, _says_pull(channel, pull, float(emd_of(got, aim))))
+
+
+def emd_of(one: Tensor, other: Tensor) -> Tensor:
+    """Eq. 5 of two CDFs, in bins."""
+    return (one - other).abs().sum(-1)
+
+
+def _says_pull(channel: str, pull: Tensor, loss: float) -> str:
+    lighter, darker = ((sign * pull > FAIR).float().mean() for sign in (1, -1))
+    dead = 1 - lighter - darker
+    strongest = float(pull.flatten()[pull.abs().argmax()])
+    return (
+        f"{channel.capitalize()}, EMD {loss:.1f} bins: {lighter:.0%} of the pixels are made "
+        f"lighter, {darker:.0%} darker, and {dead:.0%} feel less than a tenth of the exact EMD's "
+        f"pull. The strongest pull on any pixel is {strongest:+.1f} times the exact EMD's."
+    )
+
+
+@lru_cache(maxsize=8)
+def _order(count: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(3))
+
+
+def shuffled(image: Tensor, share: float) -> Tensor:
+    """(C, H, W) with that share of its pixels, picked at random, in each other's places."""
+    flat = image.flatten(1)
+    picked = _order(flat.shape[1])[: round(share * flat.shape[1])]
+    mixed = flat.clone()
+    mixed[:, picked] = flat[:, picked.roll(1)]
+    return mixed.view_as(image)
+
+
+@demo(
+    photo=Photograph(look_for="A shuffled photograph keeps its colours, and nothing else."),
+    share=Slider(
+        label="shuffled, % of the pixels",
+        default=50,
+        minimum=0,
+        maximum=100,
+        step=1,
+        look_for="One of the two distances does not move at all.",
+    ),
+    exposure=Slider(
+        label="exposure, stops",
+        default=0.0,
+        minimum=-2.0,
+        maximum=2.0,
+        step=0.1,
+        look_for="This one the histogram loss does see.",
+    ),
+)
+def shuffled_photograph(photo: Tensor, share: float, exposure: float) -> Frame:
+    """A shuffled photograph and its distance from the original, with and without places."""
+    original = small(photo)
+    exposed = adjust_exposure(original, exposure)
+    mixed = shuffled(exposed, share / 100)
+    distance = float(emd_of(cdfs(mixed), cdfs(original)).mean()) / BINS
+    shares = torch.linspace(0, 1, 6)
+    errors = [_rms(shuffled(exposed, float(s)), original) for s in shares]
+    error = _rms(mixed, original)
+
+    figure, (left, middle, right) = panels(
+        1, 3, height=2.7, gaps=(0.6, 0.6), margins=(0.2, 0.2, 0.35, 0.6), widths=(1.2, 1.2, 1)
+    )
+    picture(left, original, "The original")
+    picture(middle, mixed, "Shuffled")
+    right.plot(100 * shares, errors, color=OTHER, linestyle="--", label="root of $L_{rec}$")
+    right.axhline(distance, color=OURS, label="$L_{hm}$, intensity", clip_on=False)
+    right.plot(share, error, "o", color=OTHER)
+    right.plot(share, distance, "o", color=OURS, clip_on=False)
+    right.set(xlim=(-2, 102), xticks=(0, 50, 100), ylim=(0, 0.8), yticks=(0, 0.4, 0.8))
+    right.set(xlabel="shuffled, % of the pixels", title="Two distances")
+    right.legend(loc="upper left")
+    says = (
+        f"{share} % of the pixels have changed places. The histogram loss against the original "
+        f"is {distance:.3f} in intensity; the root of the mean squared error is {error:.3f}."
+    )
+    return Frame(figure, says)
+
+
+def _rms(one: Tensor, other: Tensor) -> float:
+    return float((one - other).square().mean().sqrt())
