@@ -36,7 +36,7 @@ def test_the_course_has_demos():
     assert len(DEMOS) >= 10
 
 
-@pytest.mark.parametrize(("demo", "settings"), _settings())
+@pytest.mark.parametrize(("demo", "settings"), list(_settings()))
 def test_a_frame_is_finite_says_something_and_is_drawn_in_full(demo, settings):
     frame = demo(**{**_base(demo), **settings})
 
