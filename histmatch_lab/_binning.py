@@ -29,7 +29,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 REACH = 37.0  # sigma(-37) < 2^-53: beyond, float64 cannot tell sigma from 0 or 1
 CELL = 0.08  # widest cell, in units of 1/s: there the quadratic errs by 5e-7 at most
@@ -76,10 +75,21 @@ class _MassBelow(torch.autograd.Function):
         return method.mass(rows)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
         (rows,) = ctx.saved_tensors
-        return ctx.method.gradient(rows, upstream), None
+        return _Gradient.apply(rows, upstream, ctx.method), None
+
+
+class _Gradient(torch.autograd.Function):
+    """A function of its own so that a second derivative fails instead of missing a term."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, upstream: Tensor, method: "Window | Lattice") -> Tensor:  # noqa: ARG004
+        return method.gradient(rows, upstream)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> None:  # noqa: ARG004
+        raise RuntimeError("the soft histogram can be differentiated once, not twice")
 
 
 def choose(rows: Tensor, edges: Edges) -> "Window | Lattice":

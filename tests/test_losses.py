@@ -1,0 +1,267 @@
+"""Eq. 5 and 6 as losses: what they measure, where their gradient goes, what they refuse."""
+
+import pytest
+import scipy.stats  # type: ignore[import-untyped]
+import torch
+from torch import Tensor, nn
+
+from histmatch_lab import EnhancementLoss, HistogramMatchingLoss, emd, soft_histogram
+from histmatch_lab import losses as losses_module
+from histmatch_lab.losses import register_term
+
+
+@pytest.fixture
+def images() -> tuple[Tensor, Tensor]:
+    g = torch.Generator().manual_seed(11)
+    pred = torch.rand(2, 3, 48, 64, generator=g) * 0.5 + 0.1
+    target = torch.rand(2, 3, 48, 64, generator=g) ** 2 * 0.8 + 0.1
+    return pred, target
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    monkeypatch.setattr(losses_module, "_TERMS", dict(losses_module._TERMS))
+
+
+def test_equals_eq_5_written_out(images):
+    def cdf(channel: Tensor) -> Tensor:
+        edges = torch.arange(51, dtype=torch.float64) / 50
+        above = torch.sigmoid(1000 * (channel.double().reshape(-1, 1) - edges)).mean(0)
+        return (above[:-1] - above[1:]).cumsum(0)
+
+    pred, target = images
+    distances = [
+        (cdf(pred[b, c]) - cdf(target[b, c])).abs().sum() for b in range(2) for c in range(3)
+    ]
+    wanted = torch.stack(distances).mean()
+    assert HistogramMatchingLoss(50)(pred, target).item() == pytest.approx(wanted.item(), rel=1e-6)
+
+
+def test_equal_images_are_at_no_distance(images):
+    for name in ("l1", "l2", "histmatch", "l2+histmatch"):
+        assert EnhancementLoss(name)(images[0], images[0]).item() == 0
+
+
+def test_intensity_units_are_the_wasserstein_distance(images):
+    pred, target = images
+    got = HistogramMatchingLoss(1024, alpha=1e4, units="intensity")(pred, target)
+    pairs = zip(pred.reshape(6, -1).numpy(), target.reshape(6, -1).numpy(), strict=True)
+    wanted = sum(scipy.stats.wasserstein_distance(a, b) for a, b in pairs) / 6
+    assert got.item() == pytest.approx(wanted, rel=1e-3)
+
+
+@pytest.mark.parametrize("bins", [50, 100, 256])
+def test_erratum_7_eq_5_counts_bins(images, bins):
+    # a shift by one bin is 1 bin, and L in units of intensity; but a fixed shift grows with K
+    pred = images[0]
+    in_bins, in_intensity = (
+        HistogramMatchingLoss(bins, units=units) for units in ("bins", "intensity")
+    )
+    assert in_bins(pred, pred + 1 / bins).item() == pytest.approx(1, rel=1e-3)
+    assert in_intensity(pred, pred + 1 / bins).item() == pytest.approx(1 / bins, rel=1e-3)
+    assert in_bins(pred, pred + 0.1).item() == pytest.approx(0.1 * bins, rel=1e-3)
+    assert in_intensity(pred, pred + 0.1).item() == pytest.approx(0.1, rel=1e-3)
+
+
+def test_units_follow_the_range(images):
+    pred = images[0] * 2 - 1
+    loss = HistogramMatchingLoss(100, range=(-1.0, 1.0), units="intensity")
+    assert loss(pred, pred + 0.1).item() == pytest.approx(0.1, rel=1e-3)
+
+
+def test_mean_over_batch_and_channels(images):
+    pred, target = images
+    loss = HistogramMatchingLoss(50)
+    each = [
+        loss(pred[b : b + 1, c : c + 1], target[b : b + 1, c : c + 1])
+        for b in (0, 1)
+        for c in (0, 1, 2)
+    ]
+    assert loss(pred, target).item() == pytest.approx(torch.stack(each).mean().item(), rel=1e-6)
+
+
+def test_erratum_8_blind_to_where_pixels_are(images):
+    pred, target = images
+    order = torch.randperm(48 * 64, generator=torch.Generator().manual_seed(0))
+    shuffled = pred.flatten(2)[..., order].view_as(pred)
+    assert HistogramMatchingLoss()(shuffled, pred).item() < 1e-5
+    assert EnhancementLoss("l2+histmatch")(shuffled, pred) > 0.02  # L_rec sees it
+    loss = HistogramMatchingLoss()
+    assert loss(shuffled, target).item() == pytest.approx(loss(pred, target).item(), rel=1e-6)
+
+
+def test_memory_layout_does_not_matter(images):
+    pred, target = images
+    loss = HistogramMatchingLoss()
+    wanted = loss(pred, target)
+    assert torch.equal(loss(pred.to(memory_format=torch.channels_last), target), wanted)
+    turned = pred.transpose(2, 3).contiguous().transpose(2, 3)
+    assert torch.equal(loss(turned, target), wanted)
+
+
+# Gradients
+
+
+def test_the_gradient_leads_downhill_to_the_target(images):
+    pred, target = images
+    pred = pred.clone().requires_grad_()
+    loss = HistogramMatchingLoss(units="intensity")
+    before = loss(pred, target)
+    before.backward()
+    assert pred.grad is not None
+    assert pred.grad.abs().sum() > 0.5  # of 1, the sum if every pixel is pulled fully
+    step = pred.numel() * 0.01 * pred.grad  # 0.01 for a pixel that is pulled fully
+    after = loss(pred.detach() - step, target)
+    assert after < before - 0.004
+
+
+def test_gradient_of_either_side(images):
+    pred, target = (image.clone().requires_grad_() for image in images)
+    HistogramMatchingLoss()(pred, target).backward()
+    assert pred.grad is not None
+    assert target.grad is not None
+    assert pred.grad.abs().sum() > 0
+    assert target.grad.abs().sum() > 0
+
+
+def counted_loss(pred: Tensor, target: Tensor) -> Tensor:
+    """The mistake of erratum 9: Eq. 5 with torch.histc."""
+    counts = [torch.histc(image, 256, 0, 1) / image.numel() for image in (pred, target)]
+    return emd(*counts)
+
+
+def test_erratum_9_counting_has_no_gradient(images):
+    pred, target = images
+    pred = pred.clone().requires_grad_()
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        counted_loss(pred, target).backward()
+
+    l2 = nn.functional.mse_loss(pred, target)
+    (alone,) = torch.autograd.grad(l2, pred, retain_graph=True)
+    total = l2 + counted_loss(pred, target)
+    (together,) = torch.autograd.grad(total, pred)
+    assert total > l2 + 1  # it shows in the loss curve
+    assert torch.equal(alone, together)  # and does nothing
+
+    (ours,) = torch.autograd.grad(HistogramMatchingLoss()(pred, target), pred)
+    assert (ours != 0).float().mean() > 0.9
+
+
+# Eq. 6
+
+
+def test_eq_6(images):
+    pred, target = images
+    loss = EnhancementLoss("l2+histmatch", lam=0.1, bins=100, outside="clamp")
+    total = loss(pred, target)
+    l2 = ((pred - target) ** 2).mean()
+    histmatch = HistogramMatchingLoss(100, outside="clamp")(pred, target)
+    assert total.item() == pytest.approx((l2 + 0.1 * histmatch).item(), rel=1e-6)
+    assert loss.terms.keys() == {"l2", "histmatch"}
+    assert loss.terms["l2"].item() == pytest.approx(l2.item())
+    assert loss.terms["histmatch"].item() == pytest.approx(histmatch.item())
+
+
+def test_pixel_losses(images):
+    pred, target = images
+    assert torch.equal(EnhancementLoss("l1")(pred, target), (pred - target).abs().mean())
+    assert torch.equal(EnhancementLoss("l2")(pred, target), nn.functional.mse_loss(pred, target))
+
+
+def test_terms_are_for_logging(images):
+    pred, target = images
+    loss = EnhancementLoss("l1+histmatch")
+    total = loss(pred.clone().requires_grad_(), target)
+    assert total.requires_grad
+    assert not any(term.requires_grad for term in loss.terms.values())
+    assert loss.state_dict() == {}
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_user_registers_a_term(images):
+    @register_term("mean")
+    class MeanColour(nn.Module):
+        def __init__(self, weight: float = 1.0) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.tensor(weight))
+
+        def forward(self, pred: Tensor, target: Tensor) -> Tensor:
+            return self.weight * (pred.mean((2, 3)) - target.mean((2, 3))).abs().mean()
+
+    pred, target = images
+    loss = EnhancementLoss("l2+histmatch+mean", lam=0.5, weight=2.0)
+    total = loss(pred, target)
+    terms = loss.terms
+    wanted = terms["l2"] + 0.5 * (terms["histmatch"] + terms["mean"])
+    assert total.item() == pytest.approx(wanted.item(), rel=1e-6)
+    assert [name for name, _ in loss.named_parameters()] == ["losses.mean.weight"]
+    with pytest.raises(ValueError, match=r"must not be empty or hold '\+'"):
+        register_term("a+b")
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("name", ["l3", "l2+", "", "l2+l2", "l2 + histmatch", "histmatching"])
+def test_unknown_names(name):
+    with pytest.raises(ValueError, match=r"different terms of .*histmatch, l1, l2"):
+        EnhancementLoss(name)
+
+
+def test_options_are_refused_at_once():
+    with pytest.raises(TypeError, match="binz"):
+        EnhancementLoss("l2+histmatch", binz=50)
+    with pytest.raises(TypeError, match="bins"):
+        EnhancementLoss("l2", bins=50)
+    with pytest.raises(ValueError, match="lam must be 0 or more"):
+        EnhancementLoss("l2", lam=-1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"units": "percent"}, "units must be one of 'bins', 'intensity', got 'percent'"),
+        ({"outside": "keep"}, "outside must be one of"),
+        ({"bins": 0}, "bins must be at least 1"),
+        ({"alpha": -1}, "alpha must be positive"),
+        ({"range": (1, 0)}, "range must be"),
+    ],
+)
+def test_values_of_options_are_refused_at_once(options, message):
+    with pytest.raises(ValueError, match=message):
+        HistogramMatchingLoss(**options)
+
+
+@pytest.mark.parametrize("name", ["l1", "l2", "histmatch", "l2+histmatch"])
+def test_images_are_checked(images, name):
+    pred, target = images
+    loss = EnhancementLoss(name)
+    with pytest.raises(ValueError, match=r"same shape, got \(2, 3, 48, 64\) and \(1, 3, 48, 64\)"):
+        loss(pred, target[:1])
+    with pytest.raises(ValueError, match=r"must be \(B, C, H, W\), got \(3, 48, 64\)"):
+        loss(pred[0], target[0])
+    with pytest.raises(TypeError, match=r"target must be floating point.*255"):
+        loss(pred, (target * 255).byte())
+
+
+def test_nan_is_refused(images):
+    pred, target = images
+    pred = pred.clone()
+    pred[0, 1, 2, 3] = torch.nan
+    with pytest.raises(ValueError, match="values must be finite"):
+        HistogramMatchingLoss()(pred, target)
+
+
+def test_images_of_two_sizes_compare_by_their_histograms(images):
+    # what the refusal of two shapes advises
+    pred, target = images
+    small = pred[..., ::2, ::2]
+    distance = emd(soft_histogram(small.flatten(2)), soft_histogram(target.flatten(2)))
+    assert distance.shape == (2, 3)
+
+
+def test_half_precision(images):
+    pred, target = images
+    half = HistogramMatchingLoss(50)(pred.bfloat16(), target)
+    assert half.dtype == torch.float32
+    assert half.item() == pytest.approx(HistogramMatchingLoss(50)(pred, target).item(), rel=0.01)
