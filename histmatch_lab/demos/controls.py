@@ -145,6 +145,7 @@ class Player(Control):
     label: str = "step"
     default: int = 0
     steps: int = 60
+    look_for: str = "Play it, or go to a step by hand: what changes first, what last?"
 
     @property
     def stops(self) -> tuple[int, ...]:
