@@ -306,7 +306,7 @@ def _curve_frame(
         dots.plot(*place, ".", color=color, markersize=2)
         lines.plot(torch.linspace(0, 1, count), heights, ".-", color=color, linewidth=1.5)
     for axes in (dots, lines):
-        axes.plot((0, 1), (0, 1), color=FAINT, linewidth=1, zorder=0)
+        axes.plot((0, 1), (0, 1), color=FAINT, linewidth=1, zorder=1)
         axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(-0.03, 1.03), yticks=(0, 0.5, 1))
         axes.set(xlabel="intensity before")
     dots.set(ylabel="intensity now", title="Each dot: a pixel")

@@ -144,9 +144,9 @@ def _draw_plan(axes: Axes, one: Tensor, other: Tensor) -> None:
     shares = torch.linspace(0.1, 0.9, 5, dtype=torch.float64)
     centers = bin_centers(BINS, dtype=torch.float64)
     starts, ends = (centers[torch.searchsorted(p.cumsum(0), shares)] for p in (one, other))
-    axes.hlines(shares, starts, ends, color=OURS, linewidth=1)
-    for share, start, end in zip(shares, starts, ends, strict=True):
-        axes.plot(end, share, marker=">" if end >= start else "<", color=OURS, markersize=5)
+    axes.hlines(shares, starts, ends, color=OURS, linewidth=1, zorder=1.5)
+    for marker, there in ((">", ends >= starts), ("<", ends < starts)):
+        axes.plot(ends[there], shares[there], marker, color=OURS, markersize=5)
 
 
 @demo(
@@ -194,7 +194,7 @@ def adjusted_photograph(
     )
     picture(before, small(target), "compared with this")
     picture(after, adjusted, "adjusted")
-    bars.barh((2, 1, 0), loss, color=CHANNELS, height=0.6)
+    bars.barh((2, 1, 0), loss.tolist(), color=CHANNELS, height=0.6)
     for height, value in zip((2, 1, 0), loss.tolist(), strict=True):
         inside = value > 80
         bars.text(
@@ -292,9 +292,9 @@ def pull_on_the_photograph(
     figure, (left, right, below_left, below_right) = panels(
         2, 2, height=5.8, gaps=(0.8, 0.55), margins=(0.75, 0.2, 0.35, 0.6), heights=(1.25, 1)
     )
-    left.imshow(image[0], cmap="gray", vmin=0, vmax=1)
+    left.imshow(image[0].numpy(), cmap="gray", vmin=0, vmax=1)
     left.set(title=f"{channel} of the photograph")
-    right.imshow(pull, cmap=DIVERGING, vmin=-1.5, vmax=1.5)
+    right.imshow(pull.numpy(), cmap=DIVERGING, vmin=-1.5, vmax=1.5)
     right.set(title="Orange: made lighter. Purple: darker")
     for axes in (left, right):
         axes.set_axis_off()
