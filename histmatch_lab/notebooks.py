@@ -1,0 +1,263 @@
+"""Run a notebook and tell the truth about it.
+
+papermill executes the cells. What it misses is added here: an error that a widget's callback left
+in the widget's state, the memory that the kernel needed and the device that it used.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import nbformat
+import papermill
+import psutil
+from nbformat import NotebookNode
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import Engine, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+_CAPS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+_ALERT = "histmatch-lab-error"  # the class of the line in which a live demo reports a mistake
+_TRACEBACK = "Traceback (most recent call last)"
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class NotebookError(Exception):
+    """A notebook that failed.
+
+    Attributes:
+        cell: the source of the cell where it happened; empty if that cannot be told.
+        number: that cell's execution count.
+    """
+
+    def __init__(self, message: str, cell: str = "", number: int | None = None) -> None:
+        super().__init__(message)
+        self.cell = cell
+        self.number = number
+
+
+@dataclass
+class Watch:
+    """What is seen of a running kernel from outside.
+
+    Attributes:
+        stop: set it to end the kernel.
+        on_cell: called after each code cell.
+        threads: how many threads a library in the kernel may use.
+        peak_bytes: largest resident memory of the kernel and its children, of ten looks a second.
+        device: where torch computed: "cpu" or the name of the accelerator.
+        versions: of Python and the libraries in the kernel.
+        stderr: what the kernel said outside of any cell.
+    """
+
+    stop: Event = field(default_factory=Event)
+    on_cell: Callable[[], None] = lambda: None
+    threads: int = 1
+    peak_bytes: int = 0
+    device: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    stderr: str = ""
+
+    @contextmanager
+    def over(self, pid: int) -> Iterator[None]:
+        """Watch the process while the block runs."""
+        done = Event()
+        thread = Thread(target=self._look, args=(psutil.Process(pid), done), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _look(self, kernel: psutil.Process, done: Event) -> None:
+        while True:
+            with suppress(psutil.Error):  # a process may end between two looks
+                if self.stop.is_set():
+                    kernel.kill()
+                family = [kernel, *kernel.children(recursive=True)]
+                memory = sum(process.memory_info().rss for process in family)
+                self.peak_bytes = max(self.peak_bytes, memory)
+            if done.wait(0.1):
+                return
+
+
+def read(path: Path) -> NotebookNode:
+    """The notebook in that file; ValueError if it holds none."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError) as problem:
+        raise ValueError(f"{path} is no notebook: {problem}") from None
+
+
+def execute(
+    path: Path, output: Path | None, parameters: Mapping[str, Any], watch: Watch
+) -> NotebookNode:
+    """Run a notebook in a fresh kernel, in its own folder; return it without widget state.
+
+    Args:
+        path: the notebook.
+        output: file that is written as cells finish, also when one fails; None for no file.
+        parameters: values for the notebook's parameters.
+        watch: is told what the kernel did.
+
+    Raises:
+        NotebookError: a cell or a widget's callback raised, or the kernel died.
+    """
+    try:
+        notebook = papermill.execute_notebook(
+            path,
+            output,
+            parameters=dict(parameters),
+            engine_name=_WatchedEngine.name,
+            language="python",
+            kernel_name="python3",
+            progress_bar=False,
+            watch=watch,
+            folder=str(path.resolve().parent),
+        )
+    except PapermillExecutionError as error:
+        message = _ANSI.sub("", "\n".join(error.traceback)) or f"{error.ename}: {error.evalue}"
+        raise NotebookError(message, error.source, error.exec_count) from None
+    except RuntimeError as error:  # nbclient's DeadKernelError among others
+        raise NotebookError(f"the kernel is gone: {error}\n{watch.stderr}") from None
+    _raise_for_hidden_errors(notebook)
+    if _TRACEBACK in watch.stderr:
+        raise NotebookError(
+            f"outside of any cell: {watch.stderr[watch.stderr.index(_TRACEBACK) :]}"
+        )
+    return strip(notebook)
+
+
+def strip(notebook: NotebookNode) -> NotebookNode:
+    """Remove, in place, what only the run that made it can use: widget state, times, paths."""
+    for key in ("widgets", "papermill"):
+        notebook.metadata.pop(key, None)
+    for cell in notebook.cells:
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if not cell.metadata.get("tags", True):
+            del cell.metadata["tags"]
+    return notebook
+
+
+class _WatchedClient(PapermillNotebookClient):
+    """papermill's client, its kernel watched and, in the end, asked what it used."""
+
+    watch: Watch
+
+    def papermill_execute_cells(self) -> None:
+        with self.watch.over(self.km.provisioner.pid):
+            super().papermill_execute_cells()
+        question = self.kc.execute(_FACTS, silent=True, user_expressions={"facts": "_facts()"})
+        answer = self.wait_for_reply(question)["content"]["user_expressions"]["facts"]
+        facts = ast.literal_eval(answer["data"]["text/plain"])
+        self.watch.device, self.watch.versions = facts["device"], facts["versions"]
+
+
+class _WatchedEngine(Engine):
+    name = "histmatch-lab"
+
+    @classmethod
+    def execute_managed_notebook(
+        cls, nb_man: Any, kernel_name: str, *, watch: Watch, folder: str, **_: Any
+    ) -> None:
+        client = _WatchedClient(
+            nb_man,
+            kernel_name=kernel_name,
+            timeout=None,
+            record_timing=False,
+            store_widget_state=True,
+            resources={"metadata": {"path": folder}},
+            on_cell_executed=lambda **_: watch.on_cell(),
+        )
+        client.watch = watch
+        env = {**dict.fromkeys(_CAPS, str(watch.threads)), **os.environ}
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr:
+            try:
+                client.execute(env=env, stderr=stderr)
+            finally:
+                stderr.seek(0)
+                watch.stderr = stderr.read()
+
+
+papermill_engines.register(_WatchedEngine.name, _WatchedEngine)
+
+# Runs in the kernel, after the last cell.
+_FACTS = """
+def _facts():
+    import importlib.metadata, platform, sys
+    torch = sys.modules.get("torch")
+    device = "cpu"
+    if torch is not None and torch.cuda.is_initialized():
+        device = torch.cuda.get_device_name()
+    elif torch is not None and torch.backends.mps.is_available():
+        device = "mps" if torch.mps.current_allocated_memory() else "cpu"
+    libraries = ("histmatch-lab", "torch", "numpy", "matplotlib", "ipywidgets")
+    versions = {name: importlib.metadata.version(name) for name in libraries}
+    return {"device": device, "versions": {"python": platform.python_version(), **versions}}
+"""
+
+
+def _raise_for_hidden_errors(notebook: NotebookNode) -> None:
+    """Look where papermill does not: in widgets, and at what a thread printed while it died."""
+    for cell in notebook.cells:
+        for problem in _errors_in(cell.get("outputs", [])):
+            raise NotebookError(problem, cell.source, cell.execution_count)
+    widgets = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    for name, widget in widgets.items():
+        state = widget.get("state", {})
+        problems = list(_errors_in(state.get("outputs", [])))
+        if _ALERT in str(state.get("value", "")):
+            problems.append(re.sub(r"<[^>]+>", "", state["value"]))
+        for problem in problems:
+            cell = _cell_showing(notebook, name, widgets)
+            message = f"in a widget: {problem}"
+            raise NotebookError(message, cell.get("source", ""), cell.get("execution_count"))
+
+
+def _errors_in(outputs: Any) -> Iterator[str]:
+    for output in outputs if isinstance(outputs, list) else []:
+        if output.get("output_type") == "error":
+            yield _ANSI.sub("", "\n".join(output["traceback"]))
+        text = "".join(output.get("text", ""))
+        if output.get("name") == "stderr" and _TRACEBACK in text:
+            yield _ANSI.sub("", text)
+
+
+def _cell_showing(notebook: NotebookNode, name: str, widgets: Mapping[str, Any]) -> NotebookNode:
+    """The cell in whose output the widget stands, inside others perhaps; an empty one if none."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            shown = output.get("data", {}).get(WIDGET_VIEW, {}).get("model_id")
+            if shown is not None and name in _family(shown, widgets):
+                return cell
+    return NotebookNode()
+
+
+def _family(name: str, widgets: Mapping[str, Any]) -> set[str]:
+    family, rest = set(), [name]
+    while rest:
+        member = rest.pop()
+        if member not in family:
+            family.add(member)
+            rest += re.findall(r"IPY_MODEL_(\w+)", json.dumps(widgets.get(member, {})))
+    return family
