@@ -8,7 +8,6 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import icc
 import imagecodecs
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from histmatch_lab.data.images import ImageError, load_image, save_image, to_uint8
+from tests.data import icc
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
