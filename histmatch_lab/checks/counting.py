@@ -89,16 +89,17 @@ def check_kernel(kernel: Callable[[Tensor], Tensor]) -> Verdict:
 def check_soft_bin(soft_bin: Callable[..., Tensor]) -> Verdict:
     """01: Eq. 3, the share of one bin: soft_bin(values, low, high, slope)."""
     source = _fresh()
-    values = torch.rand(300, dtype=torch.float64, generator=source)
+    values = torch.rand(300, dtype=torch.float64, generator=source).requires_grad_()
     low = 0.2 + 0.5 * float(torch.rand((), generator=source))
     high, slope = low + 0.06, 60.0
-    answer = ask(soft_bin, values.requires_grad_(), low, high, slope)
+    answer = ask(soft_bin, values, low, high, slope)
     if not isinstance(answer, Tensor):
         return wrong("Return a tensor, without .item() or float(): a number has no gradient.")
     if answer.numel() != 1:
         return wrong(f"One number is wanted, the mean over all pixels; got {answer.numel()}.")
+    values = values.detach()
     inside = torch.sigmoid(slope * (values - low)) - torch.sigmoid(slope * (values - high))
-    truth, found = float(inside.mean()), float(answer)
+    truth, found = float(inside.mean()), float(answer.detach())
     if _close(found, truth):
         if not answer.requires_grad:
             return wrong("The value is right, but it is detached: no gradient reaches the pixels.")

@@ -54,7 +54,7 @@ def soft_against_counted(alpha: float, photo: Tensor) -> Frame:
 
 @demo(
     bins=Slider(
-        label="number of bins K",
+        label="bins K",
         default=32,
         minimum=2,
         maximum=256,
@@ -62,7 +62,7 @@ def soft_against_counted(alpha: float, photo: Tensor) -> Frame:
         look_for="the bars: many, low and ragged, or few, high and coarse",
     ),
     column=Slider(
-        label="column, % of width",
+        label="column, %",
         default=80,
         minimum=0,
         maximum=100,
@@ -70,7 +70,7 @@ def soft_against_counted(alpha: float, photo: Tensor) -> Frame:
         look_for="the marked bar: in which bin is the pixel under the cross?",
     ),
     row=Slider(
-        label="row, % of height",
+        label="row, %",
         default=25,
         minimum=0,
         maximum=100,
@@ -121,7 +121,7 @@ def count_pixels(bins: int, column: int, row: int, channel: str, photo: Tensor) 
         look_for="the two dots on the right: which one moves with every step?",
     ),
     pixels=Choice(
-        label="number of pixels",
+        label="pixels",
         default=10,
         options=(1, 10, 1000),
         look_for="do more pixels make the stairs vanish, or only smaller?",
@@ -165,7 +165,7 @@ def brighten(shift: float, pixels: int, photo: Tensor) -> Frame:
 
 @demo(
     pixels=LogSlider(
-        label="number of pixels",
+        label="pixels",
         default=10.0,
         minimum=1.0,
         maximum=360_000.0,
@@ -215,7 +215,7 @@ def build_kde(pixels: float, alpha: float, photo: Tensor) -> Frame:
 
 @demo(
     value=Slider(
-        label="value of the pixel I(p)",
+        label="value I(p)",
         default=0.43,
         minimum=0.0,
         maximum=1.0,
@@ -230,7 +230,7 @@ def build_kde(pixels: float, alpha: float, photo: Tensor) -> Frame:
         look_for="how many bins get a share of one pixel",
     ),
     bins=Slider(
-        label="number of bins K",
+        label="bins K",
         default=10,
         minimum=2,
         maximum=32,
@@ -266,14 +266,8 @@ def share_a_pixel(value: float, alpha: float, bins: int) -> Frame:
 
 
 @demo(
-    channel=Choice(
-        label="channel",
-        default="green",
-        options=CHANNELS,
-        look_for="which channel has the tallest spikes",
-    ),
     centre=Slider(
-        label="centre of the window",
+        label="window at",
         default=0.75,
         minimum=0.1,
         maximum=0.9,
@@ -281,10 +275,16 @@ def share_a_pixel(value: float, alpha: float, bins: int) -> Frame:
         look_for="spikes and gaps: there the two kernels differ most",
     ),
     width=Choice(
-        label="bins in the window",
+        label="window, bins",
         default=40,
         options=(16, 40, 100),
         look_for="from far, the two kernels look the same",
+    ),
+    channel=Choice(
+        label="channel",
+        default="green",
+        options=CHANNELS,
+        look_for="which channel has the tallest spikes",
     ),
     stretched=Toggle(
         label="stretch contrast",
@@ -292,7 +292,7 @@ def share_a_pixel(value: float, alpha: float, bins: int) -> Frame:
     ),
     photo=Photograph(look_for="whether the paper's kernel is closer to the bars in every picture"),
 )
-def figure_2(channel: str, centre: float, width: int, stretched: bool, photo: Tensor) -> Frame:
+def figure_2(centre: float, width: int, channel: str, stretched: bool, photo: Tensor) -> Frame:
     """Fig. 2 of the paper on a photograph: counts, DeepHist's kernel, the paper's kernel."""
     counts, deephist, paper = _three_histograms(photo, channel, stretched)
     first = min(max(round(256 * centre) - width // 2, 0), 256 - width)
