@@ -71,7 +71,7 @@ bench: install
 	set -e; for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script; done
 
 notebooks: install
-	$(BIN)/python tests/notebooks/refresh.py $(NB)
+	$(BIN)/python -m tests.notebooks.refresh $(NB)
 
 clean:
 	rm -rf .venv report .pytest_cache .mypy_cache .ruff_cache .hypothesis
