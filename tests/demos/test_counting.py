@@ -9,14 +9,8 @@ from matplotlib.figure import Figure
 
 from histmatch_lab.data.samples import photo
 from histmatch_lab.demos.controls import Photograph
-from histmatch_lab.demos.counting import (
-    brighten,
-    build_kde,
-    count_pixels,
-    figure_2,
-    share_a_pixel,
-    soft_against_counted,
-)
+from histmatch_lab.demos.counting import brighten, count_pixels, soft_against_counted
+from histmatch_lab.demos.kernels import build_kde, figure_2, share_a_pixel
 from histmatch_lab.demos.style import MARK, OURS
 
 NAME = "coffee"
@@ -36,7 +30,7 @@ def _said(pattern: str, text: str) -> float:
 def _line(figure: Figure, panel: int, colour: str, longer_than: int = 2) -> np.ndarray:
     """The data of the only long line of that colour."""
     lines = [line for line in figure.axes[panel].lines if line.get_color() == colour]
-    [line] = [line for line in lines if len(line.get_xydata()) > longer_than]
+    [line] = [line for line in lines if len(line.get_path()) > longer_than]
     return np.asarray(line.get_xydata(), dtype=float)
 
 
@@ -88,7 +82,7 @@ def test_the_counted_distance_is_a_staircase_and_the_soft_one_is_not(pixels):
 def test_few_kernels_add_up_to_the_density(pixels):
     axes = build_kde(pixels=pixels, alpha=200.0, photo=NAME).figure.axes[1]
     kernels = [
-        line for line in axes.lines if line.get_color() == MARK and len(line.get_xydata()) > 50
+        line for line in axes.lines if line.get_color() == MARK and len(line.get_path()) > 50
     ]
     assert len(kernels) == pixels
     together = np.sum([np.asarray(line.get_ydata()) for line in kernels], axis=0)
