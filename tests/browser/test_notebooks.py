@@ -82,7 +82,9 @@ def _save_picture(page: Page, notebook: str) -> None:
     folder = os.environ.get("HISTMATCH_LAB_SCREENSHOTS")
     if not folder:
         return
-    height = page.locator(".jp-WindowedPanel-outer").evaluate("panel => panel.scrollHeight")
+    panel = page.locator(".jp-WindowedPanel-outer")
+    height = panel.evaluate("panel => panel.scrollHeight")
     page.set_viewport_size({"width": 1280, "height": min(height + 150, 16_000)})
+    panel.evaluate("panel => { panel.scrollTop = 0; }")
     page.wait_for_timeout(500)
     page.screenshot(path=Path(folder) / f"{Path(notebook).stem}.png")
