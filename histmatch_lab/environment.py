@@ -76,11 +76,11 @@ class Report:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        rows = "".join(_row(item) for item in self.items)
+        head = _row("th", "what", "found", "", "why it matters", "what to do")
+        rows = "".join(_item_row(item) for item in self.items)
         return (
             f"<p><b>{html.escape(self.summary)}</b></p>"
-            "<table><thead><tr><th>what</th><th>found</th><th></th><th>why it matters</th>"
-            f"<th>what to do</th></tr></thead><tbody>{rows}</tbody></table>"
+            f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
         )
 
 
@@ -205,12 +205,15 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version.split("+")[0])[:3])
 
 
-def _row(item: Item) -> str:
+def _item_row(item: Item) -> str:
     sign = "✓" if item.fine else "<b>✗ put right</b>"
-    texts = [html.escape(text) for text in (item.name, item.found, item.why)]
-    fix = f"<code>{html.escape(item.fix)}</code>" if item.fix else ""
-    cells = (*texts[:2], sign, texts[2], fix)
-    return "<tr>" + "".join(f'<td style="text-align:left">{c}</td>' for c in cells) + "</tr>"
+    name, found, why, fix = map(html.escape, (item.name, item.found, item.why, item.fix))
+    return _row("td", name, found, sign, why, f"<code>{fix}</code>" if fix else "")
+
+
+def _row(tag: str, *cells: str) -> str:
+    inside = (f'<{tag} style="text-align:left">{cell}</{tag}>' for cell in cells)
+    return f"<tr>{''.join(inside)}</tr>"
 
 
 if __name__ == "__main__":
