@@ -153,7 +153,7 @@ def brighten(shift: float, pixels: int, photo: Tensor) -> Frame:
     slope = float(soft[after] - soft[before]) / step
     counted = "no slope here" if abs(jump) < 1e-6 else f"a jump of {jump:+.2f} bins right here"
     says = (
-        f"{pixels} pixel{'s' * (pixels > 1)}, brightened by {shift:.3f}: the counts are "
+        f"{len(values)} pixel{'s' * (len(values) > 1)}, brightened by {shift:.3f}: the counts are "
         f"{float(hard[at]):.2f} bins away from the target and have {counted}; the soft histogram "
         f"is {float(soft[at]):.2f} bins away, with a slope of {slope:+.0f} bins per unit of "
         "intensity."

@@ -150,3 +150,4 @@ def test_a_small_grey_picture_of_ones_own_works(tmp_path):
     assert Photograph().resolve(str(path)).shape == (3, 2, 3)
     for demo in (soft_against_counted, count_pixels, brighten, build_kde, figure_2):
         assert demo(photo=str(path)).says
+    assert brighten(pixels=1000, photo=str(path)).says.startswith("6 pixels")
