@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import html
+import io
 import json
 import math
 import tempfile
@@ -19,6 +20,7 @@ import ipywidgets as widgets
 import plotly.graph_objects as go
 import plotly.io as pio
 from IPython.display import display
+from PIL import Image
 
 from histmatch_lab.data.images import load_image
 from histmatch_lab.demos.controls import (
@@ -86,13 +88,16 @@ def show_hover(figure: go.Figure, fallback: Frame) -> None:
     if pio.renderers.default == "colab":
         figure.show()
         return
+    # A JPEG: where plotly can be drawn, its renderer would keep showing a PNG in its place.
+    picture = io.BytesIO()
+    Image.open(io.BytesIO(still(fallback))).convert("RGB").save(picture, "jpeg", quality=90)
     display(
         {
             "application/vnd.plotly.v1+json": json.loads(figure.to_json()),
-            "image/png": base64.b64encode(still(fallback)).decode(),
+            "image/jpeg": base64.b64encode(picture.getvalue()).decode(),
             "text/plain": fallback.says,
         },
-        metadata={"image/png": {"alt": fallback.says}},
+        metadata={"image/jpeg": {"alt": fallback.says}},
         raw=True,
     )
 
@@ -218,8 +223,11 @@ def _(control: LogSlider, value: Any) -> widgets.ValueWidget:
 
 @_value_widget.register
 def _(control: Choice, value: Any) -> widgets.ValueWidget:
+    # Buttons, since JupyterLab takes a closed chooser's arrow keys for itself.
     options = [(control.text(option), option) for option in control.options]
-    return widgets.Dropdown(options=options, value=value, **_labelled(control))
+    look = _labelled(control)
+    look["style"] |= {"button_width": "auto"}
+    return widgets.ToggleButtons(options=options, value=value, **look)
 
 
 @_value_widget.register
