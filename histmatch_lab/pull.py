@@ -9,9 +9,12 @@ which is 1 only where the bumps around the bin edges e_k overlap enough. Near th
 the pull depends on what happens to the mass that leaks out there (`outside`).
 """
 
+from typing import get_args
+
 import torch
 from torch import Tensor
 
+from histmatch_lab._checks import checked_floating, checked_option, checked_slope
 from histmatch_lab.histogram import Outside, Range, bin_edges
 
 
@@ -31,16 +34,15 @@ def pull(
     the target, 0 is none, and below 0 the loss pushes the wrong way. Time and memory grow with
     values x bins: give it levels, or points of a curve, rather than a whole picture.
 
-    Raises ValueError for a bad number of bins, range, alpha, bandwidth or `outside`.
+    Raises TypeError for values that are not floating point, ValueError for a bad number of bins,
+    range, alpha, bandwidth or `outside`; each names the argument.
     """
-    if not (alpha > 0 and bandwidth > 0):
-        raise ValueError(f"alpha and bandwidth must be positive, got {alpha!r} and {bandwidth!r}")
-    if outside not in ("drop", "clamp", "reflect"):
-        raise ValueError(f"outside must be 'drop', 'clamp' or 'reflect', got {outside!r}")
+    x = checked_floating(values, "values").double()
+    slope = checked_slope(alpha, bandwidth)
+    checked_option("outside", outside, get_args(Outside))
+    edges = bin_edges(bins, range=range, dtype=torch.float64, device=x.device)
     if not values.numel():
         return values
-    edges = bin_edges(bins, range=range, dtype=torch.float64, device=values.device)
-    x, slope = values.double(), alpha / bandwidth
     summed = _bumps(x, edges[1:-1], slope) if outside == "clamp" else _inside(x, edges, slope)
     if outside == "reflect":
         summed -= sum(_inside(2 * end - x, edges, slope) for end in range)

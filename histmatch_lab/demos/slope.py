@@ -104,7 +104,7 @@ def _draw_ripple(axes: Axes, step: float, ripple: float) -> None:
     bins=Choice(
         label="K, bins",
         default=256,
-        options=PAPER_BINS,
+        options=PAPER_BINS[::-1],
         look_for="DeepHist's bumps widen with the bins; those of a fixed α do not.",
     ),
     photo=PHOTO,
@@ -127,8 +127,9 @@ def three_readings_of_b(bins: int, photo: Tensor, channel: str, window: float) -
     )
     figure, (step, felt) = panels(1, 2, height=3.7, widths=(1, 1.6), margins=(0.75, 0.35, 0.9, 0.6))
     offsets = torch.linspace(-0.01, 0.01, 801, dtype=torch.float64)
-    values, _ = levels(photo, channel)
-    inside = values[(values >= window) & (values <= window + 0.03)]
+    values, shares = levels(photo, channel)
+    shown = (values >= window) & (values <= window + 0.03)
+    inside, sizes = values[shown], 10_000 * shares[shown]
     x = points_between(window, window + 0.03, bins, 2500.0 * bins)
     parts = []
     for name, slope, colour, dash in readings:
@@ -136,14 +137,14 @@ def three_readings_of_b(bins: int, photo: Tensor, channel: str, window: float) -
         y = pull(x, bins, alpha=slope, outside="clamp")
         felt.plot(x, y.clamp(-10, 10), dash, color=colour, label=name, linewidth=1.6)
         dots = pull(inside, bins, alpha=slope, outside="clamp").clamp(-10, 10)
-        felt.plot(inside, dots, "o", color=colour, markersize=5)
+        felt.scatter(inside, dots, sizes, color=colour, zorder=3)
         dead = share_where(photo, channel, pull(values, bins, alpha=slope, outside="clamp") < DEAD)
         parts.append(f"{name} (s = {slope:.6g}): {dead:.1%}")
     step.set(xlim=(-0.01, 0.01), xticks=(-0.01, 0, 0.01), ylim=(0, 1), yticks=(0, 0.5, 1))
     step.set(xlabel="intensity − edge", ylabel="σ(s (x − e))", title="The step at an edge")
     felt.set(xlim=(window, window + 0.03), ylim=(-0.1, 2.5), yticks=(0, 1, 2))
     felt.set(xlabel="intensity", ylabel="pull (fair: 1)")
-    felt.set_title("The pull; dots: this picture's levels")
+    felt.set_title("The pull; dots: the levels, large where many pixels are")
     figure.legend(*felt.get_legend_handles_labels(), loc="upper center", ncols=3)
     says = f"K = {bins}. Pixels that feel less than 1 % of the fair pull: {'; '.join(parts)}."
     return Frame(figure, says)
@@ -187,7 +188,7 @@ def error_against_evenness(alpha: float, bins: int, photo: Tensor, channel: str)
     figure, (left, right) = panels(1, 2, height=4.2, margins=(0.75, 0.3, 0.4, 0.6))
     errors = error_map(photo, channel)
     _draw_map(left, errors, 0.01, 40)
-    left.contour(ALPHAS, BINS, errors, (0.1, 0.3, 1, 3), colors="white", linewidths=1)
+    left.contour(ALPHAS, BINS, errors, (0.1, 0.3, 1, 3), colors="white", linewidths=1, zorder=1.5)
     left.set_title("Error in 8-bit levels; lines: 3, 1, 0.3, 0.1")
     ripples = torch.tensor([[gradient_ripple(b, alpha=a) for a in ALPHAS] for b in BINS])
     _draw_map(right, ripples, 1e-4, 3000)

@@ -1,0 +1,152 @@
+"""What the figures of notebook 02 say, against float64 references computed here by other means."""
+
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from histmatch_lab import gradient_ripple
+from histmatch_lab.demos import alpha, ends, slope
+from histmatch_lab.pull import pull
+from histmatch_lab.ui import show_hover
+
+
+@pytest.fixture(scope="module")
+def astronaut():
+    return alpha.PHOTO.resolve("astronaut")
+
+
+def _plain(values, bins, s):
+    """The soft histogram as Eq. 1-3 state it, in numpy and float64, mass outside dropped."""
+    edges = np.linspace(0, 1, bins + 1)
+    levels, counts = np.unique(values.double().numpy(), return_counts=True)
+    above = 1 / (1 + np.exp(np.clip(-s * (levels[:, None] - edges), -700, 700)))
+    return (counts / counts.sum()) @ (above[:, :-1] - above[:, 1:])
+
+
+@pytest.mark.parametrize(("bins", "s"), [(256, 1000), (50, 1000), (100, 30)])
+def test_an_estimate_is_measured_as_its_names_say(astronaut, bins, s):
+    values = alpha.pixels(astronaut, "green")
+    found = alpha.estimate(astronaut, "green", bins, s)
+    soft = _plain(values, bins, s)
+    counts = np.histogram(values.double().numpy(), bins, (0, 1))[0] / len(values)
+    np.testing.assert_allclose(found.soft, soft, atol=3e-6)
+    assert found.leak == pytest.approx(1 - soft.sum(), abs=1e-5)
+    assert found.l1 == pytest.approx(np.abs(soft - counts).sum(), abs=0.005)
+    assert found.emd == pytest.approx(np.abs(np.cumsum(soft - counts)).sum(), abs=0.01)
+
+
+def test_a_channel_is_seen_in_8_bit_levels():
+    photo = torch.rand(3, 20, 30)
+    values = alpha.pixels(photo, "blue")
+    torch.testing.assert_close(values * 255, (photo[2].flatten() * 255).round())
+    levels, shares = alpha.levels(photo, "blue")
+    assert shares.sum().item() == pytest.approx(1)
+    assert alpha.share_where(photo, "blue", levels >= 0) == pytest.approx(1)
+
+
+def test_the_explorer_says_the_share_of_dead_pixels(astronaut):
+    values = alpha.pixels(astronaut, "red").double()
+    edges = torch.linspace(0, 1, 51, dtype=torch.float64)
+    up = torch.sigmoid(1000 * (values[:, None] - edges[1:]))
+    lost = torch.sigmoid(1000 * values)
+    felt = (1000 * up * (1 - up)).sum(1) / 50 - 1000 * lost * (1 - lost)
+    dead, wrong = (felt.abs() < 0.01).double().mean(), (felt <= -0.01).double().mean()
+    says = alpha.alpha_explorer(bins=50).says
+    assert f"{dead:.1%} of the pixels feel less" in says
+    assert f"{wrong:.1%} are pulled the wrong way" in says
+
+
+def test_no_bump_is_missed_however_narrow():
+    for s in (1e3, 1e6, 1e8):
+        x = alpha.points_between(0.5, 0.56, 100, s)
+        assert pull(x, 100, alpha=s).max().item() == pytest.approx(s / 400, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("value", "limit"), [(0.9, 1), (1, 1), (1.1, 2), (0.03, 0.03), (4e-4, 5e-4), (7, 10)]
+)
+def test_limits_are_round_and_hold_the_value(value, limit):
+    assert alpha.nice(value) == pytest.approx(limit)
+
+
+@pytest.mark.parametrize("step", [1.0, 2.5, 1000 / 256, 6.0])
+def test_the_first_harmonic_is_the_ripple_up_to_about_six(step):
+    x = 2 * math.pi**2 / step
+    assert slope.first_harmonic(step) == pytest.approx(2 * x / math.sinh(x))
+    assert slope.first_harmonic(step) == pytest.approx(gradient_ripple(1, alpha=step), rel=0.01)
+
+
+def test_the_first_harmonic_fails_beyond():
+    assert slope.first_harmonic(20) < 0.7 * gradient_ripple(1, alpha=20)
+
+
+def test_a_quarter_of_the_intensities_is_dead_at_50_bins():
+    assert "24% of all intensities" in slope.pull_over_a_bin(sharpness=20.0).says
+
+
+def test_only_the_third_reading_kills_nearly_all_pixels():
+    dead = [float(s) for s in re.findall(r"\): ([\d.]+)%", slope.three_readings_of_b().says)]
+    assert len(dead) == 3
+    assert dead[0] == dead[1] == 0
+    assert dead[2] > 90
+
+
+def test_the_error_follows_alpha_and_the_ripple_alpha_over_bins(astronaut):
+    errors = slope.error_map(astronaut, "red")
+    some = [slope.BINS.index(bins) for bins in slope.PAPER_BINS]
+    at = slope.ALPHAS.index(1000)
+    assert errors[some, at].max() < 1.3 * errors[some, at].min()
+    assert (errors[:, 0] > 10 * errors[:, at]).all()
+    ripples = [gradient_ripple(bins, alpha=1000) for bins in slope.PAPER_BINS]
+    assert ripples == sorted(ripples, reverse=True)
+    assert ripples[-1] < 0.13 < 1 < ripples[-2]
+
+
+def test_the_hover_map_reads_out_what_the_picture_says(astronaut):
+    figure = json.loads(slope.hover_map(astronaut, "red").to_json())
+    heat = figure["data"][0]
+    row, column = heat["y"].index(256), heat["x"].index(1000)
+    error, step, ripple, dead = heat["customdata"][row][column]
+    assert (step, ripple, dead) == (3.91, 12.9, 0.0)
+    says = slope.error_against_evenness(photo="astronaut").says
+    [said] = re.findall(r"errs by ([\d.]+)", says)
+    assert error == pytest.approx(float(said), abs=0.006)
+    assert not {"bdata", "dtype"} & set(json.dumps(figure).split('"')), "plotly 5 cannot read it"
+
+
+def test_a_hover_figure_is_stored_for_readers_with_and_without_plotly(monkeypatch, astronaut):
+    shown = []
+    monkeypatch.setattr("histmatch_lab.ui.display", lambda *a, **k: shown.append((a[0], k)))
+    frame = slope.error_against_evenness()
+    show_hover(slope.hover_map(astronaut), frame)
+    [(bundle, options)] = shown
+    assert set(bundle) == {"application/vnd.plotly.v1+json", "image/jpeg", "text/plain"}
+    assert bundle["text/plain"] == options["metadata"]["image/jpeg"]["alt"] == frame.says
+
+
+def test_dropped_mass_is_what_the_black_pixels_lose(astronaut):
+    says = ends.leak_at_the_ends().says
+    sums = dict(re.findall(r"(drop|clamp|reflect) ([\d.]+)", says))
+    black = float((astronaut[0] == 0).double().mean())
+    assert float(sums["drop"]) == pytest.approx(1 - black / 2, abs=0.005)
+    assert float(sums["clamp"]) == float(sums["reflect"]) == 1
+
+
+def test_levels_drift_over_the_bins_unless_the_range_is_centred():
+    drifting = ends.own_share(1000, ends.RANGES["0 to 1"])
+    centred = ends.own_share(1000, ends.CENTRED)
+    assert drifting[[0, 255]].max() < 0.5 < 0.74 < drifting[128]
+    assert centred.max() - centred.min() < 1e-9
+    assert centred[7].item() == pytest.approx(2 / (1 + math.exp(-500 / 255)) - 1)
+
+
+def test_a_comb_is_washed_out_at_the_ends_and_sharp_in_the_middle():
+    def own(first):
+        return int(re.findall(r"leaves (\d+)%", ends.comb_of_levels(first=first).says)[0])
+
+    assert own(0) < 50 < 70 < own(128)
+    assert own(240) < 60
