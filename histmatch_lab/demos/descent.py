@@ -88,19 +88,6 @@ def descend_pixels(
 
 @demo(
     steps=STEPS,
-    photo=Photograph(look_for="What survives of the picture, and what of its colours?"),
-    target=TARGET_PHOTO,
-    start=Choice(
-        label="start from",
-        default="the photograph",
-        options=("the photograph", "noise"),
-        look_for="From noise: without L_rec, do the colours alone bring the picture back?",
-    ),
-    reconstruct=Toggle(
-        label="L_rec",
-        default=True,
-        look_for="Off: nothing ties the pixels to the photograph.",
-    ),
     lam=LogSlider(
         label="λ",
         default=0.001,
@@ -108,6 +95,11 @@ def descend_pixels(
         maximum=1.0,
         steps_per_decade=10,
         look_for="λ = 1 is the paper's: which term wins here?",
+    ),
+    reconstruct=Toggle(
+        label="L_rec",
+        default=True,
+        look_for="Off: nothing ties the pixels to the photograph.",
     ),
     alpha=LogSlider(
         label="α",
@@ -117,9 +109,17 @@ def descend_pixels(
         steps_per_decade=10,
         look_for="At 100 000 nearly every pixel feels nothing: the descent stalls.",
     ),
+    start=Choice(
+        label="start from",
+        default="the photograph",
+        options=("the photograph", "noise"),
+        look_for="From noise: without L_rec, do the colours alone bring the picture back?",
+    ),
+    photo=Photograph(look_for="What survives of the picture, and what of its colours?"),
+    target=TARGET_PHOTO,
 )
 def descent_on_pixels(
-    photo: Tensor, target: Tensor, start: str, reconstruct: bool, lam: float, alpha: float
+    lam: float, reconstruct: bool, alpha: float, start: str, photo: Tensor, target: Tensor
 ) -> Iterator[Callable[[], Frame]]:
     """Gradient descent on the pixels, towards another photograph's colours."""
     photo, target = small(photo), small(target)
@@ -245,8 +245,6 @@ def _rising(knots: Tensor) -> Tensor:
 
 @demo(
     steps=STEPS,
-    photo=Photograph(look_for="Smooth areas: on the left they break up first."),
-    target=TARGET_PHOTO,
     alpha=LogSlider(
         label="α",
         default=5000,
@@ -268,9 +266,11 @@ def _rising(knots: Tensor) -> Tensor:
         default=True,
         look_for="Off: a curve may turn back and make light pixels darker than dark ones.",
     ),
+    photo=Photograph(look_for="Smooth areas: on the left they break up first."),
+    target=TARGET_PHOTO,
 )
 def descent_on_a_curve(
-    photo: Tensor, target: Tensor, alpha: float, count: int, rising: bool
+    alpha: float, count: int, rising: bool, photo: Tensor, target: Tensor
 ) -> Iterator[Callable[[], Frame]]:
     """The same descent on every pixel and on one tone curve per channel."""
     photo, target = small(photo), small(target)

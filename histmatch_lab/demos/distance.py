@@ -150,11 +150,6 @@ def _draw_plan(axes: Axes, one: Tensor, other: Tensor) -> None:
 
 
 @demo(
-    photo=Photograph(look_for="The same slider costs a dark photograph more than a bright one."),
-    target=Photograph(
-        label="compared with",
-        look_for="With the photograph itself, sliders at rest mean no loss at all.",
-    ),
     exposure=Slider(
         label="exposure, stops",
         default=-1.0,
@@ -179,9 +174,14 @@ def _draw_plan(axes: Axes, one: Tensor, other: Tensor) -> None:
         step=0.1,
         look_for="Red and blue move in opposite directions, green hardly.",
     ),
+    photo=Photograph(look_for="The same slider costs a dark photograph more than a bright one."),
+    target=Photograph(
+        label="compared with",
+        look_for="With the photograph itself, sliders at rest mean no loss at all.",
+    ),
 )
 def adjusted_photograph(
-    photo: Tensor, target: Tensor, exposure: float, contrast: float, warmth: float
+    exposure: float, contrast: float, warmth: float, photo: Tensor, target: Tensor
 ) -> Frame:
     """A photograph under three sliders, and its distance from the original."""
     adjusted = adjust_white_balance(adjust_exposure(small(photo), exposure), warmth)
@@ -249,8 +249,6 @@ def pull_along(gap: Tensor, *, alpha: float, outside: Outside) -> tuple[Tensor, 
 
 
 @demo(
-    photo=Photograph(look_for="Which parts turn orange (lighter), which purple (darker)?"),
-    target=TARGET_PHOTO,
     contrast=Slider(
         label="contrast of the photograph",
         default=1.0,
@@ -259,12 +257,6 @@ def pull_along(gap: Tensor, *, alpha: float, outside: Outside) -> tuple[Tensor, 
         step=0.05,
         look_for="With the photograph as its own target: which way does each half have to go?",
     ),
-    channel=Choice(
-        label="channel",
-        default="red",
-        options=NAMES,
-        look_for="Each channel is pulled on its own, and often the other way.",
-    ),
     alpha=LogSlider(
         label="α",
         default=1000,
@@ -272,15 +264,23 @@ def pull_along(gap: Tensor, *, alpha: float, outside: Outside) -> tuple[Tensor, 
         maximum=1e5,
         look_for="The ripple grows; then white holes open: these pixels feel nothing.",
     ),
+    channel=Choice(
+        label="channel",
+        default="red",
+        options=NAMES,
+        look_for="Each channel is pulled on its own, and often the other way.",
+    ),
     outside=Choice(
         label="outside [0, 1]",
         default="clamp",
         options=("drop", "clamp", "reflect"),
         look_for="The pull on pixels at exactly 0, in deep shadows or at a high contrast.",
     ),
+    photo=Photograph(look_for="Which parts turn orange (lighter), which purple (darker)?"),
+    target=TARGET_PHOTO,
 )
 def pull_on_the_photograph(
-    photo: Tensor, target: Tensor, contrast: float, channel: str, alpha: float, outside: Outside
+    contrast: float, alpha: float, channel: str, outside: Outside, photo: Tensor, target: Tensor
 ) -> Frame:
     """Which pixels the loss makes lighter, which darker."""
     index = NAMES.index(channel)
@@ -343,7 +343,6 @@ def shuffled(image: Tensor, share: float) -> Tensor:
 
 
 @demo(
-    photo=Photograph(look_for="A shuffled photograph keeps its colours, and nothing else."),
     share=Slider(
         label="shuffled, % of the pixels",
         default=50,
@@ -360,8 +359,9 @@ def shuffled(image: Tensor, share: float) -> Tensor:
         step=0.1,
         look_for="This one the histogram loss does see.",
     ),
+    photo=Photograph(look_for="A shuffled photograph keeps its colours, and nothing else."),
 )
-def shuffled_photograph(photo: Tensor, share: float, exposure: float) -> Frame:
+def shuffled_photograph(share: float, exposure: float, photo: Tensor) -> Frame:
     """A shuffled photograph and its distance from the original, with and without places."""
     original = small(photo)
     exposed = adjust_exposure(original, exposure)
