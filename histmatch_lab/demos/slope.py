@@ -267,7 +267,11 @@ def hover_map(photo: str | Tensor, channel: str = "red") -> go.Figure:
         "template": "none",
         "height": 440,
         "margin": {"l": 60, "r": 20, "t": 40, "b": 50},
-        "title": {"text": "Error of the soft histogram; point at the map", "font": {"size": 15}},
+        "title": {
+            "text": "Error of the soft histogram: point at it",
+            "x": 0.07,
+            "font": {"size": 15},
+        },
         "xaxis": {"type": "log", "title": {"text": "α (with B = 1)"}, "dtick": 1},
         "yaxis": {"type": "log", "title": {"text": "K, bins"}, "tickvals": [16, 50, 100, 256]},
     }
