@@ -90,9 +90,10 @@ def estimate(
     photo: Tensor, channel: str, bins: int, slope: float, outside: Outside = "drop"
 ) -> Estimate:
     """What counting and the soft histogram with s = `slope` say about a channel."""
-    values = pixels(photo, channel)
-    soft = soft_histogram(values, bins, alpha=slope, outside=outside)
-    return Estimate(hard_histogram(values, bins), soft)
+    # A histogram is a mean over pixels, and there are only 256 different ones.
+    values, shares = levels(photo, channel)
+    soft = soft_histogram(values[:, None], bins, alpha=slope, outside=outside)
+    return Estimate(shares @ hard_histogram(values[:, None], bins), shares @ soft)
 
 
 def share_where(photo: Tensor, channel: str, mask: Tensor) -> float:

@@ -36,7 +36,7 @@ def to_html(demo: Demo, settings: dict[str, Any] | None = None) -> str:
     start = shoot({})
     sweeps = []
     for name, control in demo.controls.items():
-        stops = _stops_with(control.stops, values[name])
+        stops = _stops_with(_swept(demo, name), values[name])
         sweeps.append(
             {
                 "label": control.label,
@@ -50,6 +50,15 @@ def to_html(demo: Demo, settings: dict[str, Any] | None = None) -> str:
             }
         )
     return _fragment(demo.title, frames, start, sweeps)
+
+
+def _swept(demo: Demo, name: str) -> tuple[Any, ...]:
+    """All stops; in a film, which is played from its start for each, the ends and the default."""
+    control = demo.controls[name]
+    if "step" not in demo.controls or name == "step":
+        return control.stops
+    ends = {control.stops[0], control.default, control.stops[-1]}
+    return tuple(stop for stop in control.stops if stop in ends)
 
 
 def _stops_with(stops: tuple[Any, ...], value: Any) -> list[Any]:
