@@ -22,6 +22,7 @@ from histmatch_lab.demos.style import CHANNELS, COUNTS, FAINT, OTHER, OURS, pane
 from histmatch_lab.histogram import bin_centers
 
 STEPS = 60
+SIDE = 200  # pixels: a film of 60 steps within a second or two
 LONGEST, SHORTEST = 0.04, 0.002  # a step's length, in intensity, from the first to the last
 
 
@@ -122,7 +123,7 @@ def descent_on_pixels(
     lam: float, reconstruct: bool, alpha: float, start: str, photo: Tensor, target: Tensor
 ) -> Iterator[Callable[[], Frame]]:
     """Gradient descent on the pixels, towards another photograph's colours."""
-    photo, target = small(photo), small(target)
+    photo, target = small(photo, SIDE), small(target, SIDE)
     noise = torch.rand(photo.shape, generator=torch.Generator().manual_seed(3))
     first = noise if start == "noise" else photo
     states: list[State] = []
@@ -247,7 +248,7 @@ def _rising(knots: Tensor) -> Tensor:
     steps=STEPS,
     alpha=LogSlider(
         label="α",
-        default=5000,
+        default=10_000,
         minimum=100,
         maximum=1e5,
         steps_per_decade=10,
@@ -273,7 +274,7 @@ def descent_on_a_curve(
     alpha: float, count: int, rising: bool, photo: Tensor, target: Tensor
 ) -> Iterator[Callable[[], Frame]]:
     """The same descent on every pixel and on one tone curve per channel."""
-    photo, target = small(photo), small(target)
+    photo, target = small(photo, SIDE), small(target, SIDE)
     pixels = descend_pixels(photo, photo, target, alpha=alpha)
     curve = descend_curve(photo, target, count=count, rising=rising, alpha=alpha)
     history: list[tuple[float, float]] = []

@@ -44,12 +44,12 @@ TARGET_PHOTO = Photograph(
 
 
 @lru_cache(maxsize=32)
-def small(photo: Tensor) -> Tensor:
-    """(3, H, W) reduced to at most ``SIDE`` pixels a side."""
-    scale = SIDE / max(photo.shape[1:])
+def small(photo: Tensor, side: int = SIDE) -> Tensor:
+    """(3, H, W) reduced to at most ``side`` pixels a side."""
+    scale = side / max(photo.shape[1:])
     if scale >= 1:
         return photo
-    size = [max(1, round(side * scale)) for side in photo.shape[1:]]
+    size = [max(1, round(length * scale)) for length in photo.shape[1:]]
     return interpolate(photo[None], size=size, mode="bilinear", antialias=True)[0].clamp(0, 1)
 
 
@@ -81,7 +81,7 @@ def bump(center: Tensor, width: float) -> Tensor:
         look_for="Once the bumps are apart, one distance stops growing.",
     ),
     width=Slider(
-        label="width of the moved bump",
+        label="width, intensity",
         default=0.04,
         minimum=0.02,
         maximum=0.12,
@@ -167,7 +167,7 @@ def _draw_plan(axes: Axes, one: Tensor, other: Tensor) -> None:
         look_for="The CDFs cross: some pixels have to come back up, others down.",
     ),
     warmth=Slider(
-        label="warmth, stops red : blue",
+        label="warmth, stops",
         default=0.0,
         minimum=-2.0,
         maximum=2.0,
@@ -250,7 +250,7 @@ def pull_along(gap: Tensor, *, alpha: float, outside: Outside) -> tuple[Tensor, 
 
 @demo(
     contrast=Slider(
-        label="contrast of the photograph",
+        label="contrast",
         default=1.0,
         minimum=0.0,
         maximum=2.0,
@@ -344,7 +344,7 @@ def shuffled(image: Tensor, share: float) -> Tensor:
 
 @demo(
     share=Slider(
-        label="shuffled, % of the pixels",
+        label="shuffled, %",
         default=50,
         minimum=0,
         maximum=100,
@@ -381,7 +381,7 @@ def shuffled_photograph(share: float, exposure: float, photo: Tensor) -> Frame:
     right.plot(share, error, "o", color=OTHER)
     right.plot(share, distance, "o", color=OURS, clip_on=False)
     right.set(xlim=(-2, 102), xticks=(0, 50, 100), ylim=(0, 0.8), yticks=(0, 0.4, 0.8))
-    right.set(xlabel="shuffled, % of the pixels", title="Two distances")
+    right.set(xlabel="shuffled, %", title="Two distances")
     right.legend(loc="upper left")
     says = (
         f"{share} % of the pixels have changed places. The histogram loss against the original "
