@@ -248,8 +248,8 @@ def _rising(knots: Tensor) -> Tensor:
     steps=STEPS,
     alpha=LogSlider(
         label="α",
-        default=10_000,
-        minimum=100,
+        default=5000,
+        minimum=50,
         maximum=1e5,
         steps_per_decade=10,
         look_for="Sharper kernels hurt the pixels. Do they hurt the curve?",
