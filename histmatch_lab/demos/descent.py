@@ -248,8 +248,8 @@ def _rising(knots: Tensor) -> Tensor:
     steps=STEPS,
     alpha=LogSlider(
         label="α",
-        default=5000,
-        minimum=50,
+        default=1000,
+        minimum=100,
         maximum=1e5,
         steps_per_decade=10,
         look_for="Sharper kernels hurt the pixels. Do they hurt the curve?",
