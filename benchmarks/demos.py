@@ -22,7 +22,7 @@ RESULTS = Path(__file__).parent / "results"
 
 def redraw_times(demo: Demo, name: str) -> list[float]:
     """Milliseconds from a changed value to an encoded picture, for each stop of one control."""
-    times = []
+    times: list[float] = []
     for _ in range(2):
         times = []
         for value in demo.controls[name].stops:

@@ -129,7 +129,7 @@ def _axis_key(axis: Axis) -> Hashable:
         tuple(axis.get_view_interval()),
         axis.get_visible(),
         ticks,
-        type(formatter) if automatic else tuple(formatter.format_ticks(locator())),
+        type(formatter) if automatic else tuple(formatter.format_ticks(list(locator()))),
         type(axis.get_minor_locator()),
         tuple(sorted(map(str, axis.get_tick_params().items()))),
     )
