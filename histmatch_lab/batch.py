@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -90,23 +91,31 @@ def report(
     folder.mkdir(parents=True, exist_ok=True)
     stop = Event()
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    with _progress(console) as progress, ThreadPoolExecutor(jobs) as pool:
-        waiting = {}
-        for plan in plans:
-            bar = progress.add_task(plan.run.name, total=plan.cells)
-            watch = Watch(stop, lambda bar=bar: progress.advance(bar), threads)  # type: ignore[misc]
-            waiting[pool.submit(_execute, plan, folder, watch)] = plan
-        try:
-            for done in as_completed(waiting):
-                _publish(waiting[done].run, done.result(), folder)
-                _tell(waiting[done].run, console)
-        except KeyboardInterrupt:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-            console.print("Interrupted: what was finished is kept.")
     runs = [plan.run for plan in plans]
-    write_index(_with_earlier(runs, folder), folder / "index.html")
-    console.print(f"{escape(str(folder / 'index.html'))}", soft_wrap=True)
+    try:
+        with _progress(console) as progress, ThreadPoolExecutor(jobs) as pool:
+            waiting = {}
+            for plan in plans:
+                bar = progress.add_task(plan.run.name, total=plan.cells + 1)  # the page is a step
+                step = partial(progress.advance, bar)
+                future = pool.submit(_execute, plan, folder, Watch(stop, step, threads))
+                waiting[future] = plan.run, step
+            try:
+                for future in as_completed(waiting):
+                    run, step = waiting[future]
+                    _publish(run, future.result(), folder)
+                    step()
+                    _tell(run, console)
+            except KeyboardInterrupt:
+                console.print("Interrupted: what was finished is kept.")
+                stop.set()
+                pool.shutdown(cancel_futures=True)
+                for future, (run, _) in waiting.items():
+                    if run.status == "interrupted" and not future.cancelled():
+                        _publish(run, future.result(), folder)
+    finally:
+        write_index(_with_earlier(runs, folder), folder / "index.html")
+        console.print(escape(str(folder / "index.html")), soft_wrap=True)
     return runs
 
 

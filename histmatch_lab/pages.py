@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -79,7 +80,12 @@ def _make_still_or_standalone(output: NotebookNode) -> None:
 
 
 class _Renderer(IPythonRenderer):
-    """Markdown whose formulas need no script."""
+    """Markdown whose formulas need no script, and whose links lead from page to page."""
+
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        local = re.fullmatch(r"([\w.-]+)\.ipynb(#.*)?", url)
+        page = f"{local[1]}.html{local[2] or ''}" if local else url
+        return super().link(text, page, title)
 
     def block_math(self, body: str) -> str:
         return _mathml(body, display="block")

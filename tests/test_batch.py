@@ -169,7 +169,8 @@ def test_pages_need_neither_kernel_nor_network(write, run, tmp_path):
     path = write("shows", SHOWS, "import ipywidgets\nipywidgets.IntSlider(3)")
     notebook = nbformat.read(path, as_version=4)
     formulas = r"Eq. 1: $P(k)$ and $$\begin{aligned} a &= \frac{b}{c} \end{aligned}$$"
-    notebook.cells.append(v4.new_markdown_cell(formulas))
+    link = "[next](01_next.ipynb#there), [paper](https://example.org/paper.ipynb)"
+    notebook.cells.append(v4.new_markdown_cell(f"{formulas} {link}"))
     nbformat.write(notebook, path)
     runs, printed = run(path)
     assert runs["shows"].status == "passed", printed
@@ -181,6 +182,8 @@ def test_pages_need_neither_kernel_nor_network(write, run, tmp_path):
     assert "run the notebook to use it" in page
     assert page.count("<math") == 2
     assert "<mfrac>" in page
+    assert 'href="01_next.html#there"' in page
+    assert 'href="https://example.org/paper.ipynb"' in page
     assert not re.findall(r'<(?:script|link|img|iframe)[^>]+(?:src|href)="https?:[^"]*"', page)
 
 
