@@ -227,6 +227,7 @@ def _(control: Choice, value: Any) -> widgets.ValueWidget:
     options = [(control.text(option), option) for option in control.options]
     look = _labelled(control)
     look["style"] |= {"button_width": "auto"}
+    look["layout"] = widgets.Layout(display="flex", width="auto", min_width=_CONTROL_WIDTH)
     return widgets.ToggleButtons(options=options, value=value, **look)
 
 
