@@ -62,6 +62,10 @@ class HistogramMatchingLoss(nn.Module):
             multiplies by the width of a bin, which makes ``lam`` comparable between numbers of
             bins.
 
+    The paper's ``outside="drop"`` pulls pixels at the lower end of the range the wrong way, and up
+    to s/4 times too hard: what leaks out there is missing from every entry of the CDF
+    (notebook 02). "clamp" pulls them the right way.
+
     Raises:
         ValueError: for images that differ in shape or are not (B, C, H, W); for options and
             values as ``soft_histogram``. (Images of two sizes can be compared with
