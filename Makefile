@@ -41,7 +41,8 @@ install: .venv/installed
 	@touch $@
 
 lab: install
-	$(BIN)/jupyter lab --ip=127.0.0.1 $(ALLOW_ROOT) $(ARGS) notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab --ip=127.0.0.1 $(ALLOW_ROOT) \
+	  --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(ARGS)
 
 test: lint unit colab stored-outputs
 
