@@ -100,8 +100,11 @@ def two_bumps(shift: float, width: float) -> Frame:
 
     figure, (left, middle, right) = panels(1, 3, height=3.3, gaps=(0.7, 0.85))
     edges = bin_edges(BINS)
-    left.stairs(first * 100, edges, fill=True, color=COUNTS, alpha=0.5, label="one")
-    left.stairs(second * 100, edges, fill=True, color=OURS, alpha=0.5, label="the other")
+    for shares, color, name in ((first, COUNTS, "one"), (second, OURS, "the other")):
+        heights = torch.cat([shares, shares[-1:]]) * 100
+        left.fill_between(
+            edges, heights, step="post", color=color, alpha=0.5, linewidth=0, label=name
+        )
     left.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(0, 12), yticks=(0, 6, 12), title="Histograms")
     left.set(xlabel="intensity", ylabel="% of pixels")
     left.legend(loc="upper right")
