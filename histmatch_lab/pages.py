@@ -145,11 +145,12 @@ _INDEX = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>histmatch-lab: report</title>
 <style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 85rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .8rem; }
 th, td { border-bottom: 1px solid #ddd; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.versions { min-width: 18rem; }
 td.status { white-space: nowrap; font-weight: 600; }
 .passed { color: #00603f; } .failed { color: #a32a00; } .interrupted, .not-run { color: #6b5500; }
 small { color: #555; } pre { overflow-x: auto; background: #f6f6f6; padding: .8rem; }
@@ -163,7 +164,7 @@ running beside; memory is the largest of ten looks a second at the kernel and it
 <table>
 <thead><tr><th scope="col">notebook</th><th scope="col">status</th>
 <th scope="col" class="number">seconds</th><th scope="col" class="number">peak memory</th>
-<th scope="col">device</th><th scope="col">seed</th><th scope="col">parameters passed</th>
+<th scope="col">device</th><th scope="col">seed</th><th scope="col">parameters</th>
 <th scope="col">versions</th></tr></thead>
 <tbody>
 {% for run in runs %}
@@ -180,7 +181,7 @@ running beside; memory is the largest of ten looks a second at the kernel and it
 <td>{{ run.device }}</td>
 <td>{% if run.seed is not none %}{{ run.seed }}{% endif %}</td>
 <td>{% for name, value in run.parameters.items() %}{{ name }} = {{ value }}<br>{% endfor %}</td>
-<td><small>
+<td class="versions"><small>
 {%- for name, version in run.versions.items() -%}
 {{ ", " if not loop.first }}{{ name }}&nbsp;{{ version }}
 {%- endfor %}</small></td></tr>
