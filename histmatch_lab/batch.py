@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from threading import Event
+from threading import Event, current_thread, main_thread
 from typing import Any
 
 import nbformat
@@ -100,23 +102,40 @@ def report(
                 step = partial(progress.advance, bar)
                 future = pool.submit(_execute, plan, folder, Watch(stop, step, threads))
                 waiting[future] = plan.run, step
-            try:
+            with _ctrl_c_sets(stop):
                 for future in as_completed(waiting):
                     run, step = waiting[future]
                     _publish(run, future.result(), folder)
                     step()
                     _tell(run, console)
-            except KeyboardInterrupt:
-                console.print("Interrupted: what was finished is kept.")
-                stop.set()
-                pool.shutdown(cancel_futures=True)
-                for future, (run, _) in waiting.items():
-                    if run.status == "interrupted" and not future.cancelled():
-                        _publish(run, future.result(), folder)
+        if stop.is_set():
+            console.print("Interrupted: what was finished is kept.")
     finally:
         write_index(_with_earlier(runs, folder), folder / "index.html")
         console.print(escape(str(folder / "index.html")), soft_wrap=True)
     return runs
+
+
+@contextmanager
+def _ctrl_c_sets(stop: Event) -> Iterator[None]:
+    """Let the first Ctrl-C set `stop`; a second one interrupts as usual.
+
+    An exception raised in the middle of a page can end in some library's `except`, and be lost.
+    """
+    if current_thread() is not main_thread():  # which alone may handle signals
+        yield
+        return
+    usual = signal.getsignal(signal.SIGINT)
+
+    def ask_to_stop(*_: object) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, usual)
+
+    signal.signal(signal.SIGINT, ask_to_stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def _plan(notebooks: Sequence[Path], parameters: Mapping[str, str]) -> list[_Plan]:
@@ -139,6 +158,8 @@ def _plan(notebooks: Sequence[Path], parameters: Mapping[str, str]) -> list[_Pla
 def _execute(plan: _Plan, folder: Path, watch: Watch) -> NotebookNode | None:
     """Run one notebook and fill in its Run; None if it did not pass."""
     run, start = plan.run, time.monotonic()
+    if watch.stop.is_set():
+        return None
     run.status = "interrupted"  # unless it gets further
     aside = folder.resolve() / f".{run.name}.partial.ipynb"
     failed = folder / f"{run.name}.failed.ipynb"
@@ -191,6 +212,8 @@ def _progress(console: Console) -> Progress:
 
 
 def _tell(run: Run, console: Console) -> None:
+    if run.status in ("interrupted", "not run"):
+        return
     facts = f"{run.seconds:.1f} s, {run.peak_bytes / 1e6:.0f} MB, {run.device}"
     if run.status == "passed":
         console.print(f"passed  {escape(run.name)}  ({escape(facts)})")
