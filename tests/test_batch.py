@@ -47,7 +47,8 @@ def run(tmp_path):
 
 
 def test_a_report_says_what_ran_where_and_with_what(write, run, tmp_path):
-    cells = ("import numpy, time\nblock = numpy.ones(25_000_000)\ntime.sleep(1)", "print('bins', BINS, 'seed', SEED)")
+    hold = "import time, numpy\nblock = numpy.ones(25_000_000)\ntime.sleep(1)"
+    cells = (hold, "print('bins', BINS, 'seed', SEED)")
     notebook = write("counts", *cells, parameters="BINS = 256\nSEED = 3")
     [counts] = run(notebook, parameters={"BINS": "50"})[0].values()
     assert counts.status == "passed"
