@@ -89,9 +89,11 @@ def check_kernel(kernel: Callable[[Tensor], Tensor]) -> Verdict:
 def check_soft_bin(soft_bin: Callable[..., Tensor]) -> Verdict:
     """01: Eq. 3, the share of one bin: soft_bin(values, low, high, slope)."""
     source = _fresh()
-    values = torch.rand(300, dtype=torch.float64, generator=source).requires_grad_()
     low = 0.2 + 0.5 * float(torch.rand((), generator=source))
     high, slope = low + 0.06, 60.0
+    values = torch.rand(300, dtype=torch.float64, generator=source)
+    values[:100] = low + (high - low) * values[:100]  # evenly spread ones alone hide the slope
+    values.requires_grad_()
     answer = ask(soft_bin, values, low, high, slope)
     if not isinstance(answer, Tensor):
         return wrong("Return a tensor, without .item() or float(): a number has no gradient.")
