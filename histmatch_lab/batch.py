@@ -95,19 +95,22 @@ def report(
     threads = max(1, (os.cpu_count() or 1) // jobs)
     runs = [plan.run for plan in plans]
     try:
-        with _progress(console) as progress, ThreadPoolExecutor(jobs) as pool:
+        with (
+            _ctrl_c_sets(stop),
+            _progress(console) as progress,
+            ThreadPoolExecutor(jobs) as pool,
+        ):
             waiting = {}
             for plan in plans:
                 bar = progress.add_task(plan.run.name, total=plan.cells + 1)  # the page is a step
                 step = partial(progress.advance, bar)
                 future = pool.submit(_execute, plan, folder, Watch(stop, step, threads))
                 waiting[future] = plan.run, step
-            with _ctrl_c_sets(stop):
-                for future in as_completed(waiting):
-                    run, step = waiting[future]
-                    _publish(run, future.result(), folder)
-                    step()
-                    _tell(run, console)
+            for future in as_completed(waiting):
+                run, step = waiting[future]
+                _publish(run, future.result(), folder)
+                step()
+                _tell(run, console)
         if stop.is_set():
             console.print("Interrupted: what was finished is kept.")
     finally:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import ast
 import json
 import os
+import random
 import re
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -35,6 +37,7 @@ _CAPS = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+_CHANNELS = ("shell", "iopub", "stdin", "hb", "control")
 _ALERT = "histmatch-lab-error"  # the class of the line in which a live demo reports a mistake
 _TRACEBACK = "Traceback (most recent call last)"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -164,6 +167,13 @@ class _WatchedClient(PapermillNotebookClient):
 
     watch: Watch
 
+    def create_kernel_manager(self) -> Any:
+        manager = super().create_kernel_manager()
+        manager.cache_ports = False
+        for channel, port in zip(_CHANNELS, _free_ports(), strict=False):
+            setattr(manager, f"{channel}_port", port)
+        return manager
+
     def papermill_execute_cells(self) -> None:
         with self.watch.over(self.km.provisioner.pid):
             super().papermill_execute_cells()
@@ -171,6 +181,19 @@ class _WatchedClient(PapermillNotebookClient):
         answer = self.wait_for_reply(question)["content"]["user_expressions"]["facts"]
         facts = ast.literal_eval(answer["data"]["text/plain"])
         self.watch.device, self.watch.versions = facts["device"], facts["versions"]
+
+
+def _free_ports() -> Iterator[int]:
+    """Ports for a kernel's channels, never twice the same.
+
+    Not from the range that the system hands out by itself (32768 and above by default): until
+    a slow kernel has bound its ports, any other connection may be given one of them, and so may the
+    attempts of its own client to reach it.
+    """
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 12_000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            yield port
 
 
 class _WatchedEngine(Engine):
