@@ -15,7 +15,7 @@ ENVIRONMENT_VARIABLE = "HISTMATCH_LAB_DATA"
 
 @dataclass(frozen=True)
 class Sample:
-    """One row of the table in data_samples/README.md."""
+    """One row of the tables in data_samples/README.md."""
 
     file: str
     shows: str
@@ -61,13 +61,15 @@ def data_samples_dir() -> Path:
 
 
 def photo_names() -> tuple[str, ...]:
-    """The names that `photo` knows, the best one to begin with first."""
-    return tuple(_samples(data_samples_dir()))
+    """The photographs that the course offers, the best one to begin with first."""
+    samples = _samples(data_samples_dir())
+    return tuple(name for name, sample in samples.items() if sample.file.startswith("photos/"))
 
 
 def photo(name: str, *, max_side: int | None = None) -> torch.Tensor:
     """A sample photograph as (3, H, W) float32 in [0, 1], sRGB; max_side as in `load_image`.
 
+    It knows those of `photo_names` and the scenes that `histmatch_lab.data.scenes` makes pairs of.
     Raises ValueError, which lists the names, for one that it does not know.
     """
     folder = data_samples_dir()
@@ -93,7 +95,7 @@ def open_photo(
             f"name_or_path is {type(name_or_path).__name__}; wanted is a sample's name or a path"
         )
     try:
-        names = photo_names()
+        names = tuple(_samples(data_samples_dir()))
     except FileNotFoundError:  # one's own picture needs no samples
         names = ()
     if isinstance(name_or_path, str) and name_or_path in names:
@@ -120,7 +122,7 @@ def _sample(name: str, folder: Path) -> Sample:
 @functools.cache
 def _samples(folder: Path) -> dict[str, Sample]:
     readme = (folder / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (photos/.+) \|$", readme, flags=re.MULTILINE)
+    rows = re.findall(r"^\| ((?:photos|scenes)/.+) \|$", readme, flags=re.MULTILINE)
     samples = (Sample(*map(_plain, row.split(" | ")[:4])) for row in rows)
     return {sample.name: sample for sample in samples}
 

@@ -19,22 +19,30 @@ FOLDER = Path(__file__).parents[2] / "data_samples"
 LICENCES = {
     "CC0 1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
     "CC BY 2.0": "https://creativecommons.org/licenses/by/2.0/",
+    "CC BY 4.0": "https://creativecommons.org/licenses/by/4.0/",
 }
 
 
 def table() -> list[dict[str, str]]:
-    """The README's table, parsed apart from the library's parser."""
+    """The README's tables as one, parsed apart from the library's parser."""
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
     lines = [line for line in readme.splitlines() if line.startswith("|")]
-    head, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
-    return [dict(zip(head, row, strict=True)) for row in rows]
+    head, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    files = [row for row in rows if "/" in row[0]]
+    assert len(files) == len(rows) - 3  # the rules below both heads, and the second head
+    return [dict(zip(head, row, strict=True)) for row in files]
+
+
+PHOTOS = [row for row in table() if row["File"].startswith("photos/")]
+SCENES = [row for row in table() if row["File"].startswith("scenes/")]
 
 
 @pytest.mark.parametrize("row", table(), ids=lambda row: row["File"])
 def test_each_file_is_the_one_that_is_documented(row):
     content = (FOLDER / row["File"]).read_bytes()
     assert hashlib.sha256(content).hexdigest() == row["SHA-256"].strip("`")
-    assert row["Changes"] == "none"
+    height, width = load_image(content).shape[1:]
+    assert row["Changes"] == ("none" if row in PHOTOS else f"scaled to {width}x{height}")
     assert row["Author"]
     assert row["Shows"]
     assert "https://" in row["Source"] or "http://" in row["Source"]
@@ -46,18 +54,28 @@ def test_each_file_is_the_one_that_is_documented(row):
 
 def test_no_file_is_unlisted_or_missing():
     listed = [row["File"] for row in table()]
-    assert len(set(listed)) == len(listed)
-    found = {file.relative_to(FOLDER).as_posix() for file in (FOLDER / "photos").iterdir()}
-    assert found == {file for file in listed if file.startswith("photos/")}
+    assert len({Path(file).stem for file in listed}) == len(listed)
+    folders = (FOLDER / "photos", FOLDER / "scenes")
+    found = {file.relative_to(FOLDER).as_posix() for folder in folders for file in folder.iterdir()}
+    assert found == set(listed)
 
 
-def test_photographs_stay_small():
-    sizes = [file.stat().st_size for file in (FOLDER / "photos").iterdir()]
+@pytest.mark.parametrize("folder", ["photos", "scenes"])
+def test_photographs_stay_small(folder):
+    sizes = [file.stat().st_size for file in (FOLDER / folder).iterdir()]
     assert sum(sizes) < 3_000_000
 
 
-def test_names_keep_the_order_of_the_table():
-    assert photo_names() == tuple(Path(row["File"]).stem for row in table())
+def test_course_offers_the_photos_in_the_order_of_their_table():
+    assert photo_names() == tuple(Path(row["File"]).stem for row in PHOTOS)
+
+
+def test_scenes_are_known_without_being_offered():
+    for row in SCENES:
+        name = Path(row["File"]).stem
+        assert name not in photo_names()
+        assert torch.equal(open_photo(name), photo(name))
+        assert row["Author"] in credit(name)
 
 
 @pytest.mark.parametrize("name", [Path(row["File"]).stem for row in table()])
