@@ -68,17 +68,23 @@ def adjust_contrast(image: torch.Tensor, factor: float) -> torch.Tensor:
 def adjust_white_balance(image: torch.Tensor, warmth: float) -> torch.Tensor:
     """Warmer (above 0) or cooler (below 0), as a change of the light's colour.
 
-    One gain per channel in linear light (von Kries): 2 ** (warmth / 2) for red, 1 for green,
-    2 ** (-warmth / 2) for blue, all divided by their luminance so that a grey keeps its own:
-    clamp(encode(gain * linear(image))). At warmth 1 the ratio of red to blue doubles.
+    clamp(encode(gain * linear(image))), with `white_balance_gains`.
     image: (..., 3, H, W) in [0, 1]; the result too.
     """
     _require_rgb("image", image)
+    gains = white_balance_gains(warmth).to(image)[:, None, None]
+    return linear_to_srgb(srgb_to_linear(image) * gains).clamp(0, 1)
+
+
+def white_balance_gains(warmth: float) -> torch.Tensor:
+    """One gain per channel of linear light (von Kries): (3,), float64.
+
+    2 ** (warmth / 2) for red, 1 for green, 2 ** (-warmth / 2) for blue, all divided by their
+    luminance so that a grey keeps its own. At warmth 1 the ratio of red to blue doubles.
+    """
     _require_finite("warmth", warmth)
     gains = torch.tensor([2 ** (warmth / 2), 1, 2 ** (-warmth / 2)], dtype=torch.float64)
-    gains = gains / (gains @ torch.tensor(LUMINANCE_WEIGHTS, dtype=torch.float64))
-    gains = gains.to(image)[:, None, None]
-    return linear_to_srgb(srgb_to_linear(image) * gains).clamp(0, 1)
+    return gains / (gains @ torch.tensor(LUMINANCE_WEIGHTS, dtype=torch.float64))
 
 
 def _require_floats(name: str, values: torch.Tensor) -> None:

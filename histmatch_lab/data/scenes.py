@@ -1,0 +1,130 @@
+"""Pairs to train and test on, made from the shipped photographs (see `retouch` for the experts).
+
+The split is by photograph, never by crop: no photograph of the test set is ever trained on.
+"""
+
+import operator
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from histmatch_lab._checks import checked_option
+from histmatch_lab.color import srgb_to_linear
+from histmatch_lab.data.pairs import Pair
+from histmatch_lab.data.retouch import EXPERTS, degrade, retouch, take_a_look
+from histmatch_lab.data.samples import photo
+
+TRAIN_NAMES = (
+    "coffee",
+    "china",
+    "rocket",
+    "roman_colosseum",
+    "casa_mila",
+    "blue_periwinkle",
+    "extreme_desert_hike",
+    "high_trestle_trail",
+    "tea_gardens",
+    "perched_osprey",
+    "canyon_wren",
+    "pondering_heron",
+    "sunning_anhinga",
+    "the_spices_of_life",
+    "mountain_path",
+    "hills",
+    "sunset",
+    "dogs",
+    "fig",
+    "living_room",
+)
+TEST_NAMES = (
+    "lake_sherburne",
+    "oakland_zoo_otters",
+    "astronaut",
+    "singaporean_cityscape",
+    "stream",
+    "flower",
+    "beacon_street_sunset",
+    "chelsea",
+    "dandelions",
+    "brushes",
+)
+TEST_SEED = 2022
+TEST_VARIANTS = 3
+
+
+class ScenePairs:
+    """Pairs for one expert: the input is a degraded photograph, the target the clean one retouched.
+
+    A `PairSource`. Training photographs are held with a short side of 9/8 crop, so that a square
+    crop, which is all that the network sees, shows most of what the expert saw.
+    Raises ValueError for an unknown expert or a crop below 16.
+    """
+
+    def __init__(self, expert: str = "local", *, crop: int = 256) -> None:
+        checked_option("expert", expert, EXPERTS)
+        if operator.index(crop) < 16:
+            raise ValueError(f"crop must be at least 16 pixels, got {crop}")
+        self.expert = expert
+        self.crop = crop
+        photos = [_resize(photo(name), crop * 9 // 8) for name in TRAIN_NAMES]
+        self._light = [srgb_to_linear(image) for image in photos]
+        self._steady = [_steady_part(image, expert) for image in photos]
+
+    def __len__(self) -> int:
+        return len(TRAIN_NAMES)
+
+    def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """As `PairSource.batch`; photographs, crops, flips and flaws are drawn independently."""
+        pairs = [self._pair(generator) for _ in range(size)]
+        return torch.stack([pair[0] for pair in pairs]), torch.stack([pair[1] for pair in pairs])
+
+    def test_pairs(self) -> list[Pair]:
+        """Each test photograph whole, TEST_VARIANTS times, with the same inputs for any expert."""
+        flaws = torch.Generator().manual_seed(TEST_SEED)
+        looks = torch.Generator().manual_seed(TEST_SEED)
+        pairs = []
+        for name in TEST_NAMES:
+            image = photo(name)
+            light, steady = srgb_to_linear(image), _steady_part(image, self.expert)
+            for variant in range(1, TEST_VARIANTS + 1):
+                target = self._target(steady, looks)
+                pairs.append(Pair(f"{name}-{variant}", degrade(light, flaws), target))
+        return pairs
+
+    def _pair(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """One crop of a training photograph, before and after."""
+        index = _draw(len(self), generator)
+        height, width = self._light[index].shape[1:]
+        top, left = (
+            _draw(height - self.crop + 1, generator),
+            _draw(width - self.crop + 1, generator),
+        )
+        window = (..., slice(top, top + self.crop), slice(left, left + self.crop))
+        before = degrade(self._light[index][window], generator)
+        after = self._target(self._steady[index][window], generator)
+        if _draw(2, generator):
+            return before.flip(-1), after.flip(-1)
+        return before, after
+
+    def _target(self, steady: Tensor, generator: torch.Generator) -> Tensor:
+        return take_a_look(steady, generator) if self.expert == "undecided" else steady
+
+
+def _steady_part(image: Tensor, expert: str) -> Tensor:
+    """What the expert does to a photograph whenever it comes up: all but the undecided look."""
+    if expert == "undecided":
+        return srgb_to_linear(retouch(image, "adaptive"))
+    return retouch(image, expert)
+
+
+def _draw(count: int, generator: torch.Generator) -> int:
+    return int(torch.randint(count, (), generator=generator))
+
+
+def _resize(image: Tensor, short_side: int) -> Tensor:
+    height, width = image.shape[1:]
+    scale = short_side / min(height, width)
+    size = [round(height * scale), round(width * scale)]
+    resized = interpolate(image[None], size, mode="bilinear", align_corners=False, antialias=True)
+    return resized[0].clamp(0, 1)
