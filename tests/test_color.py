@@ -13,6 +13,7 @@ from histmatch_lab.color import (
     linear_to_srgb,
     luminance,
     srgb_to_linear,
+    white_balance_gains,
 )
 
 
@@ -141,3 +142,12 @@ def test_bad_input_is_named(adjust, picture):
 def test_negative_contrast_is_refused(picture):
     with pytest.raises(ValueError, match="factor is -1"):
         adjust_contrast(picture, -1.0)
+
+
+def test_white_balance_gains_double_the_ratio_and_keep_the_luminance():
+    red, green, blue = white_balance_gains(1.0).tolist()
+    assert red / blue == pytest.approx(2)
+    assert red / green == pytest.approx(2**0.5)
+    assert 0.2126 * red + 0.7152 * green + 0.0722 * blue == pytest.approx(1)
+    with pytest.raises(ValueError, match="warmth is nan"):
+        white_balance_gains(float("nan"))

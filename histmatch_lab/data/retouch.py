@@ -56,9 +56,11 @@ def retouch(image: Tensor, expert: str, *, generator: torch.Generator | None = N
     """What the expert makes of a photograph: (3, H, W) in [0, 1], display-encoded, to the same.
 
     Only "undecided" draws from the generator, and needs one; the others always do the same.
-    Raises ValueError for an unknown expert.
+    Raises ValueError for an unknown expert or another shape.
     """
     checked_option("expert", expert, EXPERTS)
+    if image.ndim != 3 or image.shape[0] != 3:
+        raise ValueError(f"image has shape {tuple(image.shape)}; wanted is (3, H, W)")
     if expert == "undecided":
         if generator is None:
             raise ValueError("generator is None; the expert 'undecided' draws a look from one")
@@ -144,7 +146,7 @@ def _paint_light(image: Tensor) -> Tensor:
 
 def _guided_filter(values: Tensor, guide: Tensor, softness: float = 0.1) -> Tensor:
     """values, (H, W), smoothed except across the edges of guide (He, Sun and Tang 2010)."""
-    radius = max(1, min(values.shape) // 12)
+    radius = min(values.shape) // 12
 
     def mean(x: Tensor) -> Tensor:
         padded = pad(x[None], (radius,) * 4, mode="reflect")[0]

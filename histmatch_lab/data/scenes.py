@@ -4,6 +4,7 @@ The split is by photograph, never by crop: no photograph of the test set is ever
 """
 
 import operator
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -67,9 +68,6 @@ class ScenePairs:
             raise ValueError(f"crop must be at least 16 pixels, got {crop}")
         self.expert = expert
         self.crop = crop
-        photos = [_resize(photo(name), crop * 9 // 8) for name in TRAIN_NAMES]
-        self._light = [srgb_to_linear(image) for image in photos]
-        self._steady = [_steady_part(image, expert) for image in photos]
 
     def __len__(self) -> int:
         return len(TRAIN_NAMES)
@@ -92,17 +90,23 @@ class ScenePairs:
                 pairs.append(Pair(f"{name}-{variant}", degrade(light, flaws), target))
         return pairs
 
+    @cached_property
+    def _frames(self) -> list[tuple[Tensor, Tensor]]:
+        """The training photographs: their light, and what the expert always does to them."""
+        photos = [_resize(photo(name), self.crop * 9 // 8) for name in TRAIN_NAMES]
+        return [(srgb_to_linear(image), _steady_part(image, self.expert)) for image in photos]
+
     def _pair(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """One crop of a training photograph, before and after."""
-        index = _draw(len(self), generator)
-        height, width = self._light[index].shape[1:]
+        light, steady = self._frames[_draw(len(self), generator)]
+        height, width = light.shape[1:]
         top, left = (
             _draw(height - self.crop + 1, generator),
             _draw(width - self.crop + 1, generator),
         )
         window = (..., slice(top, top + self.crop), slice(left, left + self.crop))
-        before = degrade(self._light[index][window], generator)
-        after = self._target(self._steady[index][window], generator)
+        before = degrade(light[window], generator)
+        after = self._target(steady[window], generator)
         if _draw(2, generator):
             return before.flip(-1), after.flip(-1)
         return before, after
