@@ -126,21 +126,29 @@ def both(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_photographs_windows_and_flips_are_all_drawn(monkeypatch):
-    """With photographs whose red says which it is, and green and blue which pixel."""
+    """With photographs whose red says which it is, green which column and blue which row."""
+    height, width = 36, 40
 
     def marked(name: str) -> torch.Tensor:
-        red = torch.full((36, 40), TRAIN_NAMES.index(name) / len(TRAIN_NAMES))
-        return torch.stack([red, torch.arange(40).expand(36, 40) / 40, red.new_zeros(36, 40)])
+        red = torch.tensor(TRAIN_NAMES.index(name) / len(TRAIN_NAMES)).expand(height, width)
+        green = (torch.arange(width) / width).expand(height, width)
+        blue = (torch.arange(height) / height)[:, None].expand(height, width)
+        return torch.stack([red, green, blue])
 
     monkeypatch.setattr(scenes, "photo", marked)
     monkeypatch.setattr(scenes, "retouch", lambda image, _: image)
-    _, targets = ScenePairs("global", crop=32).batch(300, seeded())
+    monkeypatch.setattr(scenes, "degrade", lambda light, _: light)
+    light, targets = ScenePairs("global", crop=32).batch(300, seeded())
+    np.testing.assert_allclose(light, icc.decode_srgb(targets.double().numpy()), atol=1e-6)
+
     drawn = (targets[:, 0, 0, 0] * len(TRAIN_NAMES)).round()
     assert torch.bincount(drawn.long(), minlength=len(TRAIN_NAMES)).min() > 3
+    left = (targets[:, 1].amin(dim=(1, 2)) * width).round()
+    assert left.unique().tolist() == list(range(width - 32 + 1))
+    top = (targets[:, 2].amin(dim=(1, 2)) * height).round()
+    assert top.unique().tolist() == list(range(height - 32 + 1))
     flipped = targets[:, 1, 0, 0] > targets[:, 1, 0, -1]
     assert 0.4 < flipped.float().mean() < 0.6
-    left = targets[:, 1].amin(dim=(1, 2)) * 40
-    assert left.round().unique().tolist() == list(range(9))
 
 
 # Whole pictures to test on
