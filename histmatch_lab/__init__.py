@@ -4,6 +4,7 @@ After Mustafa, You and Mantiuk, "A Comparative Study on the Loss Functions for I
 Enhancement Networks" (2022).
 """
 
+from histmatch_lab.hdrnet import HDRNet, load_network, network_facts, save_network
 from histmatch_lab.histogram import (
     bin_centers,
     bin_edges,
@@ -15,16 +16,23 @@ from histmatch_lab.histogram import (
 )
 from histmatch_lab.losses import EnhancementLoss, HistogramMatchingLoss
 from histmatch_lab.seeding import seed_everything
+from histmatch_lab.slicing import bilateral_slice, slice_and_apply
 
 __all__ = [
     "EnhancementLoss",
+    "HDRNet",
     "HistogramMatchingLoss",
+    "bilateral_slice",
     "bin_centers",
     "bin_edges",
     "emd",
     "gradient_ripple",
     "hard_histogram",
+    "load_network",
+    "network_facts",
+    "save_network",
     "seed_everything",
+    "slice_and_apply",
     "soft_cdf",
     "soft_histogram",
 ]

@@ -69,7 +69,7 @@ def hard_histogram(values: Tensor, bins: int = 256, *, range: Range = (0.0, 1.0)
     """
     values = checked_samples(values).detach()
     edges = bin_edges(bins, range=range, dtype=torch.float64, device=values.device)
-    index = torch.bucketize(values.double(), edges[1:-1], right=True)
+    index = torch.bucketize(values.double().contiguous(), edges[1:-1], right=True)
     counts = torch.zeros(
         *values.shape[:-1], checked_bins(bins), dtype=torch.float64, device=values.device
     )

@@ -16,3 +16,9 @@ def seed_everything(seed: int) -> torch.Generator:
     np.random.seed(seed)  # noqa: NPY002 - libraries that we call draw from the global generator
     torch.manual_seed(seed)
     return torch.Generator().manual_seed(seed)
+
+
+def generator_for(seed: int, step: int) -> torch.Generator:
+    """The CPU generator of one step of training: to go on from there, no other past is needed."""
+    state = np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0]) >> 1)

@@ -16,6 +16,7 @@ import tifffile
 import torch
 from PIL import Image
 
+from histmatch_lab._files import write_whole
 from histmatch_lab.data.decoding import ImageError, decode
 
 __all__ = ["ImageError", "load_image", "save_image", "to_uint8"]
@@ -65,14 +66,10 @@ def save_image(image: torch.Tensor, path: str | os.PathLike[str], *, bits: int =
     """
     path = Path(path)
     content = _encode(image, path, bits)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        aside.write_bytes(content)
-        aside.replace(path)
+        write_whole(path, content)
     except OSError as error:
         raise ImageError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def to_uint8(image: torch.Tensor) -> npt.NDArray[np.uint8]:

@@ -69,6 +69,9 @@ class ScenePairs:
         self.expert = expert
         self.crop = crop
 
+    def __repr__(self) -> str:
+        return f"ScenePairs({self.expert!r}, crop={self.crop})"
+
     def __len__(self) -> int:
         return len(TRAIN_NAMES)
 

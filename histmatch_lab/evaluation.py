@@ -1,0 +1,174 @@
+"""How good is an enhanced picture? The numbers behind Fig. 5 and 6, and how sure they are."""
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from skimage.color import deltaE_ciede2000, rgb2lab
+from skimage.metrics import structural_similarity
+from torch import Tensor
+
+from histmatch_lab._checks import checked_same_shape
+from histmatch_lab._files import write_whole
+from histmatch_lab.data.pairs import Pair
+from histmatch_lab.histogram import emd, hard_histogram
+
+Predict = Callable[[Tensor], Tensor]  # (B, 3, H, W) -> (B, 3, H, W)
+LEVELS = 256
+BEST_PSNR = 100.0  # of a picture against itself, instead of infinity
+
+
+class Score(NamedTuple):
+    """How near a prediction came to the target of one picture, both clamped to [0, 1].
+
+    Attributes:
+        picture: the pair's name.
+        psnr: in dB, of all channels together, peak 1, at most 100.
+        ssim: structural similarity of the channels (Wang et al. 2004), at most 1.
+        ciede2000: mean colour difference; about 2 is just visible.
+        emd_red, emd_green, emd_blue: Earth Mover's Distance of the counted histograms, in
+            intensity (Eq. 5 times L).
+    """
+
+    picture: str
+    psnr: float
+    ssim: float
+    ciede2000: float
+    emd_red: float
+    emd_green: float
+    emd_blue: float
+
+    @property
+    def emd(self) -> float:
+        """The mean over the channels."""
+        return (self.emd_red + self.emd_green + self.emd_blue) / 3
+
+
+def psnr(pred: Tensor, target: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of each picture in dB: (B, 3, H, W) twice -> (B,).
+
+    The prediction is clamped to [0, 1] first. At most 100 dB. Raises ValueError for images that
+    differ in shape.
+    """
+    checked_same_shape(pred, target, "pred and target")
+    error = (pred.clamp(0, 1) - target).square().flatten(1).double().mean(1)
+    return -10 * error.clamp(min=10 ** (-BEST_PSNR / 10)).log10()
+
+
+def score(picture: str, pred: Tensor, target: Tensor) -> Score:
+    """All measures of one picture, (3, H, W) twice; ValueError if the shapes differ."""
+    checked_same_shape(pred, target, "pred and target")
+    pred, target = pred.detach().cpu().clamp(0, 1), target.cpu()
+    ours, theirs = (image.movedim(0, -1).numpy() for image in (pred, target))
+    difference = deltaE_ciede2000(rgb2lab(ours), rgb2lab(theirs))
+    distances = emd(*(hard_histogram(image.flatten(1), LEVELS) for image in (pred, target)))
+    return Score(
+        picture,
+        float(psnr(pred[None], target[None])),
+        float(structural_similarity(ours, theirs, channel_axis=-1, data_range=1.0)),
+        float(difference.mean()),
+        *(distances / LEVELS).tolist(),
+    )
+
+
+@torch.no_grad()
+def evaluate(predict: Predict, pairs: Iterable[Pair]) -> list[Score]:
+    """The scores of a model, or any function of a picture, on whole pairs."""
+    return [score(p.name, predict(p.input[None])[0], p.target) for p in pairs]
+
+
+class Summary(NamedTuple):
+    """Means over pictures, and the 5th percentile of the PSNR (the black cross of Fig. 6)."""
+
+    psnr: float
+    psnr_p5: float
+    ssim: float
+    ciede2000: float
+    emd: float
+
+
+def summarize(scores: Sequence[Score]) -> Summary:
+    """Raises ValueError if there are none."""
+    if not scores:
+        raise ValueError("scores is empty; wanted is at least one")
+    decibels = np.array([s.psnr for s in scores])
+    return Summary(
+        float(decibels.mean()),
+        float(np.percentile(decibels, 5)),
+        *(float(np.mean([getattr(s, name) for s in scores])) for name in Summary._fields[2:]),
+    )
+
+
+class Difference(NamedTuple):
+    """A mean difference and the interval that holds it with 95 % confidence."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}]"
+
+
+def paired_bootstrap(
+    ours: Sequence[float] | np.ndarray,
+    theirs: Sequence[float] | np.ndarray,
+    groups: Sequence[str],
+    *,
+    generator: torch.Generator,
+    resamples: int = 10_000,
+) -> Difference:
+    """ours - theirs on the same pictures: the mean, and its percentile bootstrap interval.
+
+    What is drawn again and again is a group with all that belongs to it, such as a photograph with
+    its variants and seeds: these are not independent of each other, and to draw them singly would
+    make the interval too narrow. Raises ValueError for lengths that differ or under two groups.
+    """
+    if not len(ours) == len(theirs) == len(groups):
+        raise ValueError(
+            f"ours, theirs and groups must be of one length, got {len(ours)}, {len(theirs)} "
+            f"and {len(groups)}"
+        )
+    names = sorted(set(groups))
+    if len(names) < 2:
+        raise ValueError(f"groups must hold at least two different ones, got {names}")
+    gaps = np.subtract(ours, theirs)
+    index = np.array([names.index(group) for group in groups])
+    sums = np.bincount(index, gaps, len(names))
+    counts = np.bincount(index, minlength=len(names))
+    drawn = torch.randint(len(names), (resamples, len(names)), generator=generator).numpy()
+    means = sums[drawn].sum(1) / counts[drawn].sum(1)
+    low, high = np.percentile(means, (2.5, 97.5))
+    return Difference(float(gaps.mean()), float(low), float(high))
+
+
+def grey_ramp(side: int = LEVELS) -> Tensor:
+    """The synthetic test image of Fig. 5: every grey from black to white, (3, side, side).
+
+    The paper does not show its image. In this one the greys go from left to right, and each
+    column is even.
+    """
+    return torch.linspace(0, 1, side).expand(3, side, side).clone()
+
+
+@torch.no_grad()
+def tone_curve(predict: Predict, image: Tensor | None = None) -> Tensor:
+    """Fig. 5: what a model makes of each grey of the ramp, (3, side); the mean of a column."""
+    ramp = grey_ramp() if image is None else image
+    return predict(ramp[None])[0].mean(1)
+
+
+def write_table(path: str | os.PathLike[str], rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows as CSV, an observation a row, the columns of the first; whole or not at all."""
+    if not rows:
+        raise ValueError("rows is empty; wanted is at least one")
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_whole(Path(path), text.getvalue().encode())

@@ -1,0 +1,298 @@
+"""HDRNet, the enhancement network that the paper trains (section 4), after Gharbi et al. 2017.
+
+A small copy of the picture decides on a coarse grid of colour transforms; a guide, computed at
+full size, says at which brightness level each pixel reads it. What happens there is in
+``slicing.py``.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise, repeat
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from histmatch_lab._checks import checked_floating
+from histmatch_lab._files import write_whole
+from histmatch_lab.slicing import AFFINE, slice_and_apply
+
+threshold_backward = torch.ops.aten.threshold_backward
+
+KNOTS = 16  # of the guide's curve of each channel
+ARCHITECTURE = "histmatch_lab.HDRNet"  # the key of the metadata that a file of weights has it under
+
+
+class Guide(nn.Module):
+    """The brightness level that each pixel reads the grid at: (B, 3, H, W) -> (B, H, W).
+
+    Gharbi et al., Eq. 5-6: a 3x3 colour matrix, for each of its channels a curve of 16 knots, the
+    sum of slope * max(x - shift, 0), and a weighted sum of the three. It starts as the mean of the
+    channels. (Their offset of the matrix only moves the shifts and is left out.)
+
+    They clamp the result to [0, 1], and a pixel beyond never again feels a pull. Here the level is
+    bent softly towards the outermost centres of the grid's ``depth`` cells, beyond which nothing
+    changes; on the middle three quarters it is as it was.
+    """
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        self.matrix = nn.Parameter(torch.eye(3))
+        self.shifts = nn.Parameter(torch.arange(KNOTS).repeat(3, 1) / KNOTS)
+        self.slopes = nn.Parameter(torch.eye(1, KNOTS).repeat(3, 1))
+        self.mix = nn.Parameter(torch.full((3,), 1 / 3))
+        self.offset = nn.Parameter(torch.zeros(()))
+        self.depth = depth
+
+    def forward(self, image: Tensor) -> Tensor:
+        weights = (self.slopes * self.mix[:, None]).view(1, -1)
+        ramps = self.matrix.repeat_interleave(KNOTS, dim=0)
+        with torch.autocast(image.device.type, enabled=False):
+            pixels = image.flatten(2).to(weights.dtype)
+            level = _SumOfRamps.apply(pixels, ramps, self.shifts.view(-1, 1), weights)
+            level = (level + self.offset).view(len(image), *image.shape[2:])
+            return _soft_clamp(level, 1 / (2 * self.depth))
+
+
+class _SumOfRamps(torch.autograd.Function):
+    """weights @ relu(ramps @ pixels - shifts): (B, 3, N), (R, 3), (R, 1), (1, R) -> (B, 1, N).
+
+    The R ramps of a pixel are sixteen times as large as the pixel. They are made in chunks that
+    stay in the processor's cache, and made again for the backward pass, which autograd would do
+    five times slower.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, pixels: Tensor, *curves: Tensor) -> Tensor:
+        ctx.save_for_backward(pixels, *curves)
+        ramps, shifts, weights = curves
+        level = pixels.new_empty(len(pixels), 1, pixels.shape[2])
+        for part, out in zip(_chunks(pixels), _chunks(level), strict=True):
+            torch.mm(weights, torch.addmm(-shifts, ramps, part).relu_(), out=out)
+        return level
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        pixels, ramps, shifts, weights = ctx.saved_tensors
+        on_pixels = torch.empty_like(pixels) if ctx.needs_input_grad[0] else None
+        on_ramps, on_shifts = torch.zeros_like(ramps), torch.zeros_like(shifts)
+        on_weights = torch.zeros_like(weights)
+        places = _chunks(on_pixels) if on_pixels is not None else repeat(None)
+        for part, pull, place in zip(_chunks(pixels), _chunks(grad), places, strict=False):
+            raised = torch.addmm(-shifts, ramps, part).relu_()
+            on_weights.addmm_(pull, raised.T)
+            felt = threshold_backward(pull.expand_as(raised), raised, 0)
+            on_ramps.addmm_(felt, part.T)
+            on_shifts.sub_(felt.sum(1, keepdim=True))
+            if place is not None:
+                torch.mm((ramps * weights.T).T, felt, out=place)
+        return on_pixels, on_ramps * weights.T, on_shifts * weights.T, on_weights
+
+
+def _chunks(planes: Tensor) -> Iterator[Tensor]:
+    """(B, C, N) as (C, n) views, batch entry by batch entry."""
+    size = 8192 if planes.device.type == "cpu" else 2**20
+    return (part for plane in planes for part in plane.split(size, dim=1))
+
+
+def _soft_clamp(level: Tensor, margin: float) -> Tensor:
+    """Into [margin, 1 - margin]; what lies 2 margins within stays, further out it bends: the pull
+    fades, as 1 / x^2, but never ends.
+    """
+    inner = level.clamp(2 * margin, 1 - 2 * margin)
+    return inner + margin * F.softsign((level - inner) / margin)
+
+
+class HDRNet(nn.Module):
+    """The network of Gharbi et al. 2017: (B, 3, H, W) -> (B, 3, H, W), any height and width.
+
+    ``HDRNet.paper()`` is the published one; with no argument this is the same.
+
+    Args:
+        low_resolution: side of the small square copy of the picture that the coefficients come
+            from, a power of two times ``grid_size``.
+        width: channels after the first convolution; they double with each halving of the size.
+        hidden: units of the fully connected layers of the global path before its last.
+        grid_size: height and width of the bilateral grid, a multiple of 4.
+        depth: how many levels of brightness it has.
+
+    Takes images in [0, 1]; what comes out may lie outside and is not clamped. An untrained network
+    returns its input, up to about 0.01. The slicing and the guide are computed in float32 under
+    autocast too. Half-precision images are taken as float32.
+    """
+
+    def __init__(
+        self,
+        *,
+        low_resolution: int = 256,
+        width: int = 8,
+        hidden: Sequence[int] = (256, 128),
+        grid_size: int = 16,
+        depth: int = 8,
+    ) -> None:
+        super().__init__()
+        halvings = _halvings(low_resolution, grid_size)
+        self.architecture = {
+            "low_resolution": low_resolution,
+            "width": width,
+            "hidden": list(hidden),
+            "grid_size": grid_size,
+            "depth": depth,
+        }
+        self.low_resolution, self.depth = low_resolution, depth
+        channels = [3, *(width * 2**stage for stage in range(halvings))]
+        features = channels[-1]
+        units = [features * (grid_size // 4) ** 2, *hidden, features]
+        self.splat = nn.Sequential(
+            *(layer for pair in pairwise(channels) for layer in _half(*pair))
+        )
+        self.local_path = nn.Sequential(
+            nn.Conv2d(features, features, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(features, features, 3, padding=1, bias=False),
+        )
+        self.global_path = nn.Sequential(
+            *_half(features, features),
+            *_half(features, features),
+            nn.Flatten(),
+            *(layer for pair in pairwise(units) for layer in _dense(*pair)),
+        )[:-1]
+        self.to_grid = nn.Conv2d(features, AFFINE * depth, 1)
+        self.guide = Guide(depth)
+        self._start_as_identity()
+
+    @classmethod
+    def paper(cls) -> "HDRNet":
+        """The published network without batch normalisation, 482,077 parameters.
+
+        layer                               size of its result   parameters
+        splat, 3x3 convolutions, stride 2    8 x 128 x 128              224
+                                            16 x  64 x  64            1,168
+                                            32 x  32 x  32            4,640
+                                            64 x  16 x  16           18,496
+        local, 3x3 convolutions             64 x  16 x  16           36,928
+            second without bias             64 x  16 x  16           36,864
+        global, 3x3 convolutions, stride 2  64 x   8 x   8           36,928
+                                            64 x   4 x   4           36,928
+            fully connected                 256                     262,400
+                                            128                      32,896
+                                            64                        8,256
+        relu(local + global)                64 x  16 x  16
+        1x1 convolution                     12 x 8 x 16 x 16          6,240
+        guide                                H x W                      109
+        slice and apply                     3 x H x W
+        """
+        return cls()
+
+    @classmethod
+    def compact(cls) -> "HDRNet":
+        """The network that the course trains: the same with a 128x128 copy of the picture, 32
+        features, fully connected layers of 64, and the same 8x16x16 grid; 85,341 parameters.
+        """
+        return cls(low_resolution=128, hidden=(64, 64))
+
+    def forward(self, image: Tensor) -> Tensor:
+        image = _checked_image(image)
+        return slice_and_apply(self.coefficients(image), self.guide(image), image)
+
+    def coefficients(self, image: Tensor) -> Tensor:
+        """The bilateral grid of 3x4 affine maps: (B, 3, H, W) -> (B, 12, D, Gh, Gw)."""
+        side = (self.low_resolution, self.low_resolution)
+        small = F.interpolate(_checked_image(image), size=side, mode="bilinear", antialias=True)
+        features = self.splat(small)
+        everywhere = self.global_path(features)[:, :, None, None]
+        grid: Tensor = self.to_grid(F.relu(self.local_path(features) + everywhere))
+        return grid.unflatten(1, (AFFINE, self.depth)).to(image.dtype)
+
+    def _start_as_identity(self) -> None:
+        """Nearly: were the last weights zero, nothing before them would learn in the first step."""
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+        nn.init.normal_(self.to_grid.weight, std=5e-4)
+        assert self.to_grid.bias is not None
+        with torch.no_grad():
+            self.to_grid.bias.copy_(torch.eye(3, 4).flatten().repeat_interleave(self.depth))
+
+
+def save_network(
+    network: HDRNet, path: str | os.PathLike[str], facts: Mapping[str, str] | None = None
+) -> None:
+    """Write weights and architecture as a safetensors file, with facts to be kept beside them.
+
+    facts: anything worth knowing in a year, such as {"loss": "l2+histmatch", "seed": "3"}; strings.
+    The file appears whole or not at all. Raises TypeError for a fact that is no string.
+    """
+    facts = facts or {}
+    for name, fact in facts.items():
+        if not isinstance(fact, str):
+            raise TypeError(f"{name} must be a string, got {fact!r}")
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    metadata = {**facts, ARCHITECTURE: json.dumps(network.architecture)}
+    write_whole(Path(path), safetensors.torch.save(tensors, metadata))
+
+
+def load_network(path: str | os.PathLike[str]) -> HDRNet:
+    """The network that ``save_network`` wrote, on the CPU, ready to be used or trained on.
+
+    Raises FileNotFoundError, and ValueError for a file that holds no such network.
+    """
+    metadata = _metadata(path)
+    try:
+        network = HDRNet(**json.loads(metadata[ARCHITECTURE]))
+        network.load_state_dict(safetensors.torch.load_file(path))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{path} holds a network that does not fit HDRNet: {error}") from error
+    return network
+
+
+def network_facts(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The facts that ``save_network`` was given. Raises as ``load_network`` does."""
+    return {name: fact for name, fact in _metadata(path).items() if name != ARCHITECTURE}
+
+
+def _metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path} is no safetensors file ({error})") from error
+    if ARCHITECTURE not in metadata:
+        raise ValueError(f"{path} holds no network that save_network wrote")
+    return metadata
+
+
+def _checked_image(image: Tensor) -> Tensor:
+    image = checked_floating(image, "image")
+    if image.ndim != 4 or image.shape[1] != 3 or image.numel() == 0:
+        raise ValueError(f"image must be (B, 3, H, W), got shape {tuple(image.shape)}")
+    return image
+
+
+def _halvings(low_resolution: int, grid_size: int) -> int:
+    halvings = round(math.log2(low_resolution / grid_size))
+    if halvings < 1 or low_resolution != grid_size * 2**halvings or grid_size % 4:
+        raise ValueError(
+            "low_resolution must be grid_size times 2, 4, 8 ... and grid_size a multiple of 4, "
+            f"got {low_resolution} and {grid_size}"
+        )
+    return halvings
+
+
+def _half(channels_in: int, channels_out: int) -> tuple[nn.Module, nn.Module]:
+    """A convolution that halves height and width."""
+    return nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1), nn.ReLU()
+
+
+def _dense(units_in: int, units_out: int) -> tuple[nn.Module, nn.Module]:
+    return nn.Linear(units_in, units_out), nn.ReLU()

@@ -1,0 +1,133 @@
+"""Reading a bilateral grid at every pixel of a full picture, after Gharbi et al. 2017, section 3.3.
+
+A picture's coefficients are twelve times as large as a channel of it. So they are made, used and
+forgotten strip by strip, in the processor's cache; where a gradient is wanted, they are made again
+on the way back. Within a strip the grid is first read along the picture's height, once for each
+row, which leaves two dimensions instead of three to read at each pixel.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from histmatch_lab._checks import checked_floating
+
+AFFINE = 12  # numbers in a 3x4 matrix
+STRIP = {"cpu": 32_768}  # pixels; elsewhere:
+STRIP_ON_GPU = 2**20
+
+
+def bilateral_slice(grid: Tensor, guide: Tensor) -> Tensor:
+    """A grid read at each pixel's place and guide value.
+
+    (B, C, D, Gh, Gw), (B, H, W) -> (B, C, H, W).
+
+    Trilinear between the centres of the grid's cells. The pixel in row y and column x reads at
+
+        ((x + 1/2) Gw / W - 1/2,  (y + 1/2) Gh / H - 1/2,  D guide(y, x) - 1/2)
+
+    along Gw, Gh and D. Beyond the outermost centres the grid goes on with its outermost values, so
+    that a guide below 1/(2D) or above 1 - 1/(2D) changes nothing and gets no gradient.
+
+    float32 in, float32 out; float64 likewise; half precision is computed and returned in float32.
+    Raises TypeError or ValueError for tensors of another kind or shape.
+    """
+    grid, guide = _checked(grid, guide)
+    height = guide.shape[1]
+    return by_strips(lambda top, strip: _read(grid, strip, top, height), guide)
+
+
+def slice_and_apply(grid: Tensor, guide: Tensor, image: Tensor) -> Tensor:
+    """A 3x4 affine map of colour for each pixel, read from the grid and applied.
+
+    (B, 12, D, Gh, Gw), (B, H, W), (B, 3, H, W) -> (B, 3, H, W). Coefficient 4 r + c takes input
+    channel c to output channel r; c = 3 is the offset:
+
+        out[r] = a[4 r] red + a[4 r + 1] green + a[4 r + 2] blue + a[4 r + 3].
+
+    Where the coefficients come from, types and errors: as in ``bilateral_slice``.
+    """
+    grid, guide = _checked(grid, guide)
+    image = checked_floating(image, "image")
+    batch, height, width = guide.shape
+    if grid.shape[1] != AFFINE:
+        raise ValueError(f"grid must have {AFFINE} channels, got shape {tuple(grid.shape)}")
+    if image.shape != (batch, 3, height, width):
+        raise ValueError(
+            f"image must have shape {(batch, 3, height, width)} to go with the guide, "
+            f"got {tuple(image.shape)}"
+        )
+
+    def applied(top: int, guide: Tensor, image: Tensor) -> Tensor:
+        matrix = _read(grid, guide, top, height).unflatten(1, (3, 4))
+        red, green, blue = image.unsqueeze(1).unbind(2)
+        out = torch.addcmul(matrix[:, :, 3], matrix[:, :, 0], red)
+        out = torch.addcmul(out, matrix[:, :, 1], green)
+        return torch.addcmul(out, matrix[:, :, 2], blue)
+
+    return by_strips(applied, guide, image)
+
+
+def by_strips(function: Callable[..., Tensor], *planes: Tensor) -> Tensor:
+    """function(top, *strips) over horizontal strips of (B, ..., H, W) tensors, put together.
+
+    top is the row of the picture that the strips begin with. What the function computes on the
+    way is not kept for the backward pass but computed again.
+    """
+    batch, height, width = planes[0].shape[0], *planes[0].shape[-2:]
+    device = planes[0].device.type
+    rows = max(1, STRIP.get(device, STRIP_ON_GPU) // (batch * width))
+    parts = []
+    with torch.autocast(device, enabled=False):
+        for top in range(0, height, rows):
+            strips = [plane[..., top : top + rows, :] for plane in planes]
+            if torch.is_grad_enabled():
+                strip = checkpoint(function, top, *strips, use_reentrant=False)
+            else:
+                strip = function(top, *strips)
+            if rows >= height:
+                return strip
+            parts.append(strip)
+    return torch.cat(parts, dim=-2)
+
+
+def _read(grid: Tensor, guide: Tensor, top: int, height: int) -> Tensor:
+    """The grid at the pixels of a strip that begins with row `top` of `height`: (B, C, h, W)."""
+    batch, rows, width = guide.shape
+    by_row = torch.einsum("hg,bcdgw->bhcdw", _row_weights(grid, top, rows, height), grid)
+    x = (2 * torch.arange(width, dtype=guide.dtype, device=guide.device) + 1) / width - 1
+    places = torch.stack([x.expand_as(guide), 2 * guide - 1], dim=-1)
+    read = F.grid_sample(
+        by_row.flatten(0, 1),
+        places.view(batch * rows, 1, width, 2),
+        padding_mode="border",
+        align_corners=False,
+    )
+    return read.view(batch, rows, -1, width).transpose(1, 2)
+
+
+def _row_weights(grid: Tensor, top: int, rows: int, height: int) -> Tensor:
+    """How much each of the grid's Gh rows weighs in each row of the picture: (rows, Gh)."""
+    count = grid.shape[3]
+    y = torch.arange(top, top + rows, dtype=grid.dtype, device=grid.device)
+    place = ((y + 0.5) * (count / height) - 0.5).clamp(0, count - 1)
+    cells = torch.arange(count, dtype=grid.dtype, device=grid.device)
+    return (1 - (place[:, None] - cells).abs()).clamp(min=0)
+
+
+def _checked(grid: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
+    grid, guide = checked_floating(grid, "grid"), checked_floating(guide, "guide")
+    if grid.ndim != 5 or grid.numel() == 0:
+        raise ValueError(f"grid must be (B, C, D, Gh, Gw), got shape {tuple(grid.shape)}")
+    if guide.ndim != 3 or guide.numel() == 0:
+        raise ValueError(f"guide must be (B, H, W), got shape {tuple(guide.shape)}")
+    if len(grid) != len(guide):
+        raise ValueError(
+            f"grid and guide must be of one batch size, got {len(grid)} and {len(guide)}"
+        )
+    if grid.dtype != guide.dtype:
+        raise TypeError(f"grid and guide must be of one type, got {grid.dtype} and {guide.dtype}")
+    return grid, guide
