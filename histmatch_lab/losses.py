@@ -1,7 +1,7 @@
 """The losses that the paper compares: Eq. 5, Eq. 6 and the pixel losses beside them."""
 
 from collections.abc import Callable
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from torch import Tensor, nn
 
@@ -48,6 +48,20 @@ def register_term(name: str) -> Callable[[Term], Term]:
 
 register_term("l1")(nn.L1Loss)
 register_term("l2")(nn.MSELoss)
+
+
+@register_term("vgg")
+def _vgg(**options: Any) -> nn.Module:
+    from histmatch_lab.perceptual import VGGLoss
+
+    return VGGLoss(**options)
+
+
+@register_term("lpips")
+def _lpips(**options: Any) -> nn.Module:
+    from histmatch_lab.perceptual import LPIPSLoss
+
+    return LPIPSLoss(**options)
 
 
 @register_term("histmatch")
@@ -121,10 +135,10 @@ class EnhancementLoss(nn.Module):
     """Eq. 6: a reconstruction loss, and ``lam`` times another: (pred, target) -> scalar.
 
     Args:
-        name: "l1", "l2", "l2+histmatch" or any registered terms joined by "+" (see
-            ``register_term``). The first has weight 1, each further one ``lam``. "l2", the L_rec
-            of the paper ("the L2 distance"), is the mean squared error; "l1" the mean absolute
-            one.
+        name: "l1", "l2", "l2+histmatch", "l2+vgg", "l2+lpips" or any registered terms joined by
+            "+" (see ``register_term``). The first has weight 1, each further one ``lam``. "l2",
+            the L_rec of the paper ("the L2 distance"), is the mean squared error; "l1" the mean
+            absolute one.
         lam: lambda of Eq. 6. The mean over the channels that Eq. 6 writes as 1/3 times a sum is
             taken by the histogram term.
         options: for the last term, such as ``bins`` of "histmatch".

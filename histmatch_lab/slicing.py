@@ -80,18 +80,21 @@ def by_strips(function: Callable[..., Tensor], *planes: Tensor) -> Tensor:
     batch, height, width = planes[0].shape[0], *planes[0].shape[-2:]
     device = planes[0].device.type
     rows = max(1, STRIP.get(device, STRIP_ON_GPU) // (batch * width))
-    parts = []
+    tops = range(0, height, rows)
+
+    def at(top: int) -> list[Tensor]:
+        return [plane[..., top : top + rows, :] for plane in planes]
+
     with torch.autocast(device, enabled=False):
-        for top in range(0, height, rows):
-            strips = [plane[..., top : top + rows, :] for plane in planes]
-            if torch.is_grad_enabled():
-                strip = checkpoint(function, top, *strips, use_reentrant=False)
-            else:
-                strip = function(top, *strips)
-            if rows >= height:
-                return strip
-            parts.append(strip)
-    return torch.cat(parts, dim=-2)
+        if torch.is_grad_enabled():
+            parts = [checkpoint(function, top, *at(top), use_reentrant=False) for top in tops]
+            return torch.cat(parts, dim=-2)
+        first = function(0, *at(0))
+        out = first.new_empty(*first.shape[:-2], height, width)
+        out[..., :rows, :] = first
+        for top in tops[1:]:
+            out[..., top : top + rows, :] = function(top, *at(top))
+    return out
 
 
 def _read(grid: Tensor, guide: Tensor, top: int, height: int) -> Tensor:

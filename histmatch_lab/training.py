@@ -111,6 +111,7 @@ def train(
         ValueError: if the folder holds the state of another run (seed, preset, loss, network).
     """
     device = next(network.parameters()).device
+    loss.to(device)
     optimizer = torch.optim.Adam(network.parameters(), preset.rate)
     of = preset.steps(pairs)
     run = _Folder(folder, _facts(network, loss, preset, seed, pairs)) if folder else None

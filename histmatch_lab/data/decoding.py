@@ -71,6 +71,17 @@ def decode(data: bytes) -> npt.NDArray[np.float32]:
         ) from error
 
 
+def bits_per_channel(data: bytes) -> int:
+    """16 for a picture file with more than 8 bits per channel, else 8."""
+    if data.startswith(b"\x89PNG"):
+        return 16 if data[24] == 16 else 8
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        with tifffile.TiffFile(BytesIO(data)) as file:
+            page = file.pages.first
+            return 16 if page.bitspersample > 8 and page.colormap is None else 8
+    return 8
+
+
 def _open(data: bytes) -> Picture:
     Image.init()  # with formats given, Pillow would not load WebP by itself
     try:

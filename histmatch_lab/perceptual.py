@@ -1,0 +1,193 @@
+"""The perceptual losses that the paper compares with: L2 + VGG and L2 + LPIPS.
+
+Both look at the features of VGG-16 (Simonyan and Zisserman 2015), trained on ImageNet. What the
+paper says of them, that they see local patches and not the statistics of the whole picture, is a
+matter of `receptive_field`.
+"""
+
+import importlib.util
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+IMAGENET_URL = "https://download.pytorch.org/models/vgg16-397923af.pth"
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+_BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels and convolutions of each
+JOHNSON_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+LPIPS_LAYERS = (*JOHNSON_LAYERS, "relu5_3")
+
+
+class VGG16(nn.Module):
+    """The thirteen convolutions of VGG-16, under the keys of torchvision's checkpoint.
+
+    Calling it with (B, 3, H, W) and names such as "relu1_2" gives the features at these layers.
+    Make one with `imagenet`, `from_file` or `random`. Its parameters are frozen.
+
+    Attributes:
+        weights: what it holds, for captions: "ImageNet", a file's name, or "random, seed 0".
+    """
+
+    def __init__(self, weights: str) -> None:
+        super().__init__()
+        self.weights = weights
+        layers: list[nn.Module] = []
+        self.index: dict[str, int] = {}
+        channels_in = 3
+        for block, (channels, count) in enumerate(_BLOCKS, start=1):
+            for convolution in range(1, count + 1):
+                layers += [nn.Conv2d(channels_in, channels, 3, padding=1), nn.ReLU()]
+                self.index[f"relu{block}_{convolution}"] = len(layers) - 1
+                channels_in = channels
+            layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        self.requires_grad_(False)
+
+    @classmethod
+    def imagenet(cls) -> "VGG16":
+        """The official ImageNet weights, 528 MB, from torch.hub's cache or its address.
+
+        Raises FileNotFoundError, which says where to put the file, without a network.
+        """
+        cache = Path(torch.hub.get_dir()) / "checkpoints"
+        try:
+            state = torch.hub.load_state_dict_from_url(
+                IMAGENET_URL, str(cache), map_location="cpu", check_hash=True, weights_only=True
+            )
+        except OSError as error:
+            raise FileNotFoundError(
+                f"the ImageNet weights of VGG-16 could not be had ({error}); download "
+                f"{IMAGENET_URL} where there is a network and put the file into {cache}"
+            ) from error
+        return cls._of(state, "ImageNet")
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> "VGG16":
+        """From a checkpoint on disk; ValueError if its keys or shapes are not VGG-16's."""
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return cls._of(state, Path(path).name)
+
+    @classmethod
+    def random(cls, seed: int) -> "VGG16":
+        """Seeded random weights (He et al. 2015): a stand-in that has seen no picture."""
+        network = cls(f"random, seed {seed}")
+        generator = torch.Generator().manual_seed(seed)
+        for layer in network._convolutions():
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        return network
+
+    @classmethod
+    def _of(cls, state: dict[str, Tensor], weights: str) -> "VGG16":
+        network = cls(weights)
+        try:  # the checkpoint has the classifier as well
+            network.load_state_dict({k: v for k, v in state.items() if k.startswith("features.")})
+        except RuntimeError as error:
+            raise ValueError(f"{weights} holds no VGG-16: {error}") from error
+        return network
+
+    def forward(self, image: Tensor, layers: tuple[str, ...]) -> list[Tensor]:
+        found = []
+        for start, end in pairwise((0, *(self.index[name] + 1 for name in layers))):
+            image = self.features[start:end](image)
+            found.append(image)
+        return found
+
+    def extra_repr(self) -> str:
+        return f"weights={self.weights!r}"
+
+    def _convolutions(self) -> list[nn.Conv2d]:
+        return [layer for layer in self.features if isinstance(layer, nn.Conv2d)]
+
+
+def receptive_field(layer: str) -> int:
+    """Side of the square of pixels that one feature of a layer such as "relu4_3" depends on.
+
+    Each 3x3 convolution and 2x2 pooling adds (size - 1) times the distance, in pixels, of its
+    neighbouring inputs. For relu4_3 this is 92; the paper says 150 (erratum 10).
+    """
+    network = VGG16("none")
+    if layer not in network.index:
+        raise ValueError(f"layer must be one of {', '.join(network.index)}, got {layer!r}")
+    field, distance = 1, 1
+    for module in network.features[: network.index[layer] + 1]:
+        if isinstance(module, nn.Conv2d):
+            field += 2 * distance
+        elif isinstance(module, nn.MaxPool2d):
+            field, distance = field + distance, 2 * distance
+    return field
+
+
+class VGGLoss(nn.Module):
+    """Mean squared difference of features, summed over relu1_2, relu2_2, relu3_3 and relu4_3.
+
+    After Johnson et al. 2016, Eq. 2, at the four layers that the paper names. (pred, target), both
+    (B, 3, H, W) in [0, 1] with H and W at least 8 -> scalar. vgg: by default `VGG16.imagenet()`.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, vgg: VGG16 | None = None) -> None:
+        super().__init__()
+        self.vgg = vgg or VGG16.imagenet()
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
+
+    def forward(self, pred: Tensor, target: Tensor) -> Tensor:
+        ours, theirs = self._features(pred), self._features(target)
+        gaps = [(a - b).square().mean() for a, b in zip(ours, theirs, strict=True)]
+        return torch.stack(gaps).sum()
+
+    def _features(self, image: Tensor) -> list[Tensor]:
+        features: list[Tensor] = self.vgg((image - self.mean) / self.std, JOHNSON_LAYERS)
+        return features
+
+
+class LPIPSLoss(nn.Module):
+    """Learned perceptual distance (Zhang et al. 2018, VGG-16, version 0.1), mean over the batch.
+
+    (pred, target), both (B, 3, H, W) in [0, 1] with H and W at least 16 -> scalar. The weights of
+    the features come with torchmetrics (extra `lpips`).
+    Raises ModuleNotFoundError, which says what to install.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, vgg: VGG16 | None = None) -> None:
+        super().__init__()
+        heads = torch.load(_heads_path(), map_location="cpu", weights_only=True)
+        self.vgg = vgg or VGG16.imagenet()
+        for number in range(len(LPIPS_LAYERS)):
+            weight = heads[f"lin{number}.model.1.weight"].detach()
+            self.register_buffer(f"head{number}", weight, persistent=False)
+        shift, scale = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of values in [-1, 1]
+        self.register_buffer("shift", torch.tensor(shift)[:, None, None], persistent=False)
+        self.register_buffer("scale", torch.tensor(scale)[:, None, None], persistent=False)
+
+    def forward(self, pred: Tensor, target: Tensor) -> Tensor:
+        ours, theirs = self._features(pred), self._features(target)
+        distances = [
+            nn.functional.conv2d((a - b).square(), getattr(self, f"head{number}")).mean()
+            for number, (a, b) in enumerate(zip(ours, theirs, strict=True))
+        ]
+        return torch.stack(distances).sum()
+
+    def _features(self, image: Tensor) -> list[Tensor]:
+        features = self.vgg((2 * image - 1 - self.shift) / self.scale, LPIPS_LAYERS)
+        return [f / (f.square().sum(1, keepdim=True) + 1e-8).sqrt() for f in features]
+
+
+def _heads_path() -> Path:
+    """The file inside torchmetrics, which is not imported: it would import torchvision."""
+    package = importlib.util.find_spec("torchmetrics")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError(
+            "LPIPS needs weights that come with torchmetrics: pip install 'histmatch-lab[lpips]'"
+        )
+    return Path(package.origin).parent / "functional" / "image" / "lpips_models" / "vgg.pth"
