@@ -25,7 +25,15 @@ from histmatch_lab.baselines import clahe, histogram_oracle
 from histmatch_lab.data.pairs import Pair
 from histmatch_lab.data.samples import data_samples_dir
 from histmatch_lab.data.scenes import ScenePairs
-from histmatch_lab.evaluation import Score, evaluate, score, write_table
+from histmatch_lab.evaluation import (
+    Difference,
+    Score,
+    evaluate,
+    paired_bootstrap,
+    score,
+    summarize,
+    write_table,
+)
 from histmatch_lab.hdrnet import HDRNet, load_network, save_network
 from histmatch_lab.losses import EnhancementLoss
 from histmatch_lab.seeding import seed_everything
@@ -145,6 +153,72 @@ def runs() -> list[Run]:
     """What data_samples/results/runs.csv holds."""
     kinds = Run.__annotations__
     return [Run(**{k: kinds[k](v) for k, v in row.items()}) for row in _read("runs")]
+
+
+def scores_of(expert: str, recipe: str) -> list[Row]:
+    """All rows of a recipe or baseline; ValueError, which lists the known, if there are none."""
+    rows = [row for row in results() if (row.expert, row.recipe) == (expert, recipe)]
+    if not rows:
+        known = sorted({f"{row.expert} {row.recipe}" for row in results()})
+        raise ValueError(f"no results for {expert} {recipe}; known: {', '.join(known)}")
+    return rows
+
+
+def seed_means(expert: str, recipe: str, measure: str) -> list[float]:
+    """The mean of a measure over the test pictures, seed by seed."""
+    by_seed: dict[int, list[float]] = {}
+    for row in scores_of(expert, recipe):
+        by_seed.setdefault(row.seed, []).append(getattr(row.score, measure))
+    return [sum(values) / len(values) for values in by_seed.values()]
+
+
+def difference(expert: str, ours: str, theirs: str, measure: str = "psnr") -> Difference:
+    """Ours minus theirs, seed by seed and picture by picture, with its bootstrap interval.
+
+    Drawn are photographs, with all their flaws and seeds. A baseline counts for every seed.
+    """
+    mine, other = (
+        {
+            (row.score.picture, row.seed): getattr(row.score, measure)
+            for row in scores_of(expert, name)
+        }
+        for name in (ours, theirs)
+    )
+    if ours in BASELINES:
+        mine = {key: mine[key[0], 0] for key in other}
+    if theirs in BASELINES:
+        other = {key: other[key[0], 0] for key in mine}
+    both = [key for key in mine if key in other]
+    return paired_bootstrap(
+        [mine[key] for key in both],
+        [other[key] for key in both],
+        [photograph(picture) for picture, _ in both],
+        generator=torch.Generator().manual_seed(0),
+    )
+
+
+def photograph(picture: str) -> str:
+    """The photograph that a test picture such as "stream-2" is a variant of."""
+    return picture.rsplit("-", 1)[0]
+
+
+def table(expert: str) -> str:
+    """Every recipe's means over pictures and seeds, and its difference in PSNR from L2."""
+    names = [n for n in (*BASELINES, *RECIPES) if any(r.recipe == n for r in results())]
+    lines = [
+        f"{'':27} {'PSNR':>6} {'seeds ±':>7} {'5th':>6} {'SSIM':>6} {'dE2000':>6} {'EMD':>6}  "
+        "PSNR against L2, 95 %"
+    ]
+    for name in names:
+        means = summarize([row.score for row in scores_of(expert, name)])
+        seeds = seed_means(expert, name, "psnr")
+        spread = f"{(max(seeds) - min(seeds)) / 2:7.2f}" if len(seeds) > 1 else f"{'-':>7}"
+        against = "" if name == "l2" else str(difference(expert, name, "l2"))
+        lines.append(
+            f"{name:27} {means.psnr:6.2f} {spread} {means.psnr_p5:6.2f} {means.ssim:6.3f} "
+            f"{means.ciede2000:6.2f} {means.emd:6.3f}  {against}"
+        )
+    return "\n".join(lines)
 
 
 def _read(table: str) -> list[dict[str, str]]:

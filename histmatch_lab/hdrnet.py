@@ -58,7 +58,7 @@ class Guide(nn.Module):
             pixels = image.flatten(2).to(weights.dtype)
             level = _SumOfRamps.apply(pixels, ramps, self.shifts.view(-1, 1), weights)
             level = (level + self.offset).view(len(image), *image.shape[2:])
-            return _soft_clamp(level, 1 / (2 * self.depth))
+            return soft_clamp(level, 1 / (2 * self.depth))
 
 
 class _SumOfRamps(torch.autograd.Function):
@@ -103,7 +103,7 @@ def _chunks(planes: Tensor) -> Iterator[Tensor]:
     return (part for plane in planes for part in plane.split(size, dim=1))
 
 
-def _soft_clamp(level: Tensor, margin: float) -> Tensor:
+def soft_clamp(level: Tensor, margin: float) -> Tensor:
     """Into [margin, 1 - margin]; what lies 2 margins within stays, further out it bends: the pull
     fades, as 1 / x^2, but never ends.
     """

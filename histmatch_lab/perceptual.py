@@ -52,7 +52,7 @@ class VGG16(nn.Module):
 
         Raises FileNotFoundError, which says where to put the file, without a network.
         """
-        cache = Path(torch.hub.get_dir()) / "checkpoints"
+        cache = imagenet_file().parent
         try:
             state = torch.hub.load_state_dict_from_url(
                 IMAGENET_URL, str(cache), map_location="cpu", check_hash=True, weights_only=True
@@ -104,6 +104,11 @@ class VGG16(nn.Module):
         return [layer for layer in self.features if isinstance(layer, nn.Conv2d)]
 
 
+def imagenet_file() -> Path:
+    """Where the ImageNet weights are kept once they are there: torch.hub's cache."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(IMAGENET_URL).name
+
+
 def receptive_field(layer: str) -> int:
     """Side of the square of pixels that one feature of a layer such as "relu4_3" depends on.
 
@@ -114,7 +119,7 @@ def receptive_field(layer: str) -> int:
     if layer not in network.index:
         raise ValueError(f"layer must be one of {', '.join(network.index)}, got {layer!r}")
     field, distance = 1, 1
-    for module in network.features[: network.index[layer] + 1]:
+    for module in list(network.features)[: network.index[layer] + 1]:
         if isinstance(module, nn.Conv2d):
             field += 2 * distance
         elif isinstance(module, nn.MaxPool2d):

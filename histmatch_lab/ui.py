@@ -12,8 +12,11 @@ import io
 import json
 import math
 import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
 from functools import singledispatch
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import ipywidgets as widgets
@@ -35,8 +38,9 @@ from histmatch_lab.demos.controls import (
 from histmatch_lab.demos.demo import Demo, Frame
 from histmatch_lab.demos.page import to_html
 from histmatch_lab.demos.render import encode, still
+from histmatch_lab.training import Step, close, remember
 
-__all__ = ["Live", "show", "show_hover", "to_html"]
+__all__ = ["Live", "show", "show_frame", "show_hover", "to_html", "watch"]
 
 _TOOLTIP = "description_tooltip" if widgets.__version__.startswith("7") else "tooltip"
 _CONTROL_WIDTH = "400px"
@@ -100,6 +104,74 @@ def show_hover(figure: go.Figure, fallback: Frame) -> None:
         metadata={"image/jpeg": {"alt": fallback.says}},
         raw=True,
     )
+
+
+def show_frame(frame: Frame) -> None:
+    """Display a Frame as a captioned PNG."""
+    bundle, metadata = _still_bundle(frame)
+    display(bundle, metadata=metadata, raw=True)
+
+
+def watch(
+    steps: Iterator[Step], draw: Callable[[Sequence[Step]], Frame], *, seconds: float = 1.0
+) -> list[Step]:
+    """Train to the end and show how it goes; a captioned PNG of the last state stays behind.
+
+    The button stops it where the notebook hears clicks while a cell runs (JupyterLab 4.4 with
+    ipykernel 7); interrupting the kernel stops it everywhere. Either way what was learned is kept.
+
+    Args:
+        steps: what `train` gives.
+        draw: the Frame of the steps so far, of which only the last has its pictures.
+        seconds: at least between two pictures.
+
+    Returns the steps, like `histmatch_lab.training.run`.
+    """
+    history: list[Step] = []
+    stopped = Event()
+    button = widgets.Button(description="Stop", icon="stop")
+    button.on_click(lambda _: stopped.set())
+    picture = widgets.Image(layout=widgets.Layout(max_width="100%", height="auto"))
+    line = widgets.HTML()
+    view = widgets.VBox([button, picture, line])
+    handle = display(
+        {
+            "application/vnd.jupyter.widget-view+json": {
+                "version_major": 2,
+                "version_minor": 0,
+                "model_id": view.model_id,
+            },
+            "text/plain": "Training",
+        },
+        raw=True,
+        display_id=True,
+    )
+    drawn = -math.inf
+    try:
+        for step in steps:
+            remember(history, step)
+            if stopped.is_set():
+                break
+            if time.monotonic() - drawn >= seconds:
+                frame = draw(history)
+                with picture.hold_sync():
+                    picture.value, picture.format = encode(frame.figure)
+                line.value = f'<p role="status">{html.escape(frame.says)}</p>'
+                drawn = time.monotonic()
+    except KeyboardInterrupt:
+        pass  # from the kernel's stop button: what was learned is kept
+    finally:
+        close(steps)
+    if history and handle is not None:
+        bundle, metadata = _still_bundle(draw(history))
+        handle.update(bundle, metadata=metadata, raw=True)
+    view.close()
+    return history
+
+
+def _still_bundle(frame: Frame) -> tuple[dict[str, str], dict[str, Any]]:
+    picture = base64.b64encode(still(frame)).decode()
+    return {"image/png": picture, "text/plain": frame.says}, {"image/png": {"alt": frame.says}}
 
 
 class Live(widgets.VBox):

@@ -6,7 +6,17 @@ from histmatch_lab.demos.demo import Demo, Frame, demo, registered_demos
 
 __all__ = ["Demo", "Frame", "all_demos", "demo", "find_demo"]
 
-_MODULES = ("counting", "kernels", "alpha", "slope", "ends", "distance", "descent")
+_MODULES = (
+    "counting",
+    "kernels",
+    "alpha",
+    "slope",
+    "ends",
+    "distance",
+    "descent",
+    "grid",
+    "compare",
+)
 
 
 def all_demos() -> dict[str, Demo]:

@@ -165,22 +165,22 @@ class Photograph(Control):
 
     label: str = "photograph"
     default: str = field(default_factory=lambda: photo_names()[0])
+    names: tuple[str, ...] = field(default_factory=photo_names)
 
     @property
     def stops(self) -> tuple[str, ...]:
-        names = photo_names()[:PHOTO_STOPS]
+        names = self.names[:PHOTO_STOPS]
         return names if self.default in names else (self.default, *names)
 
     def all_names(self, value: str) -> tuple[str, ...]:
         """Every sample's name, and `value` first if it is a path to one's own picture."""
-        names = photo_names()
-        return names if value in names else (value, *names)
+        return self.names if value in self.names else (value, *self.names)
 
     def resolve(self, value: Any) -> torch.Tensor:
         return _small_photo(value)
 
     def text(self, value: str) -> str:
-        return value if value in photo_names() else Path(value).name
+        return value if value in self.names else Path(value).name
 
 
 @lru_cache(maxsize=16)
