@@ -56,7 +56,7 @@ def psnr(pred: Tensor, target: Tensor) -> Tensor:
     differ in shape.
     """
     checked_same_shape(pred, target, "pred and target")
-    error = (pred.clamp(0, 1) - target).square().flatten(1).double().mean(1)
+    error = (pred.clamp(0, 1) - target).square().flatten(1).mean(1)
     return -10 * error.clamp(min=10 ** (-BEST_PSNR / 10)).log10()
 
 

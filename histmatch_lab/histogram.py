@@ -114,7 +114,7 @@ def soft_histogram(
             an unknown ``outside``.
     """
     values = checked_samples(values)
-    return torch.diff(_cumulative(values, bins, alpha, bandwidth, range, outside)).to(values.dtype)
+    return torch.diff(_cumulative(values, bins, alpha, bandwidth, range, outside)).to(values)
 
 
 def soft_cdf(
@@ -138,7 +138,7 @@ def soft_cdf(
     """
     values = checked_samples(values)
     cumulative = _cumulative(values, bins, alpha, bandwidth, range, outside)
-    return (cumulative[..., 1:] - cumulative[..., :1]).to(values.dtype)
+    return (cumulative[..., 1:] - cumulative[..., :1]).to(values)
 
 
 def emd(p: Tensor, q: Tensor) -> Tensor:
@@ -195,6 +195,8 @@ def _cumulative(
     bins, slope = checked_bins(bins), checked_slope(alpha, bandwidth)
     low, high = checked_range(range)
     width = (high - low) / bins
+    if values.device.type == "mps":  # which has no float64
+        values = values.cpu()
     if outside == "reflect":
         # mirrored pixels in these bins are the pixels themselves in the mirrored bins
         far = mass_below(values, Edges(low - (high - low), width, 3 * bins, slope))

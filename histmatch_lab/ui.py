@@ -6,6 +6,7 @@ ipywidgets 7.7.1 (Colab) and 8, never flicker, and need no extension.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import html
 import io
@@ -16,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import singledispatch
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import ipywidgets as widgets
@@ -112,13 +112,14 @@ def show_frame(frame: Frame) -> None:
     display(bundle, metadata=metadata, raw=True)
 
 
-def watch(
+async def watch(
     steps: Iterator[Step], draw: Callable[[Sequence[Step]], Frame], *, seconds: float = 1.0
 ) -> list[Step]:
     """Train to the end and show how it goes; a captioned PNG of the last state stays behind.
 
-    The button stops it where the notebook hears clicks while a cell runs (JupyterLab 4.4 with
-    ipykernel 7); interrupting the kernel stops it everywhere. Either way what was learned is kept.
+    To be awaited, `history = await watch(...)`: so the notebook can hear the button between two
+    steps (ipykernel 7.4 and newer). Interrupting the kernel stops it everywhere. Either way what
+    was learned is kept.
 
     Args:
         steps: what `train` gives.
@@ -128,9 +129,9 @@ def watch(
     Returns the steps, like `histmatch_lab.training.run`.
     """
     history: list[Step] = []
-    stopped = Event()
+    stopped: list[bool] = []
     button = widgets.Button(description="Stop", icon="stop")
-    button.on_click(lambda _: stopped.set())
+    button.on_click(lambda _: stopped.append(True))
     picture = widgets.Image(layout=widgets.Layout(max_width="100%", height="auto"))
     line = widgets.HTML()
     view = widgets.VBox([button, picture, line])
@@ -150,7 +151,8 @@ def watch(
     try:
         for step in steps:
             remember(history, step)
-            if stopped.is_set():
+            await asyncio.sleep(0)
+            if stopped:
                 break
             if time.monotonic() - drawn >= seconds:
                 frame = draw(history)
@@ -158,7 +160,7 @@ def watch(
                     picture.value, picture.format = encode(frame.figure)
                 line.value = f'<p role="status">{html.escape(frame.says)}</p>'
                 drawn = time.monotonic()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         pass  # from the kernel's stop button: what was learned is kept
     finally:
         close(steps)

@@ -1,5 +1,7 @@
 """Training under a live figure: what is shown, what stays, and how it ends early."""
 
+import asyncio
+
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from ipywidgets import Button
@@ -33,7 +35,7 @@ def published(monkeypatch):
 
 
 def test_a_still_of_the_last_state_replaces_the_live_figure(steps, published):
-    history = watch(steps, training_so_far, seconds=0)
+    history = asyncio.run(watch(steps, training_so_far, seconds=0))
     assert [s.number for s in history] == list(range(1, 16))
     (first, *_), (last, metadata, more) = published[0], published[-1]
     assert "application/vnd.jupyter.widget-view+json" in first
@@ -52,7 +54,7 @@ def test_the_button_stops_it(steps, monkeypatch):
             button.click()
         return training_so_far(history)
 
-    assert len(watch(steps, draw, seconds=0)) == 5
+    assert len(asyncio.run(watch(steps, draw, seconds=0))) == 5
     with pytest.raises(StopIteration):
         next(steps)
 
@@ -67,8 +69,25 @@ def test_an_interrupted_kernel_stops_it(steps):
             raise KeyboardInterrupt
         return training_so_far(history)
 
-    assert len(watch(steps, draw, seconds=0)) == 3
+    assert len(asyncio.run(watch(steps, draw, seconds=0))) == 3
     assert drawn == [1, 2, 3, 3]
+
+
+@pytest.mark.usefixtures("published")
+def test_a_cancelled_cell_stops_it(steps):
+    """What ipykernel does to an awaiting cell on an interrupt."""
+
+    async def cell():
+        task = asyncio.current_task()
+
+        def draw(history):
+            if len(history) == 3:
+                task.cancel()
+            return training_so_far(history)
+
+        return await watch(steps, draw, seconds=0)
+
+    assert len(asyncio.run(cell())) == 4
 
 
 def test_before_and_after_says_both_psnrs():

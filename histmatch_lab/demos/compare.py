@@ -138,7 +138,7 @@ def before_after(
     before, after = score("", image, target), score("", output, target)
     says = (
         f"{name}, {expert} expert: PSNR {before.psnr:.1f} dB before, {after.psnr:.1f} dB after; "
-        f"EMD {before.emd:.3f} before, {after.emd:.3f} after."
+        f"EMD {before.emd:.3f} before, {after.emd:.3f} after. The line stands at {swipe:.0%}."
     )
     return Frame(figure, says)
 
@@ -223,7 +223,8 @@ def side_by_side(
             parts.append(f"{titles.get(name, name)} {float(psnr(output[None], target[None])):.1f}")
     box = ((left, left + side, left + side, left, left), (top, top, top + side, top + side, top))
     axes[0].plot(*box, color=MARK, linewidth=2)
-    return Frame(figure, f"PSNR in dB: {', '.join(parts)}.")
+    says = f"PSNR in dB: {', '.join(parts)}. The detail is at {across:.0%} across, {down:.0%} down."
+    return Frame(figure, says)
 
 
 @demo(lam=LAM, expert=EXPERT)
@@ -340,12 +341,13 @@ def bins_and_lam(units: str, measure: str, expert: str) -> Frame:
     right.set(xscale="log", xlabel=f"λ, in {units}", ylabel=label, title="Dots: seeds")
     right.legend(loc="best")
     best_k, best_lam = divmod(int((means if more_is_better else -means).argmax()), len(lams))
+    shown = lams[best_lam] / (BINS[best_k] if units == "bins" else 1)
     across = float(np.ptp(means, axis=0).mean())
     along = float(np.ptp(means, axis=1).mean())
     says = (
-        f"{measure} for the {expert} expert is best at K = {BINS[best_k]}, λ = "
-        f"{lams[best_lam]:g} in intensity. At the same λ in intensity, K moves it by "
-        f"{across:.2g} on average; at the same K, λ moves it by {along:.2g}."
+        f"{measure} for the {expert} expert is best at K = {BINS[best_k]}, λ = {shown:.3g} in "
+        f"{units}. At the same λ in intensity, K moves it by {across:.2g} on average; at the "
+        f"same K, λ moves it by {along:.2g}."
     )
     return Frame(figure, says)
 

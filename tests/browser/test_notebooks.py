@@ -43,12 +43,31 @@ def test_a_notebook_runs_and_its_demos_move_by_keyboard(
     _save_picture(page, notebook)
 
 
+def test_the_button_stops_a_training_and_what_was_learned_is_kept(page: Page, lab: str) -> None:
+    page.goto(lab.format("05_train_hdrnet.ipynb"))
+    _start_all(page)
+    stop = page.locator("button.widget-button:has-text('Stop')")
+    training = page.locator(".jp-OutputArea-output:has(button:has-text('Stop'))")
+    line = training.locator("p[role=status]")
+    expect(line).to_contain_text("Step", timeout=3 * MINUTE)
+    step, of = map(int, re.findall(r"\d+", line.inner_text())[:2])
+    assert step < of / 2, "too late to tell a stop from the end"
+    stop.click()
+    expect(stop).to_have_count(0, timeout=MINUTE / 6)  # a still has taken its place
+    _wait_for_all(page)
+
+
 def _shown_demos(notebook: str) -> int:
     cells = nbformat.read(NOTEBOOKS / notebook, as_version=4).cells
     return sum(len(re.findall(r"^show\(", c.source, re.M)) for c in cells if c.cell_type == "code")
 
 
 def _run_all(page: Page) -> None:
+    _start_all(page)
+    _wait_for_all(page)
+
+
+def _start_all(page: Page) -> None:
     page.wait_for_function(
         """() => {
           const panel = window.jupyterapp?.shell.currentWidget;
@@ -58,6 +77,9 @@ def _run_all(page: Page) -> None:
         timeout=MINUTE,
     )
     page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+
+
+def _wait_for_all(page: Page) -> None:
     prompts = page.locator(".jp-Notebook .jp-CodeCell .jp-InputArea-prompt")
     for index in range(prompts.count()):
         expect(prompts.nth(index)).to_have_text(re.compile(r"\[\d+\]"), timeout=3 * MINUTE)
@@ -71,12 +93,16 @@ def _move(demo: Locator) -> None:
     before = image.get_attribute("src")
     said = line.inner_text()
     handles = demo.locator(".noUi-handle, select")
+    if not handles.count():
+        handles = demo.locator(".widget-toggle-buttons button:not(.mod-active)")
     handle = handles.last if demo.locator(".widget-play").count() else handles.first
     handle.focus()
     # A closed chooser leaves its arrow keys to JupyterLab, which moves on to the next cell.
+    choosing = handle.evaluate("element => element.tagName") == "SELECT"
     slides = handle.get_attribute("role") == "slider"
-    for key in ("ArrowRight",) if slides else ("Enter", "ArrowDown", "Enter"):
-        handle.press(key)
+    keys = ("Enter", "ArrowDown", "Enter") if choosing else ("ArrowRight" if slides else "Space",)
+    for key in keys:
+        demo.page.keyboard.press(key)
     expect(image).not_to_have_attribute("src", before or "", timeout=MINUTE)
     expect(line).not_to_have_text(said, timeout=MINUTE)
 
