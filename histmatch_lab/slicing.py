@@ -7,17 +7,20 @@ row, which leaves two dimensions instead of three to read at each pixel.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from histmatch_lab._checks import checked_floating
 
 AFFINE = 12  # numbers in a 3x4 matrix
 STRIP = {"cpu": 32_768}  # pixels; elsewhere:
 STRIP_ON_GPU = 2**20
+
+StripFunction = Callable[..., Tensor]
 
 
 def bilateral_slice(grid: Tensor, guide: Tensor) -> Tensor:
@@ -37,7 +40,7 @@ def bilateral_slice(grid: Tensor, guide: Tensor) -> Tensor:
     """
     grid, guide = _checked(grid, guide)
     height = guide.shape[1]
-    return by_strips(lambda top, strip: _read(grid, strip, top, height), guide)
+    return _by_strips(lambda top, grid, guide: _read(grid, guide, top, height), grid, guide)
 
 
 def slice_and_apply(grid: Tensor, guide: Tensor, image: Tensor) -> Tensor:
@@ -61,40 +64,66 @@ def slice_and_apply(grid: Tensor, guide: Tensor, image: Tensor) -> Tensor:
             f"got {tuple(image.shape)}"
         )
 
-    def applied(top: int, guide: Tensor, image: Tensor) -> Tensor:
+    def applied(top: int, grid: Tensor, guide: Tensor, image: Tensor) -> Tensor:
         matrix = _read(grid, guide, top, height).unflatten(1, (3, 4))
         red, green, blue = image.unsqueeze(1).unbind(2)
         out = torch.addcmul(matrix[:, :, 3], matrix[:, :, 0], red)
         out = torch.addcmul(out, matrix[:, :, 1], green)
         return torch.addcmul(out, matrix[:, :, 2], blue)
 
-    return by_strips(applied, guide, image)
+    return _by_strips(applied, grid, guide, image)
 
 
-def by_strips(function: Callable[..., Tensor], *planes: Tensor) -> Tensor:
-    """function(top, *strips) over horizontal strips of (B, ..., H, W) tensors, put together.
+def _by_strips(function: StripFunction, grid: Tensor, *planes: Tensor) -> Tensor:
+    """function(top, grid, *strips) over horizontal strips of (B, ..., H, W) tensors, put together.
 
-    top is the row of the picture that the strips begin with. What the function computes on the
-    way is not kept for the backward pass but computed again.
+    top is the row of the picture that the strips begin with.
     """
-    batch, height, width = planes[0].shape[0], *planes[0].shape[-2:]
-    device = planes[0].device.type
-    rows = max(1, STRIP.get(device, STRIP_ON_GPU) // (batch * width))
-    tops = range(0, height, rows)
-
-    def at(top: int) -> list[Tensor]:
-        return [plane[..., top : top + rows, :] for plane in planes]
-
+    device, pixels = planes[0].device.type, len(grid) * planes[0].shape[-1]
+    rows = max(1, STRIP.get(device, STRIP_ON_GPU) // pixels)
     with torch.autocast(device, enabled=False):
-        if torch.is_grad_enabled():
-            parts = [checkpoint(function, top, *at(top), use_reentrant=False) for top in tops]
-            return torch.cat(parts, dim=-2)
-        first = function(0, *at(0))
-        out = first.new_empty(*first.shape[:-2], height, width)
-        out[..., :rows, :] = first
-        for top in tops[1:]:
-            out[..., top : top + rows, :] = function(top, *at(top))
-    return out
+        strips: Tensor = _Strips.apply(function, rows, grid, *planes)
+    return strips
+
+
+class _Strips(torch.autograd.Function):
+    """Keeps no more than its arguments for the backward pass, and goes through the strips again."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, function: StripFunction, rows: int, grid: Tensor, *planes: Tensor
+    ) -> Tensor:
+        ctx.function, ctx.rows = function, rows
+        ctx.save_for_backward(grid, *planes)
+        height, width = planes[0].shape[-2:]
+        out = None
+        for top in range(0, height, rows):
+            part = function(top, grid, *(plane[..., top : top + rows, :] for plane in planes))
+            if out is None:
+                out = part.new_empty(*part.shape[:-2], height, width)
+            out[..., top : top + rows, :] = part
+        assert out is not None
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        _, _, *needed = ctx.needs_input_grad
+        grid, *planes = ctx.saved_tensors
+        totals = [
+            torch.zeros_like(t) if n else None for t, n in zip((grid, *planes), needed, strict=True)
+        ]
+        with torch.autocast(grid.device.type, enabled=False), torch.enable_grad():
+            for top in range(0, grad.shape[-2], ctx.rows):
+                here = (..., slice(top, top + ctx.rows), slice(None))
+                parts = [grid, *(plane[here] for plane in planes)]
+                leaves = [p.detach().requires_grad_(n) for p, n in zip(parts, needed, strict=True)]
+                wanted = [leaf for leaf in leaves if leaf.requires_grad]
+                found = iter(torch.autograd.grad(ctx.function(top, *leaves), wanted, grad[here]))
+                for index, total in enumerate(totals):
+                    if total is not None:
+                        (total[here] if index else total).add_(next(found))
+        return None, None, *totals
 
 
 def _read(grid: Tensor, guide: Tensor, top: int, height: int) -> Tensor:
