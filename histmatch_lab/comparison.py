@@ -257,7 +257,9 @@ def score_baselines(expert: str) -> Iterator[Row]:
 
 
 def _tidy(row: Row) -> dict[str, Any]:
-    numbers = {k: v if k == "picture" else round(v, 5) for k, v in row.score._asdict().items()}
+    scores = row.score._asdict()
+    del scores["lpips"]  # its weights are not shipped
+    numbers = {k: v if k == "picture" else round(v, 5) for k, v in scores.items()}
     return {"expert": row.expert, "recipe": row.recipe, "seed": row.seed, **numbers}
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from histmatch_lab._checks import checked_same_shape
 from histmatch_lab._files import write_whole
 from histmatch_lab.data.pairs import Pair
 from histmatch_lab.histogram import emd, hard_histogram
+from histmatch_lab.perceptual import LPIPSLoss
 
 Predict = Callable[[Tensor], Tensor]  # (B, 3, H, W) -> (B, 3, H, W)
 LEVELS = 256
@@ -33,6 +35,7 @@ class Score(NamedTuple):
         ciede2000: mean colour difference; about 2 is just visible.
         emd_red, emd_green, emd_blue: Earth Mover's Distance of the counted histograms, in
             intensity (Eq. 5 times L).
+        lpips: learned perceptual distance, NaN where it was not asked for.
     """
 
     picture: str
@@ -42,6 +45,7 @@ class Score(NamedTuple):
     emd_red: float
     emd_green: float
     emd_blue: float
+    lpips: float = math.nan
 
     @property
     def emd(self) -> float:
@@ -60,26 +64,35 @@ def psnr(pred: Tensor, target: Tensor) -> Tensor:
     return -10 * error.clamp(min=10 ** (-BEST_PSNR / 10)).log10()
 
 
-def score(picture: str, pred: Tensor, target: Tensor) -> Score:
-    """All measures of one picture, (3, H, W) twice; ValueError if the shapes differ."""
+def score(picture: str, pred: Tensor, target: Tensor, *, lpips: LPIPSLoss | None = None) -> Score:
+    """All measures of one picture, (3, H, W) twice; ValueError if the shapes differ.
+
+    lpips: measures that as well, where its weights are there (`histmatch_lab.perceptual`).
+    """
     checked_same_shape(pred, target, "pred and target")
     pred, target = pred.detach().cpu().clamp(0, 1), target.cpu()
     ours, theirs = (image.movedim(0, -1).numpy() for image in (pred, target))
     difference = deltaE_ciede2000(rgb2lab(ours), rgb2lab(theirs))
     distances = emd(*(hard_histogram(image.flatten(1), LEVELS) for image in (pred, target)))
+    red, green, blue = (distances / LEVELS).tolist()
     return Score(
         picture,
-        float(psnr(pred[None], target[None])),
-        float(structural_similarity(ours, theirs, channel_axis=-1, data_range=1.0)),
-        float(difference.mean()),
-        *(distances / LEVELS).tolist(),
+        psnr=float(psnr(pred[None], target[None])),
+        ssim=float(structural_similarity(ours, theirs, channel_axis=-1, data_range=1.0)),
+        ciede2000=float(difference.mean()),
+        emd_red=red,
+        emd_green=green,
+        emd_blue=blue,
+        lpips=float(lpips(pred[None], target[None])) if lpips else math.nan,
     )
 
 
 @torch.no_grad()
-def evaluate(predict: Predict, pairs: Iterable[Pair]) -> list[Score]:
-    """The scores of a model, or any function of a picture, on whole pairs."""
-    return [score(p.name, predict(p.input[None])[0], p.target) for p in pairs]
+def evaluate(
+    predict: Predict, pairs: Iterable[Pair], *, lpips: LPIPSLoss | None = None
+) -> list[Score]:
+    """The scores of a model, or any function of a picture, on whole pairs; lpips as in `score`."""
+    return [score(p.name, predict(p.input[None])[0], p.target, lpips=lpips) for p in pairs]
 
 
 class Summary(NamedTuple):
