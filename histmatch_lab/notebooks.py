@@ -7,14 +7,15 @@ in the widget's state, the memory that the kernel needed and the device that it 
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 import os
 import random
 import re
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
@@ -23,6 +24,7 @@ from typing import Any
 import nbformat
 import papermill
 import psutil
+from jupyter_core.utils import run_sync
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
@@ -37,6 +39,7 @@ _CAPS = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+NUDGE = 15.0  # seconds of waiting for a kernel's answer until it is nudged
 _CHANNELS = ("shell", "iopub", "stdin", "hb", "control")
 _ALERT = "histmatch-lab-error"  # the class of the line in which a live demo reports a mistake
 _TRACEBACK = "Traceback (most recent call last)"
@@ -178,9 +181,35 @@ class _WatchedClient(PapermillNotebookClient):
         with self.watch.over(self.km.provisioner.pid):
             super().papermill_execute_cells()
         question = self.kc.execute(_FACTS, silent=True, user_expressions={"facts": "_facts()"})
-        answer = self.wait_for_reply(question)["content"]["user_expressions"]["facts"]
+        reply = run_sync(self.async_wait_for_reply)(question)
+        answer = reply["content"]["user_expressions"]["facts"]
         facts = ast.literal_eval(answer["data"]["text/plain"])
         self.watch.device, self.watch.versions = facts["device"], facts["versions"]
+
+    async def async_wait_for_reply(self, *arguments: Any, **options: Any) -> Any:
+        async with self._nudged():
+            return await super().async_wait_for_reply(*arguments, **options)
+
+    async def _async_poll_for_reply(self, *arguments: Any, **options: Any) -> Any:
+        async with self._nudged():
+            return await super()._async_poll_for_reply(*arguments, **options)
+
+    @asynccontextmanager
+    async def _nudged(self) -> AsyncIterator[None]:
+        """Now and then a message lies unseen in a socket, here or in the kernel, until the next
+        one comes: so one that asks for nothing new follows.
+        """
+
+        async def nudge() -> None:
+            while True:
+                await asyncio.sleep(NUDGE)
+                self.kc.kernel_info()
+
+        task = asyncio.create_task(nudge())
+        try:
+            yield
+        finally:
+            task.cancel()
 
 
 def _free_ports() -> Iterator[int]:

@@ -227,3 +227,10 @@ def test_stored_runs_are_plain_json(write, run, tmp_path):
     run(write("plain", "1"))
     stored = json.loads((tmp_path / "out/plain.ipynb").read_text())
     assert stored["metadata"]["histmatch_lab"]["run"]["name"] == "plain"
+
+
+def test_nudging_a_kernel_changes_nothing(write, run, monkeypatch):
+    monkeypatch.setattr("histmatch_lab.notebooks.NUDGE", 0.01)
+    path = write("slow", "import time\ntime.sleep(1)\nprint('done')")
+    [slow] = run(path)[0].values()
+    assert slow.status == "passed"
