@@ -35,7 +35,9 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+# For the module, not the session: Playwright's event loop runs in this thread while it is open, and
+# tests of coroutines that come later could not start their own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("NO CHROMIUM FOUND: the notebooks were not tried in a browser")
@@ -45,7 +47,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A JupyterLab that serves a copy of the notebooks: its address with a {} for the notebook."""
     home = tmp_path_factory.mktemp("lab")
