@@ -23,8 +23,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.syntax import Syntax
 
+from histmatch_lab._files import write_whole
 from histmatch_lab.notebooks import NotebookError, Watch, execute, read
-from histmatch_lab.pages import write_aside, write_index, write_page
+from histmatch_lab.pages import write_index, write_page
 from histmatch_lab.parameters import ParameterError, defaults, parse_parameters
 
 
@@ -197,7 +198,7 @@ def _publish(run: Run, notebook: NotebookNode | None, folder: Path) -> None:
         return
     run.status = "passed"
     notebook.metadata["histmatch_lab"] = {"run": asdict(run)}
-    write_aside(folder / f"{run.name}.ipynb", nbformat.writes(notebook))
+    write_whole(folder / f"{run.name}.ipynb", nbformat.writes(notebook).encode())
 
 
 def _with_earlier(runs: list[Run], folder: Path) -> list[Run]:

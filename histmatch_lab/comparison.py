@@ -85,7 +85,7 @@ class Recipe:
         return EnhancementLoss(self.loss, lam=self.lam, **options)
 
 
-LAMS, BINS = (0.1, 1.0, 10.0), (256, 100, 50)
+LAMS, BINS = (0.1, 1.0, 10.0), (50, 100, 256)
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -93,9 +93,9 @@ RECIPES = {
         Recipe("l1"),
         *(Recipe("l2+histmatch", lam=lam) for lam in (*LAMS, 0.01)),
         Recipe("l2+histmatch", outside="clamp"),
-        *(Recipe("l2+histmatch", bins=bins) for bins in BINS[1:]),
+        *(Recipe("l2+histmatch", bins=bins) for bins in (100, 50)),
         Recipe("l2+histmatch", units="bins"),
-        *(Recipe("l2+histmatch", lam=lam, bins=bins) for bins in BINS[1:] for lam in (0.1, 10.0)),
+        *(Recipe("l2+histmatch", lam=lam, bins=bins) for bins in (100, 50) for lam in (0.1, 10.0)),
     )
 }
 

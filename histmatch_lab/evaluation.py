@@ -64,6 +64,15 @@ def psnr(pred: Tensor, target: Tensor) -> Tensor:
     return -10 * error.clamp(min=10 ** (-BEST_PSNR / 10)).log10()
 
 
+def channel_emds(pred: Tensor, target: Tensor) -> Tensor:
+    """Earth Mover's Distance of each channel's counted histogram, in intensity (Eq. 5 times L).
+
+    (3, H, W) in [0, 1] twice -> (3,); the pictures may differ in size.
+    """
+    counts = (hard_histogram(image.flatten(1), LEVELS) for image in (pred, target))
+    return emd(*counts) / LEVELS
+
+
 def score(picture: str, pred: Tensor, target: Tensor, *, lpips: LPIPSLoss | None = None) -> Score:
     """All measures of one picture, (3, H, W) twice; ValueError if the shapes differ.
 
@@ -73,8 +82,7 @@ def score(picture: str, pred: Tensor, target: Tensor, *, lpips: LPIPSLoss | None
     pred, target = pred.detach().cpu().clamp(0, 1), target.cpu()
     ours, theirs = (image.movedim(0, -1).numpy() for image in (pred, target))
     difference = deltaE_ciede2000(rgb2lab(ours), rgb2lab(theirs))
-    distances = emd(*(hard_histogram(image.flatten(1), LEVELS) for image in (pred, target)))
-    red, green, blue = (distances / LEVELS).tolist()
+    red, green, blue = channel_emds(pred, target).tolist()
     return Score(
         picture,
         psnr=float(psnr(pred[None], target[None])),

@@ -22,6 +22,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from plotly.offline import get_plotlyjs
 
+from histmatch_lab._files import write_whole
 from histmatch_lab.demos import find_demo
 from histmatch_lab.demos.page import to_html
 from histmatch_lab.notebooks import WIDGET_VIEW
@@ -41,25 +42,18 @@ def write_page(notebook: NotebookNode, file: Path) -> None:
     shown.metadata.title = file.stem
     outputs = [output for cell in shown.cells for output in cell.get("outputs", [])]
     if any(_PLOTLY in output.get("data", {}) for output in outputs):
-        write_aside(file.with_name(_PLOTLY_FILE), get_plotlyjs())
+        write_whole(file.with_name(_PLOTLY_FILE), get_plotlyjs().encode())
     for output in outputs:
         _make_still_or_standalone(output)
     page, _ = _PageExporter().from_notebook_node(shown)
-    write_aside(file, page)
+    write_whole(file, page.encode())
 
 
 def write_index(runs: Sequence[Any], file: Path) -> None:
     """Write the table of runs (`histmatch_lab.batch.Run`) with links to the pages beside it."""
     template = Environment(autoescape=True, trim_blocks=True).from_string(_INDEX)
     pages = {run.name for run in runs if file.with_name(f"{run.name}.html").exists()}
-    write_aside(file, template.render(runs=runs, pages=pages))
-
-
-def write_aside(file: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    aside = file.with_name(f".{file.name}.partial")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(file)
+    write_whole(file, template.render(runs=runs, pages=pages).encode())
 
 
 def _make_still_or_standalone(output: NotebookNode) -> None:

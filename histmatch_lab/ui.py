@@ -60,23 +60,9 @@ def show(demo: Demo, **settings: Any) -> None:
     """
     values = demo.settings(**settings)
     frame = demo(**values)
-    description = f"{demo.title}. {frame.says}"
-    display(
-        {
-            "application/vnd.jupyter.widget-view+json": {
-                "version_major": 2,
-                "version_minor": 0,
-                "model_id": Live(demo, **values).model_id,
-            },
-            "image/png": base64.b64encode(still(frame)).decode(),
-            "text/plain": description,
-        },
-        metadata={
-            "image/png": {"alt": description},
-            "histmatch_lab": {"demo": demo.name, "settings": values},
-        },
-        raw=True,
-    )
+    bundle, metadata = _still_bundle(frame, f"{demo.title}. {frame.says}")
+    metadata["histmatch_lab"] = {"demo": demo.name, "settings": values}
+    display(_view_bundle(Live(demo, **values)) | bundle, metadata=metadata, raw=True)
 
 
 def show_hover(figure: go.Figure, fallback: Frame) -> None:
@@ -108,7 +94,7 @@ def show_hover(figure: go.Figure, fallback: Frame) -> None:
 
 def show_frame(frame: Frame) -> None:
     """Display a Frame as a captioned PNG."""
-    bundle, metadata = _still_bundle(frame)
+    bundle, metadata = _still_bundle(frame, frame.says)
     display(bundle, metadata=metadata, raw=True)
 
 
@@ -135,18 +121,7 @@ async def watch(
     picture = widgets.Image(layout=widgets.Layout(max_width="100%", height="auto"))
     line = widgets.HTML()
     view = widgets.VBox([button, picture, line])
-    handle = display(
-        {
-            "application/vnd.jupyter.widget-view+json": {
-                "version_major": 2,
-                "version_minor": 0,
-                "model_id": view.model_id,
-            },
-            "text/plain": "Training",
-        },
-        raw=True,
-        display_id=True,
-    )
+    handle = display(_view_bundle(view) | {"text/plain": "Training"}, raw=True, display_id=True)
     drawn = -math.inf
     try:
         for step in steps:
@@ -165,15 +140,21 @@ async def watch(
     finally:
         close(steps)
     if history and handle is not None:
-        bundle, metadata = _still_bundle(draw(history))
+        frame = draw(history)
+        bundle, metadata = _still_bundle(frame, frame.says)
         handle.update(bundle, metadata=metadata, raw=True)
     view.close()
     return history
 
 
-def _still_bundle(frame: Frame) -> tuple[dict[str, str], dict[str, Any]]:
+def _view_bundle(view: widgets.DOMWidget) -> dict[str, Any]:
+    model = {"version_major": 2, "version_minor": 0, "model_id": view.model_id}
+    return {"application/vnd.jupyter.widget-view+json": model}
+
+
+def _still_bundle(frame: Frame, text: str) -> tuple[dict[str, str], dict[str, Any]]:
     picture = base64.b64encode(still(frame)).decode()
-    return {"image/png": picture, "text/plain": frame.says}, {"image/png": {"alt": frame.says}}
+    return {"image/png": picture, "text/plain": text}, {"image/png": {"alt": text}}
 
 
 class Live(widgets.VBox):

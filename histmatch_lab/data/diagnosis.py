@@ -27,6 +27,7 @@ from histmatch_lab.color import luminance
 from histmatch_lab.data.pairs import Pair
 from histmatch_lab.data.retouch import EXPERTS
 from histmatch_lab.data.scenes import ScenePairs
+from histmatch_lab.evaluation import psnr
 
 LEVELS = 256
 CELLS = 8
@@ -60,7 +61,7 @@ def explained(pairs: Sequence[Pair]) -> Explained:
     shared = _tone_curves(*pixels)
 
     def mean_psnr(model: Callable[[Tensor, Tensor], Tensor]) -> float:
-        return sum(_psnr(model(x, y), y) for x, y in thinned) / len(thinned)
+        return sum(float(psnr(model(x, y)[None], y[None])) for x, y in thinned) / len(thinned)
 
     return Explained(
         input=mean_psnr(lambda x, _: x),
@@ -69,10 +70,6 @@ def explained(pairs: Sequence[Pair]) -> Explained:
         colour_map=mean_psnr(_fit_colour_map),
         bilateral_grid=mean_psnr(_fit_bilateral_grid),
     )
-
-
-def _psnr(prediction: Tensor, target: Tensor) -> float:
-    return -10 * float((prediction.clamp(0, 1) - target).square().mean().clamp(min=1e-10).log10())
 
 
 def _tone_curves(x: Tensor, y: Tensor) -> Tensor:

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from histmatch_lab.color import srgb_to_linear
-from histmatch_lab.comparison import scores_of, seed_means, shipped_network
+from histmatch_lab.comparison import BINS, LAMS, Recipe, scores_of, seed_means, shipped_network
 from histmatch_lab.data.retouch import degrade, retouch
 from histmatch_lab.data.scenes import TEST_NAMES
 from histmatch_lab.demos.controls import Choice, Photograph, Slider
 from histmatch_lab.demos.demo import Frame, demo
+from histmatch_lab.demos.learning import smooth_histograms
 from histmatch_lab.demos.style import (
     COUNTS,
     FAINT,
@@ -28,12 +29,10 @@ from histmatch_lab.demos.style import (
     panels,
     picture,
 )
-from histmatch_lab.evaluation import psnr, score, tone_curve
-from histmatch_lab.histogram import bin_centers, soft_histogram
+from histmatch_lab.evaluation import channel_emds, psnr, tone_curve
 
-LAMS, BINS = (0.01, 0.1, 1.0, 10.0), (50, 100, 256)
 AS_IT_IS = "as it is"
-HISTOGRAM_BINS, HISTOGRAM_ALPHA = 64, 150.0
+ALL_LAMS = (0.01, *LAMS)
 MEASURES = {  # label, whether more is better
     "PSNR": ("psnr", "PSNR, dB", True),
     "SSIM": ("ssim", "SSIM", True),
@@ -56,7 +55,7 @@ LOSS = Choice(
 LAM = Choice(
     label="λ, in intensity",
     default=0.1,
-    options=LAMS,
+    options=ALL_LAMS,
     look_for="The larger, the more the histograms count and the less the pixels.",
 )
 FLAW = Choice(
@@ -82,11 +81,6 @@ MEASURE = Choice(
     options=tuple(MEASURES),
     look_for="Does the same loss win in each?",
 )
-
-
-def recipe_name(loss: str, lam: float, bins: int = 256) -> str:
-    """The recipe of `comparison.RECIPES` that these controls mean."""
-    return f"histmatch-k{bins}-lam{lam:g}" if "histmatch" in loss else loss
 
 
 @lru_cache(maxsize=8)
@@ -127,7 +121,7 @@ def before_after(
 ) -> Frame:
     """Before and after, with each loss."""
     image, target = input_and_target(photo, expert, flaw)
-    name = recipe_name(loss, lam)
+    name = Recipe(loss, lam).name
     output = prediction(photo, expert, flaw, name)
     edge = round(swipe * photo.shape[2])
     both = torch.cat([image[..., :edge], output[..., edge:]], -1)
@@ -135,10 +129,13 @@ def before_after(
     picture(left, both, "Input | output")
     left.plot((edge, edge), (0, photo.shape[1] - 1), color="white", linewidth=2)
     picture(right, target, "What the expert made of it")
-    before, after = score("", image, target), score("", output, target)
+    before, after = (
+        (float(psnr(shown[None], target[None])), float(channel_emds(shown, target).mean()))
+        for shown in (image, output)
+    )
     says = (
-        f"{name}, {expert} expert: PSNR {before.psnr:.1f} dB before, {after.psnr:.1f} dB after; "
-        f"EMD {before.emd:.3f} before, {after.emd:.3f} after. The line stands at {swipe:.0%}."
+        f"{name}, {expert} expert: PSNR {before[0]:.1f} dB before, {after[0]:.1f} dB after; "
+        f"EMD {before[1]:.3f} before, {after[1]:.3f} after. The line stands at {swipe:.0%}."
     )
     return Frame(figure, says)
 
@@ -148,20 +145,19 @@ def histograms(channel: str, lam: float, expert: str, flaw: str, photo: Tensor) 
     """Fig. 3: histograms of the target and of the predictions."""
     _, target = input_and_target(photo, expert, flaw)
     index = ("red", "green", "blue").index(channel)
-    ours = recipe_name("l2+histmatch", lam)
-    outputs = {name: prediction(photo, expert, flaw, name) for name in ("l2", ours)}
+    ours = Recipe("l2+histmatch", lam).name
     figure, (left, right) = panels(1, 2, height=3.5)
-    centers = bin_centers(HISTOGRAM_BINS)
-    wanted = _shares(target[index])
+    centers, shares = smooth_histograms(target)
+    wanted = shares[index]
     left.fill_between(centers, wanted, color=TARGET, alpha=0.25, linewidth=0, label="target")
     right.plot(centers, wanted.cumsum(0), color=TARGET, linewidth=4, alpha=0.4, label="target")
     parts = []
-    for (name, output), colour, dash in zip(outputs.items(), (OTHER, OURS), "-:", strict=True):
-        shares = _shares(output[index])
-        line = "--" if dash == "-" else "-"
-        left.plot(centers, shares, line, color=colour, label=name)
-        right.plot(centers, shares.cumsum(0), line, color=colour, label=name)
-        parts.append(f"{name} {score('', output, target)[4 + index]:.3f}")
+    for name, colour, dash in (("l2", OTHER, "--"), (ours, OURS, "-")):
+        output = prediction(photo, expert, flaw, name)
+        of_channel = smooth_histograms(output)[1][index]
+        left.plot(centers, of_channel, dash, color=colour, label=name)
+        right.plot(centers, of_channel.cumsum(0), dash, color=colour, label=name)
+        parts.append(f"{name} {float(channel_emds(output, target)[index]):.3f}")
     top = float(wanted.max()) * 1.3
     left.set(xlim=(0, 1), ylim=(0, top), yticks=(), xlabel="intensity")
     left.set_title("Histograms, smoothed to 64 bins")
@@ -170,11 +166,6 @@ def histograms(channel: str, lam: float, expert: str, flaw: str, photo: Tensor) 
     right.legend(loc="lower right")
     says = f"EMD of the {channel} channel from the target's, in intensity: {', '.join(parts)}."
     return Frame(figure, says)
-
-
-def _shares(channel: Tensor) -> Tensor:
-    values = channel.flatten()
-    return soft_histogram(values, HISTOGRAM_BINS, alpha=HISTOGRAM_ALPHA, outside="clamp")
 
 
 @demo(
@@ -204,7 +195,7 @@ def side_by_side(
 ) -> Frame:
     """Fig. 4: the picture after each loss, and a detail."""
     image, target = input_and_target(photo, expert, flaw)
-    ours = recipe_name("l2+histmatch", lam)
+    ours = Recipe("l2+histmatch", lam).name
     shown = {"input": image}
     for name in ("l2", "l1", ours):
         shown[name] = prediction(photo, expert, flaw, name)
@@ -230,7 +221,7 @@ def side_by_side(
 @demo(lam=LAM, expert=EXPERT)
 def tone_curves(lam: float, expert: str) -> Frame:
     """Fig. 5: what each network makes of a ramp of greys."""
-    ours = recipe_name("l2+histmatch", lam)
+    ours = Recipe("l2+histmatch", lam).name
     names = {"l2": (OTHER, "--"), "l1": (COUNTS, ":"), ours: (OURS, "-")}
     curves = {name: _curve(expert, name) for name in names}
     figure, axes = panels(1, 3, height=3.3, gaps=(0.45, 0.5))
@@ -315,10 +306,8 @@ def violins(measure: str, expert: str) -> Frame:
 def bins_and_lam(units: str, measure: str, expert: str) -> Frame:
     """The grid search over K and λ, in both units."""
     field, label, more_is_better = MEASURES[measure]
-    lams = LAMS[1:]
-    seeds = [
-        [seed_means(expert, recipe_name("histmatch", lam, k), field) for lam in lams] for k in BINS
-    ]
+    names = [[Recipe("l2+histmatch", lam, k).name for lam in LAMS] for k in BINS]
+    seeds = [[seed_means(expert, name, field) for name in row] for row in names]
     means = np.array([[np.mean(values) for values in row] for row in seeds])
     figure, (left, right) = panels(1, 2, height=3.6, gaps=(0.95, 0.85))
     left.imshow(means if more_is_better else -means, cmap=SEQUENTIAL, aspect="auto")
@@ -329,19 +318,19 @@ def bins_and_lam(units: str, measure: str, expert: str) -> Frame:
             light = share > 0.6 if more_is_better else share < 0.4
             text, ink = f"{means[row, column]:.4g}", "black" if light else "white"
             left.text(column, row, text, ha="center", va="center", color=ink)
-    left.set(xticks=range(3), xticklabels=[f"{lam:g}" for lam in lams], xlabel="λ, in intensity")
+    left.set(xticks=range(3), xticklabels=[f"{lam:g}" for lam in LAMS], xlabel="λ, in intensity")
     left.set(yticks=range(3), yticklabels=[str(k) for k in BINS], ylabel="K, bins", title=label)
     left.grid(visible=False)
     looks = zip((COUNTS, TARGET, OURS), (":", "--", "-"), strict=True)
     for k, of_k, row_means, (colour, dash) in zip(BINS, seeds, means, looks, strict=True):
-        weights = [lam / k if units == "bins" else lam for lam in lams]
+        weights = [lam / k if units == "bins" else lam for lam in LAMS]
         right.plot(weights, row_means, dash, color=colour, label=f"K = {k}")
         for weight, values in zip(weights, of_k, strict=True):
             right.plot([weight] * len(values), values, ".", color=colour, markersize=5)
     right.set(xscale="log", xlabel=f"λ, in {units}", ylabel=label, title="Dots: seeds")
     right.legend(loc="best")
-    best_k, best_lam = divmod(int((means if more_is_better else -means).argmax()), len(lams))
-    shown = lams[best_lam] / (BINS[best_k] if units == "bins" else 1)
+    best_k, best_lam = divmod(int((means if more_is_better else -means).argmax()), len(LAMS))
+    shown = LAMS[best_lam] / (BINS[best_k] if units == "bins" else 1)
     across = float(np.ptp(means, axis=0).mean())
     along = float(np.ptp(means, axis=1).mean())
     says = (
@@ -354,7 +343,7 @@ def bins_and_lam(units: str, measure: str, expert: str) -> Frame:
 
 def every_loss(photo: Tensor, expert: str) -> Frame:
     """One picture, as it is, after each shipped network: for a picture of your own."""
-    names = ["l2", "l1", *(recipe_name("l2+histmatch", lam) for lam in LAMS)]
+    names = ["l2", "l1", *(Recipe("l2+histmatch", lam).name for lam in ALL_LAMS)]
     with mpl.rc_context(LOOK):
         figure, axes = panels(2, 4, height=4.2, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.1, 0.35))
         picture(axes[0], photo, "your picture")

@@ -26,7 +26,6 @@ from histmatch_lab.evaluation import Predict, psnr
 from histmatch_lab.histogram import bin_centers, soft_histogram
 from histmatch_lab.training import Step, describe
 
-BINS, ALPHA = 64, 150.0  # smooth enough to be compared by eye
 DASHES = ("-", "--", ":", "-.")
 
 
@@ -79,10 +78,15 @@ def before_and_after(predict: Predict, pairs: Sequence[Pair]) -> Frame:
     return Frame(figure, f"PSNR from input to output: {'; '.join(rows)}.")
 
 
+def smooth_histograms(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Centres, (64,), and shares, (3, 64), of a picture: smooth enough to be compared by eye."""
+    shares = soft_histogram(image.flatten(1), 64, alpha=150.0, outside="clamp")
+    return bin_centers(64), shares
+
+
 def _draw_histograms(axes: Axes, pred: Tensor, target: Tensor) -> None:
-    centers = bin_centers(BINS)
     for image, dash in ((pred, "-"), (target, ":")):
-        shares = soft_histogram(image.flatten(1), BINS, alpha=ALPHA, outside="clamp")
+        centers, shares = smooth_histograms(image)
         for share, colour in zip(shares, CHANNELS, strict=True):
             axes.plot(centers, share, dash, color=colour, linewidth=1.5)
     axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(0, 0.08), yticks=())

@@ -11,8 +11,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from histmatch_lab._files import write_whole
 from histmatch_lab.notebooks import NotebookError, Watch, execute
-from histmatch_lab.pages import write_aside
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "histmatch_lab"
@@ -41,7 +41,7 @@ def refresh(path: Path) -> None:
         language_info={"name": "python"},
         histmatch_lab={"executed_from": fingerprint(notebook)},
     )
-    write_aside(path, nbformat.writes(notebook) + "\n")
+    write_whole(path, f"{nbformat.writes(notebook)}\n".encode())
 
 
 def main(paths: list[str]) -> int:
