@@ -5,6 +5,7 @@ come from. Levels are kept exactly: 8-bit v becomes v / 255, 16-bit v becomes v 
 """
 
 import os
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +20,7 @@ from PIL import Image
 from histmatch_lab._files import write_whole
 from histmatch_lab.data.decoding import ImageError, decode
 
-__all__ = ["ImageError", "load_image", "save_image", "to_uint8"]
+__all__ = ["ImageError", "load_image", "resize", "save_image", "size_at_short_side", "to_uint8"]
 
 MAX_BYTES = 2**30
 
@@ -78,6 +79,20 @@ def to_uint8(image: torch.Tensor) -> npt.NDArray[np.uint8]:
     Raises TypeError or ValueError for another type or shape, and for NaN.
     """
     return _to_levels(image, 255).astype(np.uint8)
+
+
+def resize(image: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """A (3, H, W) picture at another (height, width), antialiased, clamped to [0, 1]."""
+    resized = torch.nn.functional.interpolate(
+        image[None], size=list(size), mode="bilinear", align_corners=False, antialias=True
+    )
+    return resized[0].clamp(0, 1)
+
+
+def size_at_short_side(size: Sequence[int], short_side: int) -> tuple[int, int]:
+    """The (height, width) whose shorter one has this many pixels, with the same shape."""
+    scale = short_side / min(size)
+    return round(size[0] * scale), round(size[1] * scale)
 
 
 def _to_levels(image: torch.Tensor, top: int) -> npt.NDArray[np.float64]:
@@ -152,7 +167,4 @@ def _shrink(image: torch.Tensor, max_side: int) -> torch.Tensor:
     if longer <= max_side:
         return image
     size = [max(1, round(side * max_side / longer)) for side in (height, width)]
-    small = torch.nn.functional.interpolate(
-        image[None], size=size, mode="bilinear", align_corners=False, antialias=True
-    )
-    return small[0].clamp(0, 1)
+    return resize(image, size)

@@ -1,5 +1,6 @@
 """What training and evaluation ask of data: pairs of an input picture and its target."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -28,6 +29,11 @@ class PairSource(Protocol):
         """
         ...
 
-    def test_pairs(self) -> list[Pair]:
+    def test_pairs(self) -> Sequence[Pair]:
         """The test set, the same at every call."""
         ...
+
+
+def draw(count: int, generator: torch.Generator) -> int:
+    """One of 0 to count - 1."""
+    return int(torch.randint(count, (), generator=generator))

@@ -8,11 +8,11 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from histmatch_lab._checks import checked_option
 from histmatch_lab.color import srgb_to_linear
-from histmatch_lab.data.pairs import Pair
+from histmatch_lab.data.images import resize, size_at_short_side
+from histmatch_lab.data.pairs import Pair, draw
 from histmatch_lab.data.retouch import EXPERTS, degrade, retouch, take_a_look
 from histmatch_lab.data.samples import photo
 
@@ -96,19 +96,19 @@ class ScenePairs:
     @cached_property
     def _frames(self) -> list[tuple[Tensor, Tensor]]:
         """The training photographs: their light, and what the expert always does to them."""
-        photos = [_resize(photo(name), self.crop * 9 // 8) for name in TRAIN_NAMES]
+        photos = [_at_short_side(photo(name), self.crop * 9 // 8) for name in TRAIN_NAMES]
         return [(srgb_to_linear(image), _steady_part(image, self.expert)) for image in photos]
 
     def _pair(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """One crop of a training photograph, before and after."""
-        light, steady = self._frames[_draw(len(self), generator)]
+        light, steady = self._frames[draw(len(self), generator)]
         height, width = light.shape[1:]
-        top = _draw(height - self.crop + 1, generator)
-        left = _draw(width - self.crop + 1, generator)
+        top = draw(height - self.crop + 1, generator)
+        left = draw(width - self.crop + 1, generator)
         window = (..., slice(top, top + self.crop), slice(left, left + self.crop))
         before = degrade(light[window], generator)
         after = self._target(steady[window], generator)
-        if _draw(2, generator):
+        if draw(2, generator):
             return before.flip(-1), after.flip(-1)
         return before, after
 
@@ -123,13 +123,5 @@ def _steady_part(image: Tensor, expert: str) -> Tensor:
     return retouch(image, expert)
 
 
-def _draw(count: int, generator: torch.Generator) -> int:
-    return int(torch.randint(count, (), generator=generator))
-
-
-def _resize(image: Tensor, short_side: int) -> Tensor:
-    height, width = image.shape[1:]
-    scale = short_side / min(height, width)
-    size = [round(height * scale), round(width * scale)]
-    resized = interpolate(image[None], size, mode="bilinear", align_corners=False, antialias=True)
-    return resized[0].clamp(0, 1)
+def _at_short_side(image: Tensor, short_side: int) -> Tensor:
+    return resize(image, size_at_short_side(image.shape[1:], short_side))

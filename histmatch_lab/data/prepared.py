@@ -1,0 +1,195 @@
+"""Prepared pairs: a folder of one's own data in the form that training reads fastest.
+
+    OUT/manifest.json             what was prepared from what, and the split
+    OUT/split.csv                 the split by itself, to be used again
+    OUT/pairs/NAME.safetensors    one pair: "input" and "target", (3, H, W) uint8 or uint16
+
+A pair is one file, which is written aside and renamed: it is there whole or not at all. Crops are
+read through a memory map, so that only their own rows leave the disk, and become floats where
+they are used.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+from torch import Tensor
+
+from histmatch_lab._files import write_whole
+from histmatch_lab.data.pairs import Pair, draw
+
+MANIFEST = "manifest.json"
+
+Levels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+
+class PairFile(NamedTuple):
+    """What the head of a pair's file says: the size of both pictures, and facts by name."""
+
+    height: int
+    width: int
+    facts: dict[str, Any]
+
+
+def pair_path(folder: Path, name: str) -> Path:
+    """Where the pair of this name is; a name may have folders in it, as in "paris/0012"."""
+    return folder / "pairs" / f"{name}.safetensors"
+
+
+def write_pair(
+    folder: Path, name: str, source: Levels, target: Levels, facts: Mapping[str, Any]
+) -> None:
+    """Write one pair, whole or not at all. Raises ValueError if the pictures differ in size."""
+    if source.shape != target.shape:
+        raise ValueError(
+            f"input is {_size(source.shape)} and target {_size(target.shape)}; they must agree"
+        )
+    path = pair_path(folder, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pictures = {"input": np.ascontiguousarray(source), "target": np.ascontiguousarray(target)}
+    # one entry: several would be written in any order
+    write_whole(path, save(pictures, {"facts": json.dumps(facts, sort_keys=True)}))
+
+
+def read_head(path: Path) -> PairFile | None:
+    """The head of a pair's file, or None if there is no such file or it is damaged."""
+    try:
+        with safe_open(path, "np") as file:
+            _, height, width = file.get_slice("input").get_shape()
+            return PairFile(height, width, json.loads((file.metadata() or {}).get("facts", "{}")))
+    except (FileNotFoundError, SafetensorError):
+        return None
+
+
+def to_levels(image: Tensor, bits: int) -> Levels:
+    """A picture in [0, 1] as 8- or 16-bit integers, clamped and rounded, of the same shape."""
+    levels = (image.double().clamp(0, 1) * (2**bits - 1)).round().numpy()
+    return levels.astype(np.uint8 if bits == 8 else np.uint16)
+
+
+def to_float(levels: Tensor) -> Tensor:
+    """Integers as float32 in [0, 1]: 8-bit v becomes v / 255, 16-bit v becomes v / 65535."""
+    return levels.float() / torch.iinfo(levels.dtype).max
+
+
+class PreparedPairs:
+    """The pairs that `histmatch-lab prepare` wrote to a folder. A `PairSource`.
+
+    Args:
+        folder: what it was told as OUT.
+        crop: side of the square training crops, in pixels.
+        device: where to hold all training pictures, as integers, so that crops are cut there;
+            "cpu" for the main memory. None leaves them in their files, memory-mapped.
+
+    Raises:
+        FileNotFoundError: a folder that holds no manifest, or a pair that is gone.
+        ValueError: a manifest without training pairs, or a training picture smaller than the crop.
+    """
+
+    def __init__(
+        self, folder: Path | str, *, crop: int = 256, device: torch.device | str | None = None
+    ) -> None:
+        self.folder, self.crop = Path(folder), crop
+        self.manifest = read_manifest(self.folder)
+        of_split: dict[str, list[str]] = {"train": [], "test": []}
+        for pair in self.manifest["pairs"]:
+            of_split[pair["split"]].append(pair["name"])
+            if pair["split"] == "train" and min(pair["height"], pair["width"]) < crop:
+                size = f"{pair['width']} x {pair['height']}"
+                raise ValueError(f"crop is {crop}, but {pair['name']} has {size} pixels")
+        self.train_names, self.test_names = of_split["train"], of_split["test"]
+        if not self.train_names:
+            raise ValueError(f"folder {folder} holds no training pairs")
+        self._held = None if device is None else self._hold(torch.device(device))
+
+    def __repr__(self) -> str:
+        return f"PreparedPairs({str(self.folder)!r}, crop={self.crop})"
+
+    def __len__(self) -> int:
+        return len(self.train_names)
+
+    def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """As `PairSource.batch`; pictures, crops and mirrorings are drawn independently."""
+        crops = [self._draw_crop(generator) for _ in range(size)]
+        inputs, targets = (torch.stack(side) for side in zip(*crops, strict=True))
+        return inputs, targets
+
+    def test_pairs(self) -> Sequence[Pair]:
+        """The test pictures, whole; each is read when it is asked for."""
+        return self.whole(self.test_names)
+
+    def whole(self, names: Sequence[str]) -> Sequence[Pair]:
+        """Pairs by name, such as the first of `train_names` to look at."""
+        return _Whole(self.folder, names)
+
+    def _hold(self, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+        return [
+            tuple(side.to(device) for side in _read(self.folder, name))  # type: ignore[misc]
+            for name in self.train_names
+        ]
+
+    def _draw_crop(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        index = draw(len(self), generator)
+        if self._held:
+            return self._cut(self._held[index], self._held[index][0].shape, generator)
+        path = pair_path(self.folder, self.train_names[index])
+        with safe_open(path, "pt") as file:
+            sides = file.get_slice("input"), file.get_slice("target")
+            return self._cut(sides, sides[0].get_shape(), generator)
+
+    def _cut(
+        self, sides: Sequence[Any], shape: Sequence[int], generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """The same square of both sides, from tensors or from slices of a file."""
+        top, left = (draw(side - self.crop + 1, generator) for side in shape[1:])
+        rows, columns = slice(top, top + self.crop), slice(left, left + self.crop)
+        before, after = (to_float(side[:, rows, columns]) for side in sides)
+        if draw(2, generator):
+            return before.flip(-1), after.flip(-1)
+        return before, after
+
+
+class _Whole(Sequence[Pair]):
+    """Pairs by number, read when they are asked for: a test set need not fit into memory."""
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self.folder, self.names = folder, names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, index: int) -> Pair: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Pair]: ...
+    def __getitem__(self, index: int | slice) -> Pair | Sequence[Pair]:
+        if isinstance(index, slice):
+            return _Whole(self.folder, self.names[index])
+        name = self.names[index]
+        return Pair(name, *map(to_float, _read(self.folder, name)))
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What manifest.json says; FileNotFoundError, which says how to get one, if it is not there."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} does not exist; `histmatch-lab prepare ... {folder}` writes it when it is done"
+        )
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return manifest
+
+
+def _read(folder: Path, name: str) -> tuple[Tensor, Tensor]:
+    with safe_open(pair_path(folder, name), "pt") as file:
+        return file.get_tensor("input"), file.get_tensor("target")
+
+
+def _size(shape: Sequence[int]) -> str:
+    return f"{shape[2]} x {shape[1]} pixels"
