@@ -268,6 +268,7 @@ class MovieSource:
     Attributes:
         size: (width, height) of the pairs.
         offset: second = first + offset, in frames.
+        sync: how the offset was found, None if it was stated.
     """
 
     hdr: Film
@@ -276,6 +277,7 @@ class MovieSource:
     size: tuple[int, int]
     offset: int
     found: list[str] = field(default_factory=list)
+    sync: Sync | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -344,11 +346,12 @@ def movie_source(
         f"{film.encoding.matrix}, {film.encoding.range} range, {film.expected} frames"
         for film in films
     ]
+    sync = None
     if offset is None:
         sync = synchronise(*films)
         offset = sync.offset
         found.append(f"offset {offset:+d} frames, found by motion; it leads by {sync.margin:.2f}")
-    return MovieSource(*films, every, size, offset, found)
+    return MovieSource(*films, every, size, offset, found, sync)
 
 
 def _av() -> Any:

@@ -16,6 +16,7 @@ _MODULES = (
     "descent",
     "grid",
     "compare",
+    "own_data",
 )
 
 

@@ -1,0 +1,60 @@
+"""Notebook 07's checks: solutions pass, mistakes are named, nothing else passes."""
+
+import math
+
+import pytest
+
+from histmatch_lab.checks.own_data import check_film_split, check_stops
+
+
+def _cut(names, share):
+    first = len(names) - round(len(names) * share)
+    return names[:first], names[first:]
+
+
+def test_solutions_pass():
+    assert check_stops(lambda nits, white: math.log2(nits / white)).right
+    assert check_film_split(_cut).right
+    assert check_film_split(lambda names, share: _cut(names[::-1], share)).right
+
+
+def test_an_unanswered_exercise_says_so_and_goes_on():
+    assert not check_stops(lambda nits, white: ...).right
+    assert not check_film_split(lambda names, share: ...).right
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda n, w: math.log2(w / n), "other way round"),
+        (lambda n, w: math.log10(n / w), "not of ten"),
+        (lambda n, w: math.log(n / w), "natural logarithm"),
+        (lambda n, w: n / w, "How many doublings"),
+        (lambda n, w: (n - w) / w, "difference of lights"),
+        (lambda n, w: 3.0, "should be -2"),
+        (lambda n, w: math.log2(n / w) + 1, "should be 3"),
+        (lambda n, w: math.log2(n / 100), "should be 2.3"),
+    ],
+)
+def test_wrong_stops(answer, hint):
+    verdict = check_stops(answer)
+    assert not verdict.right
+    assert hint in verdict.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda names, share: names, "two lists"),
+        (lambda names, share: (names, names[40:]), "in both lists"),
+        (lambda names, share: (names[:30], names[40:]), "hold all of them"),
+        (lambda names, share: (names[:10], names[10:]), "share is that of the test"),
+        (lambda names, share: (names[:45], names[45:]), "your test has 5"),
+        (lambda names, share: ([n for i, n in enumerate(names) if i % 5], names[::5]), "Cut the"),
+        (lambda names, share: (names[5:45], names[:5] + names[45:]), "Cut the film once"),
+    ],
+)
+def test_wrong_splits(answer, hint):
+    verdict = check_film_split(answer)
+    assert not verdict.right
+    assert hint in verdict.text
