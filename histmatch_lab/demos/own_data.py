@@ -73,7 +73,7 @@ def joint_histogram(pairs: Sequence[Pair]) -> Frame:
         axes.plot(centers[seen], curve[seen], color=OURS, label="mean target: the best curve")
         axes.plot((0, 1), (0, 1), "--", color=FAINT, linewidth=1, label="no change")
         axes.set(xlabel="luma of the input", ylabel="luma of the target")
-        axes.legend(loc="upper left", fontsize=8.5, labelcolor=COUNTS)
+        axes.legend(loc="lower right", fontsize=8.5, labelcolor=COUNTS)
     says = (
         f"One tone curve for all {len(pairs)} pairs explains {1 - float(rest):.0%} of the variance "
         "of the target's luma."

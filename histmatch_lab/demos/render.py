@@ -76,8 +76,9 @@ def still(frame: Frame) -> bytes:
     """The frame as a PNG with its caption below."""
     image = Image.fromarray(np.concatenate([draw(frame.figure), _caption(frame.says)]))
     buffer = io.BytesIO()
-    # of the ways to 256 colours the one that keeps rare saturated ones
-    image.quantize(256, method=Image.Quantize.FASTOCTREE).save(buffer, "png", optimize=True)
+    # 256 colours, rare saturated ones among them, mixed in dots so that gradients stay smooth
+    palette = image.quantize(256, method=Image.Quantize.FASTOCTREE)
+    image.quantize(palette=palette).save(buffer, "png", optimize=True)
     return buffer.getvalue()
 
 
