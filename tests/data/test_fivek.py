@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -13,7 +14,7 @@ from histmatch_lab.cli import app
 from histmatch_lab.color import srgb_to_linear
 from histmatch_lab.data.fivek import develop, fivek_source, read_expert_tiff, recognise
 from histmatch_lab.data.images import ImageError, resize
-from histmatch_lab.data.prepared import PreparedPairs, read_manifest
+from histmatch_lab.data.prepared import PreparedPairs, read_head, read_manifest
 from histmatch_lab.evaluation import psnr
 from tests.data.files import levels, picture, write_dng, write_pictures, write_prophoto_tiff
 
@@ -60,6 +61,25 @@ def test_the_original_archive(tmp_path):
     manifest = read_manifest(tmp_path / "out")
     assert (manifest["layout"], manifest["expert"]) == ("original archive", "c")
     assert "LibRaw" in manifest["input"]
+
+
+def test_a_killed_run_goes_on(tmp_path):
+    _archive(tmp_path)
+    command = [sys.executable, "-m", "histmatch_lab.cli", "prepare", "fivek"]
+    process = subprocess.Popen([*command, str(tmp_path), str(tmp_path / "a")], stdout=-1, stderr=-1)
+    while process.poll() is None and not list((tmp_path / "a").rglob("*.safetensors")):
+        pass
+    process.kill()
+    process.communicate()
+    whole = list((tmp_path / "a").rglob("*.safetensors"))
+    assert whole
+    assert all(read_head(path) for path in whole)
+    result = _prepare(tmp_path, tmp_path / "a")
+    assert result.exit_code == 0
+    assert "already there" in result.output
+    _prepare(tmp_path, tmp_path / "b")
+    for path in (tmp_path / "b").rglob("*.safetensors"):
+        assert path.read_bytes() == (tmp_path / "a" / path.relative_to(tmp_path / "b")).read_bytes()
 
 
 def test_another_expert(tmp_path):
