@@ -10,11 +10,13 @@ import torch
 from histmatch_lab.color import (
     PRIMARIES,
     convert_primaries,
+    linear_to_srgb,
     nits_to_pq,
     pq_to_nits,
     primaries_matrix,
     prophoto_to_linear,
     rgb_to_ycbcr,
+    srgb_to_linear,
     ycbcr_to_rgb,
 )
 
@@ -33,6 +35,15 @@ def test_pq_is_st_2084():
     nits = np.concatenate([[0], np.geomspace(1e-6, 10_000, 4000)])
     got = nits_to_pq(torch.from_numpy(nits)).numpy()
     np.testing.assert_allclose(got, colour.models.eotf_inverse_ST2084(nits), rtol=1e-6, atol=1e-9)
+
+
+def test_srgb_is_iec_61966():
+    values = torch.from_numpy(VALUES)
+    for got, wanted in (
+        (srgb_to_linear(values), colour.models.eotf_sRGB(VALUES)),
+        (linear_to_srgb(values), colour.models.eotf_inverse_sRGB(VALUES)),
+    ):
+        np.testing.assert_allclose(got.numpy(), wanted, rtol=1e-6, atol=1e-9)
 
 
 def test_pq_of_known_light_clamps_and_keeps_the_type():

@@ -81,7 +81,9 @@ def fivek_source(root: Path, *, expert: str = "c") -> tuple[PictureSource, Split
         short_side=SHORT_SIDE,
         slack=0.01,
     )
-    return source, stated_split(layout.split) if layout.split else SPLITS["paper"]
+    return source, stated_split(
+        layout.split, "as it comes with the copy"
+    ) if layout.split else SPLITS["paper"]
 
 
 def recognise(root: Path, expert: str) -> Layout:

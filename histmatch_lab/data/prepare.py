@@ -39,7 +39,21 @@ SPLIT_FILE = "split.csv"
 SPLIT_SEED = 2022
 STALE = 3600.0  # seconds after which a half-written file belongs to a run that was killed
 
-Split = Callable[[Sequence[str]], dict[str, str]]  # names to "train" or "test"
+
+@dataclass(frozen=True)
+class Split:
+    """A way to divide pairs by their names, each to "train" or "test".
+
+    Attributes:
+        name: what the manifest says of it.
+        divide: names to sides; names that are not in the result are left out.
+    """
+
+    name: str
+    divide: Callable[[Sequence[str]], dict[str, str]]
+
+    def __call__(self, names: Sequence[str]) -> dict[str, str]:
+        return self.divide(names)
 
 
 class Made(NamedTuple):
@@ -124,7 +138,7 @@ def prepare(source: Source, folder: Path, split: Split) -> Iterator[Made | Kept 
         yield result
     if not names:
         raise ValueError("not a single pair could be prepared")
-    _write_manifest(folder, source.facts, split(sorted(names)), skipped)
+    _write_manifest(folder, {**source.facts, "split": split.name}, split(sorted(names)), skipped)
 
 
 @dataclass(frozen=True)
@@ -215,28 +229,26 @@ def random_split(test_share: float, seed: int = SPLIT_SEED) -> Split:
     picture that is missing moves hardly any other to the other side.
     """
 
-    def split(names: Sequence[str]) -> dict[str, str]:
+    def divide(names: Sequence[str]) -> dict[str, str]:
         drawn = sorted(names, key=lambda n: hashlib.sha256(f"{seed}:{n}".encode()).digest())
         count = max(round(len(names) * test_share), min(1, len(names) - 1))
         test = set(drawn[:count])
         return {name: "test" if name in test else "train" for name in names}
 
-    return split
+    return Split(f"{test_share:.0%} at random for testing, seed {seed}", divide)
 
 
-def chronological_split(names: Sequence[str]) -> dict[str, str]:
-    """The first 80 % of the names in order for training, the rest for testing."""
+def _divide_in_time(names: Sequence[str]) -> dict[str, str]:
     first = min(round(len(names) * 0.8), max(1, len(names) - 1))
     return {name: "train" if i < first else "test" for i, name in enumerate(sorted(names))}
 
 
-def stated_split(sides: dict[str, str]) -> Split:
+chronological_split = Split("the first 80% in time for training", _divide_in_time)
+
+
+def stated_split(sides: dict[str, str], name: str) -> Split:
     """A split that somebody has made already; pairs that it does not name are left out."""
-
-    def split(names: Sequence[str]) -> dict[str, str]:
-        return {name: sides[name] for name in names if name in sides}
-
-    return split
+    return Split(name, lambda names: {n: sides[n] for n in names if n in sides})
 
 
 def read_split(path: Path) -> Split:
@@ -249,7 +261,7 @@ def read_split(path: Path) -> Split:
     for row in rows:
         if len(row) != 2 or row[1] not in ("train", "test"):
             raise ValueError(f"{path}: {','.join(row)!r}; wanted is NAME,train or NAME,test")
-    return stated_split(dict(rows))
+    return stated_split(dict(rows), f"as {path.name} says")
 
 
 def _claim(folder: Path, facts: dict[str, Any]) -> None:

@@ -121,6 +121,7 @@ def test_the_480p_set(tmp_path):
     assert "recognised: 480p set" in result.output
     pairs = PreparedPairs(tmp_path / "out", crop=16)
     assert (pairs.train_names, pairs.test_names) == (NAMES[:4], NAMES[4:])
+    assert pairs.manifest["split"] == "as it comes with the copy"
     result = _prepare(tmp_path, tmp_path / "drawn", "--split", "paper")
     assert result.exit_code == 0
     assert len(PreparedPairs(tmp_path / "drawn", crop=16).test_names) == 1

@@ -329,6 +329,7 @@ def test_a_written_split_can_be_used_again(places):
     third = places[2].with_name("third")
     assert _prepare(*places[:2], third, "--split", split).exit_code == 0
     assert PreparedPairs(third, crop=16).test_names == ["01"]
+    assert read_manifest(third)["split"] == "as split.csv says"
     split.write_text("00,training\n")
     with pytest.raises(ValueError, match=r"'00,training'; wanted is NAME,train"):
         read_split(split)
@@ -342,4 +343,5 @@ def test_the_manifest_says_what_it_was_made_from(places):
     manifest = json.loads((places[2] / "manifest.json").read_text())
     assert manifest["source"] == "folder"
     assert manifest["encoding"] == "sRGB"
+    assert manifest["split"] == "20% at random for testing, seed 2022"
     assert manifest["input"] == str(places[0])
