@@ -1,6 +1,5 @@
 """Films: real x265 and x264 files of a scene whose every pixel is known."""
 
-import builtins
 import subprocess
 import sys
 
@@ -255,14 +254,7 @@ def test_memory_does_not_grow_with_the_film(tmp_path):
 
 
 def test_without_pyav(films, tmp_path, monkeypatch):
-    plain = builtins.__import__
-
-    def missing(name, *rest, **more):
-        if name == "av":
-            raise ModuleNotFoundError("No module named 'av'", name="av")
-        return plain(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
+    monkeypatch.setitem(sys.modules, "av", None)  # as if it were not installed
     result = _prepare(*films, tmp_path / "out")
     assert result.exit_code == 2
     assert "pip install 'histmatch-lab[movies]'" in result.output
