@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from histmatch_lab.color import convert_primaries, linear_to_srgb, nits_to_pq, rgb_to_ycbcr
-from histmatch_lab.data.movies import _av
+from histmatch_lab.data.movies import pyav
 
 WIDTH, HEIGHT, RATE = 320, 180, 24
 PATCHES = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1), (1, 0, 1), (1, 1, 0))  # of BT.709
@@ -101,7 +101,7 @@ def encode(
 
     tags: in the place of the codec's, as a wrong film would have them.
     """
-    av = _av()
+    av = pyav()
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec.name, rate=RATE, options=dict(codec.options))
         stream.height, stream.width = frame(0).shape[1:]

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from histmatch_lab._checks import checked_option
+from histmatch_lab._extras import import_extra
 from histmatch_lab.color import convert_primaries, linear_to_srgb, prophoto_to_linear
 from histmatch_lab.data.decoding import ImageError
 from histmatch_lab.data.folders import PICTURES, pair_up, read_picture, walk
@@ -120,13 +121,7 @@ def develop(path: Path) -> Tensor:
     (DefaultCropOrigin and DefaultCropSize), as Adobe's programs cut it. Raises ImageError for a
     file that is damaged; ModuleNotFoundError, which says how to get it, without rawpy.
     """
-    try:
-        import rawpy
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "rawpy is missing, which reads raw photographs; pip install 'histmatch-lab[raw]'",
-            name="rawpy",
-        ) from None
+    rawpy = import_extra("rawpy", "rawpy", "reads raw photographs", "raw")
     try:
         with rawpy.imread(str(path)) as raw:
             half = min(raw.sizes.height, raw.sizes.width) >= 2 * SHORT_SIDE

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+from histmatch_lab._extras import import_extra
 from histmatch_lab.color import YCBCR_WEIGHTS, ycbcr_to_rgb
 from histmatch_lab.data.images import resize
 from histmatch_lab.data.prepare import Kept, Made, Skipped
@@ -95,7 +96,7 @@ class Film:
         After a damaged packet the frames that lean on it, up to the next key frame, count as lost.
         A frame's number follows from its time, so that a loss does not shift what comes after.
         """
-        av = _av()
+        av = pyav()
         self.lost, self.ended = 0, None
         first, wait_for_key, number = None, False, -1
         with av.open(str(self.path)) as container:
@@ -165,7 +166,7 @@ def open_film(path: Path, *, hdr: bool, stated: Encoding | None = None) -> Film:
         FilmError: no film, no whole frame, missing or unfit tags, an unusual pixel format.
         ModuleNotFoundError: without PyAV; it says how to get it.
     """
-    av = _av()
+    av = pyav()
     if not path.is_file():
         raise FilmError(f"{path} does not exist, or is no file")
     try:
@@ -354,14 +355,9 @@ def movie_source(
     return MovieSource(*films, every, size, offset, found, sync)
 
 
-def _av() -> Any:
-    try:
-        import av
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "PyAV is missing, which reads films; pip install 'histmatch-lab[movies]'", name="av"
-        ) from None
-    return av
+def pyav() -> Any:
+    """PyAV; ModuleNotFoundError, which says how to get it, without it."""
+    return import_extra("av", "PyAV", "reads films", "movies")
 
 
 def _encoding(path: Path, tags: dict[str, str | None], stated: Encoding | None) -> Encoding:

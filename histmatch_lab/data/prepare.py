@@ -10,6 +10,7 @@ import errno
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 import time
@@ -103,7 +104,8 @@ def prepare(source: Source, folder: Path, split: Split) -> Iterator[Made | Kept 
     """Write what the source gives to the folder, and tell of each pair once it is safe.
 
     Raises:
-        ValueError: the folder holds what was prepared otherwise, or something else.
+        ValueError: the folder holds what was prepared otherwise, or something else; the split
+            names none of the pairs.
         OSError: it cannot be written, or the disk is too small; what is whole is kept.
     """
     _claim(folder, source.facts)
@@ -138,7 +140,12 @@ def prepare(source: Source, folder: Path, split: Split) -> Iterator[Made | Kept 
         yield result
     if not names:
         raise ValueError("not a single pair could be prepared")
-    _write_manifest(folder, {**source.facts, "split": split.name}, split(sorted(names)), skipped)
+    sides = split(sorted(names))
+    if not sides:
+        raise ValueError(
+            f"the split ({split.name}) names none of the {len(names)} pairs, such as {names[0]}"
+        )
+    _write_manifest(folder, {**source.facts, "split": split.name}, sides, skipped)
 
 
 @dataclass(frozen=True)
@@ -212,7 +219,7 @@ class PictureSource:
         if sizes[0] != sizes[1] and not self._nearly_one_shape(*sizes):
             told = ", its target ".join(f"{width} x {height}" for height, width in sizes)
             raise ImageError(f"the input has {told} pixels; they must agree")
-        smaller = min(sizes)
+        smaller = min(sizes, key=math.prod)
         if self.short_side and min(smaller) > self.short_side:
             smaller = size_at_short_side(smaller, self.short_side)
         before, after = (

@@ -139,12 +139,13 @@ def _scene(number: int) -> Tensor:
 def pq_on_screen(stops: int, frame: int, across: float, down: float) -> Frame:
     """An HDR frame on an SDR screen."""
     stored = _scene(frame)
-    light = luminance(_bt709(stored))
+    colours = _bt709(stored)
+    light = luminance(colours)
     row, column = (round(p * (n - 1)) for p, n in zip((down, across), light.shape, strict=True))
     nits = float(light[row, column])
     figure, (left, right) = panels(1, 2, height=3.1, margins=(0.1, 0.1, 0.4, 0.1), gaps=(0.2, 0.4))
     picture(left, stored, "The values of the file, as they are (PQ)")
-    picture(right, on_screen(stored, stops), f"On a screen at {stops:+d} stops")
+    picture(right, on_screen(colours, stops), f"On a screen at {stops:+d} stops")
     for axes in (left, right):
         axes.plot([column], [row], "+", color=MARK, markersize=14, markeredgewidth=2)
     share = float((light * 2.0**stops > SDR_WHITE).float().mean())
@@ -158,13 +159,14 @@ def pq_on_screen(stops: int, frame: int, across: float, down: float) -> Frame:
 
 def exposures(stored: Tensor, stops: Sequence[int] = (-4, -2, 0, 2)) -> Frame:
     """An HDR picture, PQ in BT.2020, at several exposures on an SDR screen."""
-    light = luminance(_bt709(stored))
+    colours = _bt709(stored)
+    light = luminance(colours)
     with mpl.rc_context(LOOK):
         figure, axes = panels(
             1, len(stops), height=1.9, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.08, 0)
         )
         for panel, stop in zip(axes, stops, strict=True):
-            picture(panel, on_screen(stored, stop), f"{stop:+d} stops")
+            picture(panel, on_screen(colours, stop), f"{stop:+d} stops")
     low, high = torch.quantile(light.flatten()[::7], torch.tensor([0.01, 0.99])).tolist()
     return Frame(
         figure,
@@ -173,9 +175,9 @@ def exposures(stored: Tensor, stops: Sequence[int] = (-4, -2, 0, 2)) -> Frame:
     )
 
 
-def on_screen(stored: Tensor, stops: float) -> Tensor:
-    """PQ values in BT.2020, (3, H, W), as sRGB with 100 nits as white at exposure 0; clipped."""
-    return linear_to_srgb(_bt709(stored) * 2.0**stops / SDR_WHITE).clamp(0, 1)
+def on_screen(colours: Tensor, stops: float) -> Tensor:
+    """Light in nits, BT.709, (3, H, W), as sRGB with 100 nits as white at exposure 0; clipped."""
+    return linear_to_srgb(colours * 2.0**stops / SDR_WHITE).clamp(0, 1)
 
 
 def _bt709(stored: Tensor) -> Tensor:

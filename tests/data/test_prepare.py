@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -327,6 +328,11 @@ def test_a_written_split_can_be_used_again(places):
     assert _prepare(*places[:2], third, "--split", split).exit_code == 0
     assert PreparedPairs(third, crop=16).test_names == ["01"]
     assert read_manifest(third)["split"] == "as split.csv says"
+    split.write_text("zz,train\n")
+    result = _prepare(*places[:2], places[2].with_name("fourth"), "--split", split)
+    assert result.exit_code == 2
+    assert "names none of the 10 pairs" in result.output
+    assert not (places[2].with_name("fourth") / "manifest.json").exists()
     split.write_text("00,training\n")
     with pytest.raises(ValueError, match=r"'00,training'; wanted is NAME,train"):
         read_split(split)
@@ -342,3 +348,11 @@ def test_the_manifest_says_what_it_was_made_from(places):
     assert manifest["encoding"] == "sRGB"
     assert manifest["split"] == "20% at random for testing, seed 2022"
     assert manifest["input"] == str(places[0])
+
+
+def test_of_two_nearly_equal_sizes_the_one_with_fewer_pixels_is_taken():
+    tall, wide = torch.rand(3, 201, 300), torch.rand(3, 200, 302)
+    read = {Path("tall"): (tall, 16), Path("wide"): (wide, 16)}.__getitem__
+    source = engine.PictureSource({}, [], [], [], read, read, slack=0.02)
+    before, after = source._read(engine.Job("a", Path("tall"), Path("wide")))
+    assert before.shape == after.shape == (3, 201, 300)
