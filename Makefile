@@ -6,17 +6,24 @@ NB ?= $(wildcard notebooks/*.ipynb)
 
 BIN := .venv/bin
 COLAB := .venv/colab
+# Other versions of the libraries, each with an environment of its own and a list in tests/.
+SETS := colab newest oldest
 # One thread for each process: two notebooks at a time fill two cores without fighting over them.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+# A notebook's cells stay together (loadscope): they share one kernel.
+NBVAL := --nbval notebooks --nbval-current-env --nbval-cell-timeout=600 \
+  --nbval-sanitize-with=tests/notebooks/sanitize.cfg --numprocesses=2 --dist=loadscope
 ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install lab test lint unit colab stored-outputs report bench weights notebooks clean
+.PHONY: help install lab test test-all lint unit colab stored-outputs report bench weights notebooks \
+  clean $(SETS:%=set-%)
 
 help:
 	@echo "make lab         open the course in JupyterLab   (ARGS='--no-browser --port=9999' to pass options)"
 	@echo "make test        lint, types, unit tests, widgets as on Colab, every notebook"
+	@echo "make test-all    that, and again with Colab's, the newest and the oldest versions of the libraries"
 	@echo "make report      run the notebooks and write pages to report/   (ARGS='-p NAME VALUE')"
 	@echo "make bench       time the library against its peers"
 	@echo "make weights     train what is missing of data_samples/weights and results   (ARGS='--jobs 4')"
@@ -35,7 +42,9 @@ install: .venv/installed
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -r requirements.txt -e .
 	rm -rf $(COLAB)
-	$(BIN)/python -m pip install --quiet --no-deps --target $(COLAB) -r tests/requirements-colab.txt
+	$(BIN)/python -m pip install --quiet --no-deps --target $(COLAB) \
+	  $$(grep -E '^(ipywidgets|widgetsnbextension|ipython-genutils|plotly|tenacity)=' \
+	    tests/requirements-colab.txt)
 	@mkdir -p .venv/share/jupyter/lab/settings
 	@echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}' \
 	  > .venv/share/jupyter/lab/settings/overrides.json
@@ -62,11 +71,25 @@ colab: install
 	  $(BIN)/python -m pytest tests/test_versions.py tests/test_ui.py tests/test_watch.py tests/demos \
 	  -W 'ignore:The `ipykernel.comm.Comm` class has been deprecated:DeprecationWarning'
 
-# A notebook's cells stay together (loadscope): they share one kernel.
 stored-outputs: install
-	$(ONE_THREAD) $(BIN)/python -m pytest --nbval notebooks --nbval-current-env \
-	  --nbval-cell-timeout=600 --nbval-sanitize-with=tests/notebooks/sanitize.cfg \
-	  --numprocesses=2 --dist=loadscope
+	$(ONE_THREAD) $(BIN)/python -m pytest $(NBVAL)
+
+test-all: test $(SETS:%=set-%)
+
+# Libraries of different ages warn of each other, so warnings are no errors here.
+$(SETS:%=set-%): set-%: .venv/sets/%/installed
+	$(ONE_THREAD) $(<D)/bin/python -m pytest $(UNIT) -o filterwarnings=
+	$(ONE_THREAD) $(<D)/bin/python -m pytest $(NBVAL) -o filterwarnings=
+
+# Colab has neither papermill nor JupyterLab.
+set-colab: UNIT := tests/test_versions.py tests/test_ui.py tests/test_watch.py tests/demos
+set-newest set-oldest: UNIT := tests --ignore=tests/browser
+set-colab set-oldest: export HISTMATCH_LAB_EXPECT_IPYWIDGETS := 7.7.1
+
+$(SETS:%=.venv/sets/%/installed): .venv/sets/%/installed: tests/requirements-%.txt pyproject.toml
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet -r $<
+	@touch $@
 
 report: install
 	$(BIN)/histmatch-lab report $(ARGS)
@@ -79,6 +102,7 @@ weights: install
 	$(ONE_THREAD) $(BIN)/python -m histmatch_lab.comparison $(ARGS)
 
 notebooks: install
+	$(BIN)/python -m tests.notebooks.set_up
 	$(BIN)/python -m tests.notebooks.refresh $(NB)
 
 clean:

@@ -1,5 +1,6 @@
 """The files that describe the project agree with each other and name no machine."""
 
+import json
 import re
 import subprocess
 import tomllib
@@ -10,13 +11,16 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from histmatch_lab import colab
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def _requirements(path):
+    """What a requirements file asks for, but for options such as -e."""
     lines = (line.split("#")[0].strip() for line in (ROOT / path).read_text().splitlines())
-    return [Requirement(line) for line in lines if line]
+    return [Requirement(line) for line in lines if line and not line.startswith("-")]
 
 
 def _versions(path):
@@ -61,10 +65,37 @@ def test_each_lower_bound_is_the_oldest_tested_version(requirement):
     assert oldest.startswith(bound.version), f"{bound.version} was not tested, {oldest} was"
 
 
-@pytest.mark.parametrize("name", ["ipywidgets", "plotly"])
+@pytest.mark.parametrize(
+    "name", ["torch", "numpy", "matplotlib", "ipywidgets", "plotly", "ipython", "pillow"]
+)
 def test_the_bounds_allow_colabs_own_versions(name):
     [requirement] = [r for r in _declared() if r.name == name]
     assert requirement.specifier.contains(_versions("tests/requirements-colab.txt")[name])
+
+
+@pytest.mark.parametrize(
+    ("which", "extras"),
+    [
+        ("colab", {*colab.EXTRAS}),
+        ("newest", {*PROJECT["optional-dependencies"]}),
+        ("oldest", {*PROJECT["optional-dependencies"]}),
+    ],
+)
+def test_each_set_of_versions_has_the_extras_that_it_is_for(which, extras):
+    text = (ROOT / f"tests/requirements-{which}.txt").read_text()
+    [installed] = re.findall(r"^-e \.\[(.+)\]$", text, re.MULTILINE)
+    assert {*installed.split(",")} == extras
+
+
+def test_binder_and_the_dev_container_install_the_same_pins():
+    binder = (ROOT / ".binder/requirements.txt").read_text().splitlines()
+    assert {"-r ../requirements.txt", "-e ."} <= {*binder}
+    least = Requirement(f"python{PROJECT['requires-python']}").specifier
+    runtime = (ROOT / ".binder/runtime.txt").read_text().strip()
+    assert least.contains(runtime.removeprefix("python-"))
+    container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
+    assert container["postCreateCommand"] == "make install"
+    assert least.contains(container["image"].rpartition(":")[2])
 
 
 def test_every_dependency_has_its_reason():
