@@ -179,7 +179,29 @@ class Live(widgets.VBox):
         self._redraw()
         rows = [self._row(name, control) for name, control in demo.controls.items()]
         wrap = widgets.Layout(display="flex", flex_flow="row wrap", align_items="center")
-        super().__init__([widgets.Box(rows, layout=wrap), self.picture, self.line])
+        presets = [self._preset(name) for name in demo.presets]
+        above = [widgets.Box(presets, layout=wrap)] if presets else []
+        super().__init__([*above, widgets.Box(rows, layout=wrap), self.picture, self.line])
+
+    def _preset(self, name: str) -> widgets.Button:
+        settings = self._demo.presets[name]
+        texts = (
+            f"{c.label} {c.text(settings[n])}"
+            for n, c in self._demo.controls.items()
+            if n in settings
+        )
+        button = widgets.Button(description=name, tooltip=", ".join(texts))
+        button.on_click(lambda _: self._jump(settings))
+        return button
+
+    def _jump(self, settings: dict[str, Any]) -> None:
+        """Move several controls, and redraw once."""
+        for name, value in settings.items():
+            widget = self.controls[name]
+            widget.unobserve(self._restart, "value")
+            widget.value = value
+            widget.observe(self._restart, "value")
+        self._restart(None)
 
     def _row(self, name: str, control: Control) -> widgets.Widget:
         widget = self.controls[name]
@@ -238,7 +260,7 @@ class Live(widgets.VBox):
             return
         chooser = self.controls[name]
         # New options would select the first one, and redraw, on the way to the new picture.
-        chooser.unobserve_all("value")
+        chooser.unobserve(self._restart, "value")
         chooser.options = (*chooser.options, (f"yours: {path.name}", str(path)))
         chooser.value = str(path)
         chooser.observe(self._restart, "value")

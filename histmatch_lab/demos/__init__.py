@@ -14,6 +14,7 @@ _MODULES = (
     "ends",
     "distance",
     "descent",
+    "microscope",
     "grid",
     "compare",
     "own_data",

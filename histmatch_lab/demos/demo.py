@@ -18,7 +18,7 @@ step (`yield partial(draw_state, state)`), so that a step nobody looks at costs 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -55,12 +55,23 @@ class Demo:
         name: "module:function", by which `find_demo` finds it again.
         title: the first line of the function's docstring.
         controls: the controls by argument name, in order.
+        presets: settings of several controls at once, by a name for the reader.
     """
 
-    def __init__(self, function: Callable[..., Any], controls: dict[str, Control]) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        controls: dict[str, Control],
+        presets: Mapping[str, dict[str, Any]],
+    ) -> None:
         self.name = f"{function.__module__}:{function.__name__}"
         self.title = (inspect.getdoc(function) or function.__name__).splitlines()[0].rstrip(".")
         self.controls = controls
+        self.presets = dict(presets)
+        for settings in self.presets.values():
+            self.settings(**settings)
+            for name, value in settings.items():
+                controls[name].resolve(value)
         self.__doc__ = function.__doc__
         self._function = function
         # The last two runs: a reader goes back and forth between two settings.
@@ -127,12 +138,23 @@ class _Film:
 _registry: dict[str, Demo] = {}
 
 
-def demo(*, steps: int | None = None, **controls: Control) -> Callable[[Callable[..., Any]], Demo]:
+def demo(
+    *,
+    steps: int | None = None,
+    presets: Mapping[str, dict[str, Any]] | None = None,
+    **controls: Control,
+) -> Callable[[Callable[..., Any]], Demo]:
     """Make a Demo of a function of these controls (see the module's docstring).
 
     Args:
         steps: for a generator: the number of steps that its play button goes through.
+        presets: settings worth a button of their own, by its name; what a preset does not set
+            stays as the reader has it.
         controls: one control for each argument of the function.
+
+    Raises:
+        TypeError: controls that are not the function's arguments, a preset of an unknown control.
+        ValueError: a preset out of its control's range.
     """
 
     def wrap(function: Callable[..., Any]) -> Demo:
@@ -144,7 +166,7 @@ def demo(*, steps: int | None = None, **controls: Control) -> Callable[[Callable
         if inspect.isgeneratorfunction(function) != (steps is not None):
             raise TypeError(f"{function.__name__}: `steps` goes with a generator, and only there")
         player = {} if steps is None else {"step": Player(steps=steps)}
-        made = Demo(function, {**controls, **player})
+        made = Demo(function, {**controls, **player}, presets or {})
         _registry[made.name] = made
         return made
 

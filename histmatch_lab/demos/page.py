@@ -34,9 +34,12 @@ def to_html(demo: Demo, settings: dict[str, Any] | None = None) -> str:
         return frames.index(shot)
 
     start = shoot({})
-    sweeps = []
+    sweeps, all_stops = [], {}
     for name, control in demo.controls.items():
         stops = _stops_with(_swept(demo, name), values[name])
+        for preset in demo.presets.values():
+            stops = _stops_with(tuple(stops), preset.get(name, values[name]))
+        all_stops[name] = stops
         sweeps.append(
             {
                 "label": control.label,
@@ -49,7 +52,15 @@ def to_html(demo: Demo, settings: dict[str, Any] | None = None) -> str:
                 ],
             }
         )
-    return _fragment(demo.title, frames, start, sweeps)
+    presets = [
+        {
+            "name": preset,
+            "at": [stops.index({**values, **settings}[name]) for name, stops in all_stops.items()],
+            "frame": shoot(settings),
+        }
+        for preset, settings in demo.presets.items()
+    ]
+    return _fragment(demo.title, frames, start, sweeps, presets)
 
 
 def _swept(demo: Demo, name: str) -> tuple[Any, ...]:
@@ -70,14 +81,19 @@ def _stops_with(stops: tuple[Any, ...], value: Any) -> list[Any]:
 
 
 def _fragment(
-    title: str, frames: list[dict[str, str]], start: int, sweeps: list[dict[str, Any]]
+    title: str,
+    frames: list[dict[str, str]],
+    start: int,
+    sweeps: list[dict[str, Any]],
+    presets: list[dict[str, Any]],
 ) -> str:
     rows = "".join(_range_row(sweep) for sweep in sweeps)
-    data = json.dumps({"frames": frames, "sweeps": sweeps}).replace("</", "<\\/")
+    data = {"frames": frames, "sweeps": sweeps, "presets": presets}
+    data = json.dumps(data).replace("</", "<\\/")
     shot = frames[start]
     return f"""<figure class="histmatch-demo" aria-label="{html.escape(title)}">
 <style>{_CSS}</style>
-<div class="controls">{rows}</div>
+{_preset_row(presets)}<div class="controls">{rows}</div>
 <img src="{shot["src"]}" alt="{html.escape(f"{title}. {shot['says']}")}">
 <figcaption role="status">{html.escape(shot["says"])}</figcaption>
 <small>Each control moves alone here; run the notebook to combine them.</small>
@@ -96,9 +112,19 @@ def _range_row(sweep: dict[str, Any]) -> str:
     )
 
 
+def _preset_row(presets: list[dict[str, Any]]) -> str:
+    if not presets:
+        return ""
+    buttons = "".join(
+        f'<button type="button">{html.escape(preset["name"])}</button>' for preset in presets
+    )
+    return f'<div class="presets" role="group" aria-label="Presets">{buttons}</div>\n'
+
+
 _CSS = """
 .histmatch-demo { margin: 1em 0; font-family: system-ui, sans-serif; font-size: 14px; }
 .histmatch-demo .controls { display: flex; flex-wrap: wrap; gap: .3em 2em; align-items: center; }
+.histmatch-demo .presets { display: flex; flex-wrap: wrap; gap: .5em; margin-bottom: .5em; }
 .histmatch-demo label { display: flex; gap: .6em; align-items: center; }
 .histmatch-demo label span { min-width: 8em; text-align: right; }
 .histmatch-demo input { width: 14em; accent-color: #D55E00; }
@@ -110,7 +136,7 @@ _CSS = """
 _SCRIPT = """
 (() => {
   const root = document.currentScript.closest("figure");
-  const { frames, sweeps } = JSON.parse(root.querySelector('script[type]').textContent);
+  const { frames, sweeps, presets } = JSON.parse(root.querySelector('script[type]').textContent);
   const image = root.querySelector("img"), line = root.querySelector("figcaption");
   const title = root.getAttribute("aria-label");
   const inputs = [...root.querySelectorAll("input")];
@@ -119,15 +145,21 @@ _SCRIPT = """
     input.setAttribute("aria-valuetext", sweep.stops[at]);
     input.nextElementSibling.textContent = sweep.stops[at];
   };
-  const move = (i) => {
-    const at = Number(inputs[i].value), frame = frames[sweeps[i].frames[at]];
-    inputs.forEach((input, j) => put(input, sweeps[j], j === i ? at : sweeps[j].at));
+  const show = (frame, at) => {
+    inputs.forEach((input, i) => put(input, sweeps[i], at[i]));
     image.src = frame.src;
     image.alt = title + ". " + frame.says;
     line.textContent = frame.says;
   };
+  const move = (i) => {
+    const at = Number(inputs[i].value);
+    show(frames[sweeps[i].frames[at]], sweeps.map((sweep, j) => (j === i ? at : sweep.at)));
+  };
   inputs.forEach((input, i) => input.addEventListener("input", () => move(i)));
-  root.querySelectorAll("button").forEach((button) => {
+  root.querySelectorAll(".presets button").forEach((button, i) => {
+    button.addEventListener("click", () => show(frames[presets[i].frame], presets[i].at));
+  });
+  root.querySelectorAll(".controls button").forEach((button) => {
     const i = inputs.indexOf(button.previousElementSibling.querySelector("input"));
     let timer = null;
     const stop = () => { clearInterval(timer); timer = null; button.textContent = "Play"; };
