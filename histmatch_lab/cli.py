@@ -76,6 +76,30 @@ def report(
 
 
 @app.command()
+@click.argument("notebooks", nargs=-1, type=FILE)
+@click.option("-o", "--output", type=OUT, default="lecturer", show_default=True)
+def lecturer(notebooks: tuple[Path, ...], output: Path) -> None:
+    """Write the lecturer's version of NOTEBOOKS (all of ./notebooks if none is named), with slides.
+
+    Beside it lie learner/ (nothing run) and solved/ (solutions filled in). Figures are those that
+    the notebooks have stored. The slides need a network: they fetch reveal.js and MathJax.
+    """
+    try:
+        from histmatch_lab import lessons
+    except ModuleNotFoundError as missing:
+        command = "pip install 'histmatch-lab[report]'"
+        raise click.UsageError(f"{missing.name} is missing; to get it: {command}") from None
+    paths = notebooks or tuple(sorted(Path("notebooks").glob("*.ipynb")))
+    if not paths:
+        raise click.UsageError("no notebooks in ./notebooks; name some, or go to the course")
+    try:
+        lessons.publish(paths, output)
+    except ValueError as problem:
+        raise click.UsageError(str(problem)) from None
+    click.echo(f"{len(paths)} lessons in {output}")
+
+
+@app.command()
 @click.argument("weights", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument(
     "images",

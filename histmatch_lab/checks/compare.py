@@ -100,9 +100,11 @@ def check_interval(interval: Callable[[Sequence[float], Sequence[str]], Any]) ->
     """`interval(gaps, groups)`: low and high end of the 95 % bootstrap interval of the mean."""
     generator = fresh()
     effects = torch.randn(30, generator=generator) + torch.rand((), generator=generator)
-    groups = [str(i) for i in range(30) for _ in range(6)]
-    gaps = effects.repeat_interleave(6) + 0.1 * torch.randn(180, generator=generator)
-    low, high = (number(end) for end in ask(interval, gaps.tolist(), groups))
+    groups = torch.arange(180) // 6
+    gaps = effects[groups] + 0.1 * torch.randn(180, generator=generator)
+    order = torch.randperm(180, generator=generator)
+    names = [f"photograph {group}" for group in groups[order].tolist()]
+    low, high = (number(end) for end in ask(interval, gaps[order].tolist(), names))
     if low > high:
         return wrong("The low end is above the high one.")
     middle, half = (low + high) / 2, (high - low) / 2
