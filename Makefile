@@ -17,8 +17,8 @@ ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install lab test test-all lint unit colab stored-outputs report site bench weights \
-  notebooks clean $(SETS:%=set-%)
+.PHONY: help install lab test test-all lint unit colab stored-outputs report site lecturer bench \
+  weights notebooks clean $(SETS:%=set-%)
 
 help:
 	@echo "make lab         open the course in JupyterLab   (ARGS='--no-browser --port=9999' to pass options)"
@@ -26,11 +26,12 @@ help:
 	@echo "make test-all    that, and again with Colab's, the newest and the oldest versions of the libraries"
 	@echo "make report      run the notebooks and write pages to report/   (ARGS='-p NAME VALUE')"
 	@echo "make site        the notebooks as they were run, as pages with search, to site/index.html"
+	@echo "make lecturer    write lecturer/: solutions shown, minutes, known mistakes, slides"
 	@echo "make bench       time the library against its peers"
 	@echo "make weights     train what is missing of data_samples/weights and results   (ARGS='--jobs 4')"
 	@echo "make notebooks   run notebooks in place, to store fresh outputs   (NB=notebooks/01*.ipynb)"
 	@echo "make install     only set up .venv   (PYTHON=python3.12 to choose one)"
-	@echo "make clean       remove .venv, report/, site/ and caches"
+	@echo "make clean       remove .venv, report/, site/, lecturer/ and caches"
 
 install: .venv/installed
 
@@ -98,6 +99,9 @@ report: install
 site: install
 	$(BIN)/histmatch-lab site $(ARGS)
 
+lecturer: install
+	$(BIN)/histmatch-lab lecturer $(ARGS)
+
 bench: install
 	set -e; for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script; done
 
@@ -110,4 +114,4 @@ notebooks: install
 	$(BIN)/python -m tests.notebooks.refresh $(NB)
 
 clean:
-	rm -rf .venv report site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv report site lecturer .pytest_cache .mypy_cache .ruff_cache .hypothesis

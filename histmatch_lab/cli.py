@@ -93,6 +93,28 @@ def site(notebooks: tuple[Path, ...], output: Path) -> None:
     click.echo(output / "index.html")
 
 
+@app.command()
+@click.argument("notebooks", nargs=-1, type=FILE)
+@click.option("-o", "--output", type=OUT, default="lecturer", show_default=True, help="Its folder.")
+def lecturer(notebooks: tuple[Path, ...], output: Path) -> None:
+    """Write the lecturer's version of NOTEBOOKS (all of ./notebooks if none is named), with slides.
+
+    Beside it lie learner/ (nothing run) and solved/ (solutions filled in). Figures are those that
+    the notebooks have stored. The slides need a network: they fetch reveal.js and MathJax.
+    """
+    try:
+        from histmatch_lab import lessons
+    except ModuleNotFoundError as missing:
+        command = "pip install 'histmatch-lab[report]'"
+        raise click.UsageError(f"{missing.name} is missing; to get it: {command}") from None
+    paths = _all_if_none(notebooks)
+    try:
+        lessons.publish(paths, output)
+    except ValueError as problem:
+        raise click.UsageError(str(problem)) from None
+    click.echo(f"{len(paths)} lessons in {output}")
+
+
 def _all_if_none(notebooks: tuple[Path, ...]) -> tuple[Path, ...]:
     paths = notebooks or tuple(sorted(Path("notebooks").glob("*.ipynb")))
     if not paths:

@@ -9,29 +9,55 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from histmatch_lab.checks.verdict import Verdict, ask, check, right, wrong
+from histmatch_lab.checks.verdict import (
+    Mistakes,
+    Verdict,
+    ask,
+    check,
+    close,
+    fresh,
+    hint_to,
+    number,
+    right,
+    wrong,
+)
 from histmatch_lab.comparison import RECIPES, seed_means
 
+LAM_MISTAKES: Mistakes = (
+    (
+        lambda lam, bins: lam * bins,
+        "The other way round. The distance counted in bins is the larger number, so the weight "
+        "that goes with it is the smaller one.",
+    ),
+    (lambda lam, _: lam, "Eq. 5 counts bins, and a bin is 1/K wide (erratum 7)."),
+    (lambda lam, _: lam / 256, "The bin width is 1/K, and K is not always 256: use `bins`."),
+    (
+        lambda lam, bins: lam / (bins - 1),
+        "The bin width is 1/K: K bins share [0, 1]. (K - 1 steps lie between K levels.)",
+    ),
+)
 
-@check
+
+@check(LAM_MISTAKES)
 def check_paper_lam(paper_lam: Callable[[float, int], Any]) -> Verdict:
     """`paper_lam(lam, bins)`: lambda of Eq. 6, which counts bins, for one in intensity."""
-    for lam, bins in ((1.0, 256), (0.1, 50), (10.0, 100)):
-        got, wanted = float(ask(paper_lam, lam, bins)), lam / bins
-        if math.isclose(got, wanted, rel_tol=1e-6):
-            continue
-        if math.isclose(got, lam * bins, rel_tol=1e-6):
-            return wrong(
-                "The other way round. The distance counted in bins is the larger number, so the "
-                "weight that goes with it is the smaller one."
-            )
-        if math.isclose(got, lam, rel_tol=1e-6):
-            return wrong("Eq. 5 counts bins, and a bin is 1/K wide (erratum 7).")
-        return wrong(f"For lam = {lam:g} and {bins} bins you get {got:.4g}, it is {wanted:.4g}.")
-    return right("So the paper's 1 at K = 256 is 256 in intensity, and its 0.1 at K = 50 is 5.")
+    lam = 0.1 + 10 * float(torch.rand((), generator=fresh()))
+    asked = [(lam, bins) for bins in (50, 100, 256)]
+    answers = [number(ask(paper_lam, *given)) for given in asked]
+
+    def is_from(function: Callable[[float, int], float]) -> bool:
+        pairs = zip(answers, asked, strict=True)
+        return all(close(got, function(*given), 1e-6) for got, given in pairs)
+
+    if is_from(lambda lam, bins: lam / bins):
+        return right("So the paper's 1 at K = 256 is 256 in intensity, and its 0.1 at K = 50 is 5.")
+    hint = hint_to(LAM_MISTAKES, is_from)
+    return wrong(
+        hint or f"For lam = {lam:.3g} and 50 bins you get {answers[0]:.4g}, it is {lam / 50:.4g}."
+    )
 
 
-@check
+@check()
 def check_best_emd(name: Any) -> Verdict:
     """The trained recipe with the smallest mean EMD for the undecided expert."""
     means = {}
@@ -40,35 +66,57 @@ def check_best_emd(name: Any) -> Verdict:
         means[recipe] = sum(values) / len(values)
     if name not in means:
         return wrong(f"Give one of the names: {', '.join(means)}.")
-    best = min(means, key=lambda recipe: means[recipe])
-    if name == best:
-        return right(f"Its EMD is {means[best]:.4f}; that of l2 is {means['l2']:.4f}.")
-    return wrong(f"{name} has {means[name]:.4f}, and another one has less.")
+    least = min(means.values())
+    if round(means[name], 3) == round(least, 3):  # as the table shows them
+        return right(
+            f"Its EMD is {means[name]:.4f}, the smallest is {least:.4f}; that of l2 is "
+            f"{means['l2']:.4f}. See how little that is beside the spread of the seeds."
+        )
+    return wrong(f"{name} has {means[name]:.4f}, and the smallest is {least:.4f}.")
 
 
-@check
+# Half the width that was given, over that which is right, over that of single gaps, and the number
+# of photographs.
+INTERVAL_MISTAKES: Mistakes = (
+    (
+        lambda to_right, to_single, _: abs(to_single - 1) < 0.15,
+        "Too narrow: you draw single gaps. Those of one photograph belong together; draw "
+        "photographs, each with all its gaps.",
+    ),
+    (
+        lambda to_right, _, groups: abs(to_right / math.sqrt(groups) - 1) < 0.3,
+        "That is the spread of the photographs. Take the mean of each resample.",
+    ),
+    (
+        lambda to_right, *_: abs(to_right * 1.96 - 1) < 0.15,
+        "That is one standard deviation to each side, which holds 68 %. Take the percentiles 2.5 "
+        "and 97.5.",
+    ),
+)
+
+
+@check(INTERVAL_MISTAKES)
 def check_interval(interval: Callable[[Sequence[float], Sequence[str]], Any]) -> Verdict:
     """`interval(gaps, groups)`: low and high end of the 95 % bootstrap interval of the mean."""
-    generator = torch.Generator().manual_seed(41)
-    effects = torch.randn(30, generator=generator)
-    groups = [str(i) for i in range(30) for _ in range(6)]
-    gaps = (effects.repeat_interleave(6) + 0.1 * torch.randn(180, generator=generator)).tolist()
-    low, high = (float(end) for end in ask(interval, gaps, groups))
+    generator = fresh()
+    effects = torch.randn(30, generator=generator) + torch.rand((), generator=generator)
+    groups = torch.arange(180) // 6
+    gaps = effects[groups] + 0.1 * torch.randn(180, generator=generator)
+    order = torch.randperm(180, generator=generator)
+    names = [f"photograph {group}" for group in groups[order].tolist()]
+    low, high = (number(end) for end in ask(interval, gaps[order].tolist(), names))
     if low > high:
         return wrong("The low end is above the high one.")
     middle, half = (low + high) / 2, (high - low) / 2
-    by_group = Tensor(gaps).view(30, 6).mean(1)
-    wanted = 1.96 * float(by_group.std(unbiased=False)) / math.sqrt(30)
-    single = 1.96 * float(Tensor(gaps).std(unbiased=False)) / math.sqrt(180)
-    if abs(middle - float(by_group.mean())) > 0.3 * wanted:
+    by_group = gaps.view(30, 6).mean(1)
+    wanted, single = (1.96 * _standard_error(x) for x in (by_group, gaps))
+    if not abs(middle - float(by_group.mean())) < 0.3 * wanted:
         return wrong("The interval does not lie around the mean of the gaps.")
-    if abs(half / wanted - 1) < 0.15:
+    if abs(half / wanted - 1) < 0.15:  # two thousand draws alone leave 5 % to chance
         return right("As wide as theory says for thirty independent photographs.")
-    if abs(half / single - 1) < 0.15:
-        return wrong(
-            "Too narrow: you draw single gaps. Those of one photograph belong together; draw "
-            "photographs, each with all its gaps."
-        )
-    if abs(half / (wanted * math.sqrt(30)) - 1) < 0.3:
-        return wrong("That is the spread of the photographs. Take the mean of each resample.")
-    return wrong(f"Its half width is {half:.3f}; about {wanted:.3f} is right.")
+    hint = hint_to(INTERVAL_MISTAKES, lambda is_so: is_so(half / wanted, half / single, 30))
+    return wrong(hint or f"Its half width is {half:.3f}; about {wanted:.3f} is right.")
+
+
+def _standard_error(values: Tensor) -> float:
+    return float(values.std(unbiased=False)) / math.sqrt(len(values))

@@ -2,129 +2,198 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import grid_sample
 
-from histmatch_lab.checks.verdict import Verdict, ask, check, right, wrong
-from histmatch_lab.slicing import bilateral_slice
+from histmatch_lab.checks.verdict import (
+    Mistakes,
+    Verdict,
+    ask,
+    check,
+    close,
+    fresh,
+    hint_to,
+    number,
+    right,
+    wrong,
+)
 
-GRID_NUMBERS = 12 * 8 * 16 * 16
+SIZE_MISTAKES: Mistakes = (
+    (8 * 16 * 16, "That is how many cells there are. Each holds a 3x4 matrix."),
+    (9 * 8 * 16 * 16, "You have counted 3x3 matrices; the fourth column is the offset."),
+    (12 * 16 * 16, "You have counted one level; there are 8."),
+)
 
 
-@check
+@check(SIZE_MISTAKES)
 def check_grid_size(answer: Any) -> Verdict:
     """How many numbers the grid of 3x4 matrices holds: 8 levels of 16 by 16 cells."""
-    number = int(answer)
-    if number == GRID_NUMBERS:
+    if number(answer) == 12 * 8 * 16 * 16:
         return right("24,576 numbers, for a picture of any size.")
-    hints = {
-        8 * 16 * 16: "That is how many cells there are. Each holds a 3x4 matrix.",
-        9 * 8 * 16 * 16: "You have counted 3x3 matrices; the fourth column is the offset.",
-        12 * 16 * 16: "You have counted one level; there are 8.",
-    }
-    return wrong(hints.get(number, "Count the cells, and the numbers of a 3x4 matrix in each."))
+    hint = hint_to(SIZE_MISTAKES, lambda mistaken: mistaken == answer)
+    return wrong(hint or "Count the cells, and the numbers of a 3x4 matrix in each.")
 
 
-@check
+def _place(pixel: float, size: int, cells: int) -> float:
+    return min(max((pixel + 0.5) * cells / size - 0.5, 0.0), cells - 1.0)
+
+
+PLACE_MISTAKES: Mistakes = (
+    (
+        lambda pixel, size, cells: (pixel + 0.5) * cells / size - 0.5,
+        "Beyond the outermost centres the grid stays as it is: clamp to [0, cells-1].",
+    ),
+    (
+        lambda pixel, size, cells: pixel / (size - 1) * (cells - 1),
+        "You have put the first and the last pixel onto the centres of the outermost cells "
+        "(align_corners). The grid covers the picture from edge to edge instead.",
+    ),
+    (
+        lambda pixel, size, cells: pixel * cells / size,
+        "You have taken the pixel's left edge, and counted from the cell's: the middle of a pixel "
+        "is at pixel + 1/2, and a cell's centre half a cell after its edge.",
+    ),
+    (
+        lambda pixel, size, cells: (pixel + 0.5) * cells / size,
+        "That counts from the edge of the first cell. Its centre, where its value is held, lies "
+        "half a cell further.",
+    ),
+    (
+        lambda pixel, size, cells: pixel * cells / size - 0.5,
+        "The middle of a pixel is at pixel + 1/2.",
+    ),
+    (
+        lambda pixel, size, cells: _place(pixel - 0.5, size, cells),
+        "The middle of a pixel is at pixel + 1/2.",
+    ),
+)
+
+
+@check(PLACE_MISTAKES)
 def check_place(place: Callable[[int, int, int], Any]) -> Verdict:
     """`place(pixel, size, cells)`: where, in cells, the middle of a pixel lies along one axis."""
-    for pixel, size, cells in ((0, 10, 4), (3, 10, 4), (9, 10, 4), (7, 100, 16), (63, 100, 16)):
-        got = float(ask(place, pixel, size, cells))
-        free = (pixel + 0.5) * cells / size - 0.5
-        held = min(max(free, 0.0), cells - 1.0)
-        if math.isclose(got, held, abs_tol=1e-6):
-            continue
-        asked = f"place({pixel}, {size}, {cells})"
-        for mistaken, hint in (
-            (
-                free,
-                "Beyond the outermost centres the grid stays as it is: clamp to [0, cells-1].",
-            ),
-            (
-                pixel / (size - 1) * (cells - 1),
-                "You have put the first and the last pixel onto the centres of the outermost cells "
-                "(align_corners). The grid covers the picture from edge to edge instead.",
-            ),
-            (
-                pixel * cells / size,
-                "You have taken the pixel's left edge, and counted from the cell's: the middle of "
-                "a pixel is at pixel + 1/2, and a cell's centre half a cell after its edge.",
-            ),
-            (
-                (pixel + 0.5) * cells / size,
-                "That counts from the edge of the first cell. Its centre, where its value is held, "
-                "lies half a cell further.",
-            ),
-            (pixel * cells / size - 0.5, "The middle of a pixel is at pixel + 1/2."),
-        ):
-            if math.isclose(got, mistaken, abs_tol=1e-6):
-                return wrong(f"{asked}: {hint}")
-        return wrong(f"{asked} gives {got:.4f}; it should be {held:.4f}.")
-    return right("Pixels and cells share the picture's edges, not its outermost centres.")
+    generator = fresh()
+    size = int(torch.randint(40, 100, (), generator=generator))
+    cells = int(torch.randint(4, 20, (), generator=generator))
+    inner = int(torch.randint(size // 3, size // 2, (), generator=generator))
+    asked = [(pixel, size, cells) for pixel in (inner, 0, size - 1)]
+    answers = [number(ask(place, *given)) for given in asked]
+
+    def is_from(function: Callable[..., float]) -> bool:
+        pairs = zip(answers, asked, strict=True)
+        return all(close(got, function(*given), 1e-6) for got, given in pairs)
+
+    if is_from(_place):
+        return right("Pixels and cells share the picture's edges, not its outermost centres.")
+    got, given = next(
+        pair for pair in zip(answers, asked, strict=True) if not close(pair[0], _place(*pair[1]))
+    )
+    hint = hint_to(PLACE_MISTAKES, is_from)
+    return wrong(
+        f"place{given}: {hint or f'you get {got:.4f}; it should be {_place(*given):.4f}.'}"
+    )
 
 
-@check
+AFFINE_MISTAKES: Mistakes = (
+    (lambda a, _, c: a @ c, "The offset, the fourth column, is missing."),
+    (
+        lambda a, b, c: a.T @ c + b,
+        "Rows and columns are swapped: row r makes output channel r.",
+    ),
+    (
+        lambda a, b, c: a.diagonal() * c + b,
+        "Each channel may also depend on the other two.",
+    ),
+    (lambda a, b, c: a @ (c + b), "The offset is added after the matrix, not before it."),
+)
+
+
+@check(AFFINE_MISTAKES)
 def check_affine(apply_affine: Callable[[Tensor, Tensor], Any]) -> Verdict:
     """`apply_affine(matrix, colour)`: a (3, 4) matrix on a colour (3,), to a colour (3,)."""
-    generator = torch.Generator().manual_seed(21)
+    generator = fresh()
     matrix, colour = torch.randn(3, 4, generator=generator), torch.rand(3, generator=generator)
-    got = ask(apply_affine, matrix, colour)
+    got = ask(apply_affine, matrix.clone(), colour.clone())
     if not isinstance(got, Tensor) or got.shape != (3,):
         shape = tuple(got.shape) if isinstance(got, Tensor) else type(got).__name__
         return wrong(f"You return {shape}; wanted is a tensor of 3 numbers.")
-    square, offset = matrix[:, :3], matrix[:, 3]
-    if torch.allclose(got, square @ colour + offset, atol=1e-5):
+
+    def is_from(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> bool:
+        return torch.allclose(got, function(matrix[:, :3], matrix[:, 3], colour), atol=1e-5)
+
+    if is_from(lambda a, b, c: (a * c).sum(1) + b):
         return right("Each channel becomes a mixture of all three, plus a constant.")
-    for mistaken, hint in (
-        (square @ colour, "The offset, the fourth column, is missing."),
-        (square.T @ colour + offset, "Rows and columns are swapped: row r makes output channel r."),
-        (square.diagonal() * colour + offset, "Each channel may also depend on the other two."),
-        (square * colour + offset, "Sum over the input channels."),
-    ):
-        if mistaken.shape == got.shape and torch.allclose(got, mistaken, atol=1e-5):
-            return wrong(hint)
-    return wrong("For a random matrix and colour the result differs from A c + b.")
+    hint = hint_to(AFFINE_MISTAKES, is_from)
+    return wrong(hint or "For a random matrix and colour the result differs from A c + b.")
 
 
-@check
+def _slice(
+    grid: Tensor,
+    guide: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "border",
+    align_corners: bool = False,
+) -> Tensor:
+    """torch's own sampling, trilinear in three dimensions: places from -1 to 1, as x, y, z."""
+    ends = [1.0 if align_corners else 1 - 1 / size for size in guide.shape]
+    y, x = (torch.linspace(-end, end, n) for end, n in zip(ends, guide.shape, strict=True))
+    places = torch.stack([*torch.meshgrid(x, y, indexing="xy"), 2 * guide - 1], -1)[None, None]
+    return grid_sample(grid[None], places, mode, padding_mode, align_corners)[0, :, 0]
+
+
+SLICE_MISTAKES: Mistakes = (
+    (
+        lambda grid, guide: _slice(grid, guide, mode="nearest"),
+        "You take the nearest cell. Mix the two nearest along each axis.",
+    ),
+    (
+        lambda grid, guide: _slice(grid.transpose(2, 3), guide),
+        "Height and width of the grid are swapped: grid[:, z, y, x].",
+    ),
+    (
+        lambda grid, guide: _slice(grid, guide, align_corners=True),
+        "The outermost pixels lie on the centres of the outermost cells (align_corners). Pixels "
+        "and cells share the picture's edges instead.",
+    ),
+    (
+        lambda grid, guide: _slice(grid, guide, padding_mode="zeros"),
+        "Right inside, wrong at the border: beyond the outer centres, hold the value.",
+    ),
+    (
+        lambda grid, guide: _slice(grid, (guide + 0.5) / grid.shape[1]),
+        "The guide is in [0, 1]: its place among the D levels is D * guide - 1/2.",
+    ),
+    (
+        lambda grid, guide: _slice(grid, 1 - guide),
+        "Level 0 is the dark end: a guide of 0 reads it.",
+    ),
+    (
+        lambda grid, guide: _slice(grid, guide + 0.5 / grid.shape[1]),
+        "Half a level too high: the centre of level 0 is at half a level, D * guide - 1/2.",
+    ),
+)
+
+
+@check(SLICE_MISTAKES)
 def check_slice(slice_by_hand: Callable[[Tensor, Tensor], Any]) -> Verdict:
     """`slice_by_hand(grid, guide)`: (C, D, Gh, Gw) and (H, W) to (C, H, W), trilinear."""
-    generator = torch.Generator().manual_seed(22)
-    grid = torch.rand(2, 4, 3, 3, generator=generator)
-    guide = torch.rand(6, 6, generator=generator)
-    got = ask(slice_by_hand, grid, guide)
-    wanted = bilateral_slice(grid[None], guide[None])[0]
-    if not isinstance(got, Tensor) or got.shape != wanted.shape:
-        shape = tuple(got.shape) if isinstance(got, Tensor) else type(got).__name__
-        return wrong(f"You return {shape}; wanted is {tuple(wanted.shape)}: (C, H, W).")
-    if torch.allclose(got, wanted, atol=1e-5):
-        return right("Your slicing equals the library's, at the borders too.")
-    z = (4 * guide - 0.5).round().clamp(0, 3).long()
-    y, x = (torch.arange(6) * 3 // 6).view(6, 1), torch.arange(6) * 3 // 6
-    for mistaken, hint in (
-        (grid[:, z, y, x], "You take the nearest cell. Mix the two nearest along each axis."),
-        (
-            bilateral_slice(grid.transpose(2, 3)[None], guide[None])[0],
-            "Height and width of the grid are swapped: grid[:, z, y, x].",
-        ),
-        (
-            bilateral_slice(grid[None], (guide + 0.5)[None] / 4)[0],
-            "The guide is in [0, 1]: its place among the D levels is D * guide - 1/2.",
-        ),
-        (
-            bilateral_slice(grid[None], (1 - guide)[None])[0],
-            "Level 0 is the dark end: a guide of 0 reads it.",
-        ),
-    ):
-        if torch.allclose(got, mistaken, atol=1e-4):
-            return wrong(hint)
-    inner = (slice(None), slice(1, -1), slice(1, -1))
-    if torch.allclose(got[inner], wanted[inner], atol=1e-5):
-        return wrong("Right inside, wrong at the border: beyond the outer centres, hold the value.")
-    return wrong(
-        f"The largest difference from the trilinear value is {(got - wanted).abs().max():.3f}."
-    )
+    generator = fresh()
+    square = torch.rand(2, 4, 3, 3, generator=generator), torch.rand(9, 9, generator=generator)
+    oblong = torch.rand(2, 4, 3, 5, generator=generator), torch.rand(8, 11, generator=generator)
+    for grid, guide in (square, oblong):  # on a square grid swapped axes show in the values
+        got, wanted = ask(slice_by_hand, grid.clone(), guide.clone()), _slice(grid, guide)
+        if not isinstance(got, Tensor) or got.shape != wanted.shape:
+            shape = tuple(got.shape) if isinstance(got, Tensor) else type(got).__name__
+            return wrong(f"You return {shape}; wanted is {tuple(wanted.shape)}: (C, H, W).")
+        if torch.allclose(got, wanted, atol=1e-5):
+            continue
+        for mistaken, hint in SLICE_MISTAKES:
+            if torch.allclose(got, mistaken(grid, guide), atol=1e-4):
+                return wrong(hint)
+        gap = float((got - wanted).abs().max())
+        return wrong(f"The largest difference from the trilinear value is {gap:.3f}.")
+    return right("Your slicing equals torch's own trilinear sampling, at the borders too.")

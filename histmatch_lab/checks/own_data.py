@@ -6,52 +6,109 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from histmatch_lab.checks.verdict import Verdict, ask, check, right, wrong
+import torch
+
+from histmatch_lab.checks.verdict import (
+    Mistakes,
+    Verdict,
+    ask,
+    check,
+    close,
+    fresh,
+    hint_to,
+    number,
+    right,
+    wrong,
+)
+
+STOPS_MISTAKES: Mistakes = (
+    (
+        lambda nits, white: math.log2(white / nits),
+        "The other way round: a light above white has a positive number.",
+    ),
+    (
+        lambda nits, white: math.log10(nits / white),
+        "A stop is a factor of two, not of ten.",
+    ),
+    (
+        lambda nits, white: math.log(nits / white),
+        "That is the natural logarithm; a stop is a factor of two.",
+    ),
+    (
+        lambda nits, white: nits / white,
+        "That is the factor. How many doublings is it?",
+    ),
+    (
+        lambda nits, white: (nits - white) / white,
+        "Stops count factors; a difference of lights has none.",
+    ),
+)
 
 
-@check
+@check(STOPS_MISTAKES)
 def check_stops(stops_above: Callable[[float, float], Any]) -> Verdict:
     """`stops_above(nits, white)`: how many stops a light is above the white of a screen."""
-    for nits, white in ((800.0, 100.0), (25.0, 100.0), (1000.0, 203.0)):
-        got = float(ask(stops_above, nits, white))
-        wanted = math.log2(nits / white)
-        if math.isclose(got, wanted, rel_tol=1e-6):
-            continue
-        asked = f"stops_above({nits:g}, {white:g})"
-        for mistaken, hint in (
-            (-wanted, "The other way round: a light above white has a positive number."),
-            (math.log10(nits / white), "A stop is a factor of two, not of ten."),
-            (math.log(nits / white), "That is the natural logarithm; a stop is a factor of two."),
-            (nits / white, "That is the factor. How many doublings is it?"),
-            ((nits - white) / white, "Stops count factors; a difference of lights has none."),
-        ):
-            if math.isclose(got, mistaken, rel_tol=1e-6):
-                return wrong(hint)
-        return wrong(f"{asked} is {got:.4g}; it should be {wanted:.4g}.")
-    return right("A stop doubles the light, whatever it was: stops are its logarithm to base 2.")
+    white = 100 + 200 * float(torch.rand((), generator=fresh()))
+    asked = [(nits, white) for nits in (800.0, 25.0, 1000.0)]
+    answers = [number(ask(stops_above, *given)) for given in asked]
+
+    def is_from(function: Callable[[float, float], float]) -> bool:
+        pairs = zip(answers, asked, strict=True)
+        return all(close(got, function(*given), 1e-6) for got, given in pairs)
+
+    if is_from(lambda nits, white: math.log2(nits / white)):
+        return right(
+            "A stop doubles the light, whatever it was: stops are its logarithm to base 2."
+        )
+    hint = hint_to(STOPS_MISTAKES, is_from)
+    return wrong(
+        hint
+        or f"stops_above(800, {white:.4g}) is {answers[0]:.4g}; it should be "
+        f"{math.log2(800 / white):.4g}."
+    )
 
 
-@check
+# Of the frames' names, those to train on, those to test on, and how many the test should have.
+SPLIT_MISTAKES: Mistakes = (
+    (
+        lambda names, train, test, wanted: set(train) & set(test),
+        "Train and test are mixed: a frame is in both lists, and whoever trains on it knows the "
+        "answer.",
+    ),
+    (
+        lambda names, train, test, wanted: sorted(train + test) != names,
+        "Each frame belongs in one of the lists; yours do not hold all of them once.",
+    ),
+    (
+        lambda names, train, test, wanted: len(train) == wanted != len(test),
+        "The share is that of the test.",
+    ),
+    (
+        lambda names, train, test, wanted: len(test) != wanted,
+        "The test should hold the share test_share of the frames; yours holds another number.",
+    ),
+    (
+        lambda names, train, test, wanted: max(train) > min(test) and max(test) > min(train),
+        "Some frames to test on lie between frames to train on, from which they hardly differ. "
+        "Cut the film once.",
+    ),
+)
+
+
+@check(SPLIT_MISTAKES)
 def check_film_split(split: Callable[[Sequence[str], float], Any]) -> Verdict:
     """`split(names, test_share)`: two lists, to train on and to test on, of a film's frames."""
-    names = [f"{number:07d}" for number in range(0, 2000, 40)]
-    answer = ask(split, names, 0.2)
+    generator = fresh()
+    frames = 8 * int(torch.randint(4, 10, (), generator=generator))
+    share = int(torch.randint(1, 4, (), generator=generator)) / 8  # exact in binary
+    names = [f"{40 * frame:07d}" for frame in range(frames)]
+    answer = ask(split, list(names), share)
     if not isinstance(answer, tuple | list) or len(answer) != 2:
         return wrong("Return two lists: the names to train on, and those to test on.")
     train, test = (list(side) for side in answer)
-    if set(train) & set(test):
-        return wrong("A frame is in both lists: whoever trains on it knows the answer.")
-    if sorted(train + test) != names:
-        return wrong("Each frame belongs in one of the lists; yours do not hold all of them once.")
-    if len(train) == 10 and len(test) == 40:
-        return wrong("The share is that of the test.")
-    if len(test) != 10:
-        return wrong(f"A fifth of 50 frames is 10; your test has {len(test)}.")
+    wanted = round(frames * share)
+    if hint := hint_to(SPLIT_MISTAKES, lambda is_so: is_so(names, train, test, wanted)):
+        return wrong(hint)
     if max(test) < min(train):
         return right("Cut in time, the test first. (The paper tests on the end of each film.)")
-    if max(train) > min(test):
-        return wrong(
-            "Some frames to test on lie between frames to train on, from which they hardly differ. "
-            "Cut the film once."
-        )
     return right("One cut in time: hardly a test frame has a twin among those trained on.")

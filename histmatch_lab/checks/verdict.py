@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import wraps
+from functools import update_wrapper
 from typing import Any
+
+import torch
+from torch import Tensor
+
+# Each: what somebody who makes the mistake answers (or how to tell it), and the hint to it.
+Mistakes = Sequence[tuple[Any, str]]
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,41 @@ class _NotAnswered(Exception):
     pass
 
 
+class Check:
+    """The check of one exercise: call it with the learner's answer.
+
+    An answer that is None or ... is not answered yet; one that raises is wrong, and the
+    learner is told what was raised.
+
+    Attributes:
+        hints: what it says to each of the mistakes that it knows, for the lecturer's notes.
+    """
+
+    def __init__(self, diagnose: Callable[[Any], Verdict], mistakes: Mistakes) -> None:
+        self._diagnose = diagnose
+        self.hints = tuple(dict.fromkeys(hint for _, hint in mistakes))
+        update_wrapper(self, diagnose)
+
+    def __call__(self, answer: Any) -> Verdict:
+        if answer is None or answer is ...:
+            return UNANSWERED
+        try:
+            return self._diagnose(answer)
+        except _NotAnswered:
+            return UNANSWERED
+        except Exception as problem:
+            return wrong(f"Your answer raised {type(problem).__name__}: {problem}")
+
+
+def check(mistakes: Mistakes = ()) -> Callable[[Callable[[Any], Verdict]], Check]:
+    """Make a check of a function that takes the learner's answer and returns a Verdict.
+
+    Args:
+        mistakes: the table in which that function looks a wrong answer up.
+    """
+    return lambda diagnose: Check(diagnose, mistakes)
+
+
 def right(text: str) -> Verdict:
     """The answer is right; say what it shows."""
     return Verdict(True, text)
@@ -50,22 +92,25 @@ def ask(function: Callable[..., Any], *arguments: Any) -> Any:
     return result
 
 
-def check(diagnose: Callable[[Any], Verdict]) -> Callable[[Any], Verdict]:
-    """Make a check of a function that takes the learner's answer and returns a Verdict.
+def hint_to(mistakes: Mistakes, made: Callable[[Any], bool]) -> str | None:
+    """The hint to the first mistake that was made; None if it is none of these."""
+    return next((hint for mistake, hint in mistakes if made(mistake)), None)
 
-    An answer that is None or ... is not answered yet; one that raises is wrong, and the
-    learner is told what was raised.
-    """
 
-    @wraps(diagnose)
-    def answer_checked(answer: Any) -> Verdict:
-        if answer is None or answer is ...:
-            return UNANSWERED
-        try:
-            return diagnose(answer)
-        except _NotAnswered:
-            return UNANSWERED
-        except Exception as problem:
-            return wrong(f"Your answer raised {type(problem).__name__}: {problem}")
+def fresh() -> torch.Generator:
+    """Random numbers that are new each time, and leave the learner's own seed alone."""
+    generator = torch.Generator()
+    generator.seed()
+    return generator
 
-    return answer_checked
+
+def number(value: Any) -> float:
+    """The learner's number, also one in a tensor. ValueError if it is more than one."""
+    if isinstance(value, Tensor) and value.numel() != 1:
+        raise ValueError(f"expected one number, got a tensor of shape {tuple(value.shape)}")
+    return float(value)
+
+
+def close(answer: float, truth: float, relative: float = 1e-4) -> bool:
+    """Whether two numbers are the same up to rounding."""
+    return math.isclose(answer, truth, rel_tol=relative, abs_tol=1e-9)

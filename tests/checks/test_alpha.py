@@ -124,7 +124,7 @@ def test_error_and_pull_move_against_each_other():
 @pytest.mark.parametrize(
     ("extent", "hint"),
     [
-        ((0, 1), "1/1024 wide"),
+        ((0, 1), "width is 1/1024"),
         ((-0.5 / 255, 255.5 / 255), "8-bit"),
         ((-0.5 / 1024, 1 + 0.5 / 1024), "not 1/1024"),
         ((-0.5 / 1024, 1023.5 / 1024), "not 1/1024"),

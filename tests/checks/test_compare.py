@@ -44,8 +44,10 @@ def test_the_solutions_are_right():
     [
         (check_paper_lam, lambda lam, bins: lam * bins, "other way"),
         (check_paper_lam, lambda lam, bins: lam, "erratum 7"),
-        (check_paper_lam, lambda lam, bins: lam / 256, "50 bins"),
-        (check_best_emd, "l2", "less"),
+        (check_paper_lam, lambda lam, bins: lam / 256, "K is not always 256"),
+        (check_paper_lam, lambda lam, bins: lam / (bins - 1), "K bins share"),
+        (check_paper_lam, lambda lam, bins: lam / bins**2, "50 bins"),
+        (check_best_emd, "l2", "the smallest is"),
         (check_best_emd, "l3", "one of the names"),
         (check_interval, singly, "draw photographs"),
         (
@@ -53,6 +55,13 @@ def test_the_solutions_are_right():
             lambda gaps, groups: np.mean(gaps) + np.array([-2.0, 2.0]),
             "mean of each",
         ),
+        (
+            check_interval,
+            lambda gaps, groups: np.mean(gaps) + (interval(gaps, groups) - np.mean(gaps)) / 1.96,
+            "one standard deviation",
+        ),
+        (check_interval, lambda gaps, groups: interval(gaps, groups) * np.nan, "around the mean"),
+        (check_interval, lambda gaps, groups: np.mean(gaps) + np.array([-1, 1]), "half width"),
         (check_interval, lambda gaps, groups: (9, 10), "around the mean"),
         (check_interval, lambda gaps, groups: (1, -1), "above"),
     ],

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from histmatch_lab import HistogramMatchingLoss
+from histmatch_lab.checks.balance import check_balance
 from histmatch_lab.checks.distance import (
-    check_balance,
     check_emd,
     check_pull_sign,
     check_shift,

@@ -30,15 +30,27 @@ def slice_by_hand(grid, guide):
 
 
 def nearest(grid, guide):
-    z = (4 * guide - 0.5).round().clamp(0, 3).long()
-    y, x = (torch.arange(6) * 3 // 6).view(6, 1), torch.arange(6) * 3 // 6
-    return grid[:, z, y, x]
+    _, depth, rows, columns = grid.shape
+    z = (depth * guide - 0.5).round().clamp(0, depth - 1).long()
+    y, x = (
+        ((torch.arange(n) + 0.5) * cells / n).long()
+        for n, cells in zip(guide.shape, (rows, columns), strict=True)
+    )
+    return grid[:, z, y[:, None], x]
 
 
 def zeros_outside(grid, guide):
-    y, x = torch.meshgrid(*[(2 * torch.arange(6) + 1) / 6 - 1] * 2, indexing="ij")
+    y, x = torch.meshgrid(*((2 * torch.arange(n) + 1) / n - 1 for n in guide.shape), indexing="ij")
     places = torch.stack([x, y, 2 * guide - 1], -1)[None, None]
     return torch.nn.functional.grid_sample(grid[None], places, align_corners=False)[0, :, 0]
+
+
+def corners_aligned(grid, guide):
+    y, x = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in guide.shape), indexing="ij")
+    places = torch.stack([x, y, 2 * guide - 1], -1)[None, None]
+    return torch.nn.functional.grid_sample(
+        grid[None], places, padding_mode="border", align_corners=True
+    )[0, :, 0]
 
 
 def test_the_solutions_are_right():
@@ -57,20 +69,27 @@ def test_the_solutions_are_right():
         (check_grid_size, 18_432, "offset"),
         (check_grid_size, 3072, "one level"),
         (check_grid_size, 7, "Count"),
+        (check_grid_size, 24_576.5, "Count"),
         (check_place, lambda p, s, c: (p + 0.5) * c / s - 0.5, "clamp"),
         (check_place, lambda p, s, c: p / (s - 1) * (c - 1), "align_corners"),
         (check_place, lambda p, s, c: p * c / s, "left edge"),
         (check_place, lambda p, s, c: max(0, (p + 0.5) * c / s), "half a cell"),
+        (check_place, lambda p, s, c: p * c / s - 0.5, "at pixel + 1/2"),
+        (check_place, lambda p, s, c: place(p - 0.5, s, c), "at pixel + 1/2"),
         (check_place, lambda p, s, c: 1.0, "should be"),
         (check_affine, lambda m, c: m[:, :3] @ c, "offset"),
         (check_affine, lambda m, c: m[:, :3].T @ c + m[:, 3], "swapped"),
         (check_affine, lambda m, c: m[:, :3].diagonal() * c + m[:, 3], "other two"),
         (check_affine, lambda m, c: m[:, :3] * c, "wanted is a tensor of 3"),
+        (check_affine, lambda m, c: m[:, :3] @ (c + m[:, 3]), "after the matrix"),
         (check_affine, lambda m, c: c, "differs"),
         (check_slice, nearest, "nearest"),
         (check_slice, lambda g, z: slice_by_hand(g.transpose(2, 3), z), "swapped"),
         (check_slice, lambda g, z: slice_by_hand(g, (z + 0.5) / 4), "D * guide"),
         (check_slice, lambda g, z: slice_by_hand(g, 1 - z), "dark end"),
+        (check_slice, lambda g, z: slice_by_hand(g, z + 0.5 / g.shape[1]), "Half a level"),
+        (check_slice, corners_aligned, "align_corners"),
+        (check_slice, zeros_outside, "border"),
         (check_slice, lambda g, z: slice_by_hand(g, z)[0], "(C, H, W)"),
         (check_slice, lambda g, z: -slice_by_hand(g, z), "largest difference"),
         (check_slice, lambda g, z: g.mean() + 0 * slice_by_hand(g, z), "largest difference"),
@@ -81,10 +100,6 @@ def test_a_mistake_gets_its_hint(check, answer, hint):
     verdict = check(answer)
     assert verdict.right is False
     assert hint in verdict.text
-
-
-def test_zeros_beyond_the_border_are_not_right():
-    assert check_slice(zeros_outside).right is False
 
 
 def test_the_solution_equals_the_library():

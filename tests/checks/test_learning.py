@@ -22,7 +22,7 @@ def error(pred, target):
 def test_the_solutions_are_right():
     assert check_psnr(psnr_by_hand).right
     assert check_rate(rate_at).right
-    assert check_split(["chelsea", "astronaut"]).right
+    assert check_split(["chelsea", "astronaut", "stream"]).right
     for check in (check_psnr, check_rate, check_split):
         assert check(...).right is None
 
@@ -37,6 +37,11 @@ def test_the_solutions_are_right():
         (check_psnr, lambda p, t: 10 * (255**2 / error(p, t)).log10(), "255"),
         (check_psnr, lambda p, t: -10 * error(p, t).sqrt().log10(), "20"),
         (check_psnr, error, "decibels"),
+        (
+            check_psnr,
+            lambda p, t: -10 * (p.clamp(0, 1) - t).square().sum().log10(),
+            "sum of squares",
+        ),
         (check_psnr, lambda p, t: 20.0, "should be"),
         (check_rate, lambda s, n, a, b: a + (b - a) * s / (n - 1), "same factor"),
         (check_rate, lambda s, n, a, b: a * (b / a) ** (s / n), "of - 1"),
@@ -46,7 +51,9 @@ def test_the_solutions_are_right():
         (check_split, ["coffee", "chelsea"], "trained on"),
         (check_split, ["nobody"], "no photograph"),
         (check_split, "chelsea", "list"),
-        (check_split, [], "list"),
+        (check_split, 3, "list"),
+        (check_split, [], "Name three"),
+        (check_split, ["chelsea", "chelsea", "astronaut"], "Name three"),
     ],
 )
 def test_a_mistake_gets_its_hint(check, answer, hint):

@@ -21,6 +21,7 @@ _HANDLERS = {
     "batch.py",
     "cli.py",
     "colab.py",
+    "lessons.py",
     "notebooks.py",
     "parameters.py",
     *(file.relative_to(LIBRARY).as_posix() for file in LIBRARY.glob("pages/*.py")),
