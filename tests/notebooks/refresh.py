@@ -17,7 +17,15 @@ from histmatch_lab.notebooks import NotebookError, Watch, execute
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "histmatch_lab"
 # They handle notebooks, and are never called by one.
-_HANDLERS = {"batch.py", "cli.py", "notebooks.py", "pages.py", "parameters.py"}
+_HANDLERS = {
+    "batch.py",
+    "claims.py",
+    "cli.py",
+    "ledger.py",
+    "notebooks.py",
+    "pages.py",
+    "parameters.py",
+}
 
 
 def fingerprint(notebook: NotebookNode) -> str:
