@@ -18,7 +18,7 @@ ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help install lab test test-all lint unit colab stored-outputs report site lecturer bench \
-  weights notebooks clean $(SETS:%=set-%)
+  weights ledger notebooks clean $(SETS:%=set-%)
 
 help:
 	@echo "make lab         open the course in JupyterLab   (ARGS='--no-browser --port=9999' to pass options)"
@@ -29,6 +29,7 @@ help:
 	@echo "make lecturer    write lecturer/: solutions shown, minutes, known mistakes, slides"
 	@echo "make bench       time the library against its peers"
 	@echo "make weights     train what is missing of data_samples/weights and results   (ARGS='--jobs 4')"
+	@echo "make ledger      check docs/ledger.toml, make docs/ledger.md and the tables of notebook 00"
 	@echo "make notebooks   run notebooks in place, to store fresh outputs   (NB=notebooks/01*.ipynb)"
 	@echo "make install     only set up .venv   (PYTHON=python3.12 to choose one)"
 	@echo "make clean       remove .venv, report/, site/, lecturer/ and caches"
@@ -108,6 +109,9 @@ bench: install
 # What is there already is not trained again; two trainings at a time, a thread each.
 weights: install
 	$(ONE_THREAD) $(BIN)/python -m histmatch_lab.comparison $(ARGS)
+
+ledger: install
+	$(ONE_THREAD) $(BIN)/python -m histmatch_lab.ledger
 
 notebooks: install
 	$(BIN)/python -m tests.notebooks.set_up

@@ -184,6 +184,11 @@ def tone_curve(predict: Predict, image: Tensor | None = None) -> Tensor:
     return predict(ramp[None])[0].mean(1)
 
 
+def colour_cast(curve: Tensor) -> float:
+    """How far the channels of a tone curve (3, side) part, on average; 0 if greys stay grey."""
+    return float((curve.amax(0) - curve.amin(0)).mean())
+
+
 def write_table(path: str | os.PathLike[str], rows: Sequence[dict[str, Any]]) -> None:
     """Write rows as CSV, an observation a row, the columns of the first; whole or not at all."""
     if not rows:

@@ -365,6 +365,16 @@ def test_a_sharp_kernel_counts():
 # Errata
 
 
+def test_erratum_1_eq_1_as_printed_has_the_area_one_over_alpha():
+    i = torch.linspace(-1, 2, 300_001, dtype=torch.float64)
+    for alpha, bandwidth in ((50, 1.0), (1000, 1.0), (1000, 0.5)):
+        z = (0.4 - i) / (bandwidth / alpha)
+        printed = torch.trapezoid(z.sigmoid() * (-z).sigmoid() / bandwidth, i)
+        assert printed.item() == pytest.approx(1 / alpha, rel=1e-6)
+        ours = soft_histogram(torch.tensor([0.4]), alpha=alpha, bandwidth=bandwidth).sum()
+        assert ours.item() == pytest.approx(1, abs=1e-6)
+
+
 def test_erratum_5_deep_shadows_lose_mass_unless_told_otherwise():
     values = torch.cat([torch.zeros(120), torch.linspace(0.1, 0.9, 880)])
     total = {mode: soft_histogram(values, outside=mode).sum().item() for mode in MODES}

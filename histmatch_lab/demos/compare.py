@@ -29,7 +29,7 @@ from histmatch_lab.demos.style import (
     panels,
     picture,
 )
-from histmatch_lab.evaluation import channel_emds, psnr, tone_curve
+from histmatch_lab.evaluation import channel_emds, colour_cast, psnr, tone_curve
 
 AS_IT_IS = "as it is"
 ALL_LAMS = (0.01, *LAMS)
@@ -233,18 +233,13 @@ def tone_curves(lam: float, expert: str) -> Frame:
         panel.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(-0.1, 1.1), yticks=(0, 0.5, 1))
         panel.set(xlabel="grey before", title=channel)
     axes[0].legend(loc="upper left", fontsize=8.5)
-    casts = ", ".join(f"{name} {_cast(curve):.3f}" for name, curve in curves.items())
+    casts = ", ".join(f"{name} {colour_cast(curve):.3f}" for name, curve in curves.items())
     return Frame(figure, f"How far the channels part on greys, on average: {casts} in intensity.")
 
 
 @lru_cache(maxsize=32)
 def _curve(expert: str, recipe: str) -> Tensor:
     return tone_curve(shipped_network(expert, recipe))
-
-
-def _cast(curve: Tensor) -> float:
-    """The mean distance between the highest and the lowest channel: 0 if greys stay grey."""
-    return float((curve.amax(0) - curve.amin(0)).mean())
 
 
 SHOWN = {

@@ -19,8 +19,10 @@ LIBRARY = ROOT / "histmatch_lab"
 # They handle notebooks, and are never called by one.
 _HANDLERS = {
     "batch.py",
+    "claims.py",
     "cli.py",
     "colab.py",
+    "ledger.py",
     "lessons.py",
     "notebooks.py",
     "parameters.py",
