@@ -5,26 +5,30 @@ them or stop: a progress bar (`run`), a live figure (`histmatch_lab.ui.watch`), 
 """
 
 import copy
-import io
 import json
 import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from histmatch_lab._checks import checked_positive
-from histmatch_lab._files import write_whole
 from histmatch_lab.data.pairs import PairSource
+from histmatch_lab.devices import fabric_on, share
 from histmatch_lab.evaluation import psnr
-from histmatch_lab.hdrnet import HDRNet, save_network
+from histmatch_lab.hdrnet import HDRNet
 from histmatch_lab.losses import EnhancementLoss
+from histmatch_lab.runs import RunFolder
 from histmatch_lab.seeding import generator_for
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 SAVE_EVERY = 100  # steps
 DIVERGED = 100  # times the least loss
@@ -77,7 +81,8 @@ class Step(NamedTuple):
         loss: the total that was descended on.
         terms: its terms by name, before lambda.
         psnr: mean over the batch, in dB.
-        pred, target: the batch as it was before the step, (B, 3, H, W), detached.
+        pred, target: the batch as it was before the step, (B, 3, H, W), detached; of several
+            processes each has its own part here, while the numbers are the whole batch's.
     """
 
     number: int
@@ -97,44 +102,55 @@ def train(
     *,
     seed: int = 0,
     folder: Path | None = None,
+    fabric: "Fabric | None" = None,
 ) -> Iterator[Step]:
     """Train the network, in place and where it is, and yield each Step.
+
+    With a fabric, such as `devices.fabric_as_launched()`, it is moved to the fabric's device, and
+    all of the fabric's processes train it together: each takes its part of the batch, and the steps
+    are those of one process with the whole batch, up to rounding. The terms of the loss must be
+    means over pictures for that; ours are. All processes must go through the same steps.
 
     The batch of a step depends on the seed and on the number of the step alone. With a folder, it
     holds weights.safetensors, log.jsonl (a step a line) and state.pt, written every 100 steps and
     whenever the generator is closed or ends; a run that finds a state there goes on from it, to the
-    same weights, bit for bit on a CPU, as one that was never stopped.
+    same weights, bit for bit on a CPU, as one that was never stopped. The number of processes may
+    change in between. Only the first of them needs the folder.
 
     Raises:
         TrainingError: if a loss or a gradient is not finite, or the loss is a hundred times its
             least so far.
-        ValueError: if the folder holds the state of another run (seed, preset, loss, network).
+        ValueError: if the folder holds the state of another run (seed, preset, loss, network), or
+            the batch has no equal parts for the processes. All processes raise the same.
     """
-    device = next(network.parameters()).device
-    loss.to(device)
-    optimizer = torch.optim.Adam(network.parameters(), preset.rate)
+    fabric = fabric or fabric_on(next(network.parameters()).device)
+    mine = share(fabric, preset.batch)
+    loss.to(fabric.device)
+    model, optimizer = fabric.setup(network, torch.optim.Adam(network.parameters(), preset.rate))
     of = preset.steps(pairs)
-    run = _Folder(folder, _facts(network, loss, preset, seed, pairs)) if folder else None
+    run = RunFolder(folder, _facts(network, loss, preset, seed, pairs), fabric) if folder else None
     done, least_loss = run.resume(network, optimizer) if run else (0, math.inf)
     whole = True  # an interrupt may come between two parameters' updates: not a state to keep
     try:
         for step in range(done, of):
             source, target = pairs.batch(preset.batch, generator_for(seed, step))
-            source, target = source.to(device), target.to(device)
+            source, target = source[mine].to(fabric.device), target[mine].to(fabric.device)
             for group in optimizer.param_groups:
                 group["lr"] = preset.rate_at(step, of)
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                pred = network(source)
+            pred = model(source)
+            with fabric.autocast():
                 total = loss(pred, target)
             optimizer.zero_grad()
-            total.backward()
-            least_loss = min(least_loss, _checked(total, loss, step + 1, least_loss))
-            _check_gradients(network, step + 1)
+            fabric.backward(total)
+            means = _means(fabric, total, loss, pred.detach(), target)
+            now = Step(step + 1, of, *means, pred.detach(), target)
+            _check_loss(now, least_loss)
+            _check_gradients(network, now.number)
+            least_loss = min(least_loss, now.loss)
             whole = False
             optimizer.step()
-            now = _describe_step(step + 1, of, total, loss, pred.detach(), target)
             if run:
-                run.log(now)
+                run.log({"step": now.number, "loss": now.loss, **now.terms, "psnr": now.psnr})
             whole = True
             if run and now.number % SAVE_EVERY == 0:
                 run.save(network, optimizer, least_loss)
@@ -144,10 +160,10 @@ def train(
             run.save(network, optimizer, least_loss)
 
 
-def run(steps: Iterator[Step]) -> list[Step]:
+def run(steps: Iterator[Step], console: Console | None = None) -> list[Step]:
     """Go through the steps under a progress bar; Ctrl-C ends them early, with what was learned.
 
-    Returns the steps without their pictures but for the last.
+    Returns the steps without their pictures but for the last. console: where to draw.
     """
     history: list[Step] = []
     columns = (
@@ -156,7 +172,7 @@ def run(steps: Iterator[Step]) -> list[Step]:
         TimeRemainingColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns) as progress:
+    with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=None)
         try:
             for step in steps:
@@ -165,7 +181,8 @@ def run(steps: Iterator[Step]) -> list[Step]:
                     task, completed=step.number, total=step.of, description=describe(step)
                 )
         except KeyboardInterrupt:
-            progress.console.print(f"Stopped after step {len(history)}; what was learned is kept.")
+            done = history[-1].number if history else 0
+            progress.console.print(f"Stopped after step {done}; what was learned is kept.")
         finally:
             close(steps)
     return history
@@ -211,18 +228,16 @@ def best_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def _checked(total: Tensor, loss: EnhancementLoss, step: int, least: float) -> float:
-    value = total.item()
-    for name, term in loss.terms.items():
-        if not math.isfinite(term.item()):
-            raise TrainingError(f"step {step}: the term {name!r} of the loss is {term.item()}")
-    if value > DIVERGED * max(least, 1e-6):
-        worst = max(loss.terms, key=lambda name: loss.terms[name].item())
+def _check_loss(now: Step, least: float) -> None:
+    for name, term in now.terms.items():
+        if not math.isfinite(term):
+            raise TrainingError(f"step {now.number}: the term {name!r} of the loss is {term}")
+    if now.loss > DIVERGED * max(least, 1e-6):
+        worst = max(now.terms, key=now.terms.__getitem__)
         raise TrainingError(
-            f"step {step}: the loss has grown to {value:.3g}, from {least:.3g} at its least; its "
-            f"largest term is {worst!r}. A smaller rate or a smaller lam may help"
+            f"step {now.number}: the loss has grown to {now.loss:.3g}, from {least:.3g} at its "
+            f"least; its largest term is {worst!r}. A smaller rate or a smaller lam may help"
         )
-    return value
 
 
 def _check_gradients(network: HDRNet, step: int) -> None:
@@ -231,12 +246,14 @@ def _check_gradients(network: HDRNet, step: int) -> None:
             raise TrainingError(f"step {step}: the gradient of the loss on {name} is not finite")
 
 
-def _describe_step(
-    number: int, of: int, total: Tensor, loss: EnhancementLoss, pred: Tensor, target: Tensor
-) -> Step:
-    terms = {name: term.item() for name, term in loss.terms.items()}
-    decibels = psnr(pred, target).mean().item()
-    return Step(number, of, total.item(), terms, decibels, pred, target)
+def _means(
+    fabric: "Fabric", total: Tensor, loss: EnhancementLoss, pred: Tensor, target: Tensor
+) -> tuple[float, dict[str, float], float]:
+    """Loss, terms and PSNR of the whole batch, the same in all processes."""
+    here = torch.stack([total.detach(), *loss.terms.values(), psnr(pred, target).mean()])
+    fabric.all_reduce(here, reduce_op="mean")  # in place
+    whole, *terms, decibels = here.tolist()
+    return whole, dict(zip(loss.terms, terms, strict=True)), decibels
 
 
 def _facts(
@@ -249,49 +266,3 @@ def _facts(
         "pairs": repr(pairs),
         "network": json.dumps(network.architecture),
     }
-
-
-class _Folder:
-    """The files of one run. The log is written with the state, so that they agree."""
-
-    def __init__(self, folder: Path, facts: dict[str, str]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.facts = folder, facts
-        self.lines: list[str] = []
-
-    def resume(self, network: HDRNet, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
-        """The number of steps done and the least loss so far."""
-        path = self.folder / "state.pt"
-        if not path.exists():
-            return 0, math.inf
-        state = torch.load(path, weights_only=True, map_location="cpu")
-        for name, fact in self.facts.items():
-            if state["facts"].get(name) != fact:
-                raise ValueError(
-                    f"folder {self.folder} holds another run: its {name} is "
-                    f"{state['facts'].get(name)}, wanted is {fact}"
-                )
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        self.lines = state["log"]
-        return len(self.lines), state["least_loss"]
-
-    def log(self, step: Step) -> None:
-        entry = {"step": step.number, "loss": step.loss, **step.terms, "psnr": step.psnr}
-        self.lines.append(json.dumps(entry))
-
-    def save(self, network: HDRNet, optimizer: torch.optim.Optimizer, least_loss: float) -> None:
-        state: dict[str, Any] = {
-            "network": network.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "log": self.lines,
-            "least_loss": least_loss,
-            "facts": self.facts,
-        }
-        data = io.BytesIO()
-        torch.save(state, data)
-        write_whole(self.folder / "state.pt", data.getvalue())
-        log = "".join(f"{line}\n" for line in self.lines)
-        write_whole(self.folder / "log.jsonl", log.encode())
-        steps = str(len(self.lines))
-        save_network(network, self.folder / "weights.safetensors", self.facts | {"steps": steps})
