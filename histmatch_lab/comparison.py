@@ -7,7 +7,6 @@ data_samples/results. What is there already is not trained again.
 """
 
 import argparse
-import csv
 import multiprocessing
 import platform
 import time
@@ -30,6 +29,7 @@ from histmatch_lab.evaluation import (
     Score,
     evaluate,
     paired_bootstrap,
+    read_table,
     score,
     summarize,
     write_table,
@@ -55,18 +55,32 @@ class Recipe:
     loss: str
     lam: float = 1.0
     bins: int = 256
+    alpha: float = 1000.0
     units: str = "intensity"
     outside: str = "drop"
 
     @property
     def name(self) -> str:
         """Such as "l1" or "histmatch-k256-lam1", with what is unusual at the end."""
-        if "histmatch" not in self.loss:
-            return self.loss
-        unusual = ("-bins" if self.units == "bins" else "") + (
-            "" if self.outside == "drop" else f"-{self.outside}"
+        options = self.options
+        parts = (
+            self.loss.removeprefix("l2+"),
+            f"-k{self.bins}" if "bins" in options else "",
+            f"-lam{self.lam:g}" if "lam" in options else "",
+            f"-alpha{self.alpha:g}" if options.get("alpha", 1000) != 1000 else "",
+            "-bins" if options.get("units") == "bins" else "",
+            f"-{self.outside}" if options.get("outside", "drop") != "drop" else "",
         )
-        return f"histmatch-k{self.bins}-lam{self.lam:g}{unusual}"
+        return "".join(parts)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What this loss has of `lam` and the options of the histogram term, by name."""
+        *others, last = self.loss.split("+")
+        names = ("lam",) if others else ()
+        if last == "histmatch":
+            names += ("bins", "alpha", "units", "outside")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def paper_lam(self) -> float:
@@ -79,10 +93,7 @@ class Recipe:
         return self.lam == 1 or self.bins == 256
 
     def make(self) -> EnhancementLoss:
-        if "histmatch" not in self.loss:
-            return EnhancementLoss(self.loss)
-        options = {"bins": self.bins, "units": self.units, "outside": self.outside}
-        return EnhancementLoss(self.loss, lam=self.lam, **options)
+        return EnhancementLoss(self.loss, **self.options)
 
 
 LAMS, BINS = (0.1, 1.0, 10.0), (50, 100, 256)
@@ -223,10 +234,7 @@ def table(expert: str) -> str:
 
 def _read(table: str) -> list[dict[str, str]]:
     path = data_samples_dir() / "results" / f"{table}.csv"
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return read_table(path) if path.exists() else []
 
 
 def train_one(expert: str, recipe: Recipe, seed: int) -> tuple[Run, list[Row], HDRNet]:

@@ -198,3 +198,9 @@ def write_table(path: str | os.PathLike[str], rows: Sequence[dict[str, Any]]) ->
     table.writeheader()
     table.writerows(rows)
     write_whole(Path(path), text.getvalue().encode())
+
+
+def read_table(path: str | os.PathLike[str]) -> list[dict[str, str]]:
+    """The rows of a CSV file with a head, as `write_table` writes it."""
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

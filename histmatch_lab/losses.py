@@ -131,6 +131,17 @@ class HistogramMatchingLoss(nn.Module):
         )
 
 
+def terms_of(name: str) -> list[str]:
+    """["l2", "vgg"] of "l2+vgg"; ValueError for an unknown term or one that comes twice."""
+    names = name.split("+")
+    if not _TERMS.keys() >= set(names) or len(set(names)) < len(names):
+        raise ValueError(
+            f"name must be one or more different terms of {', '.join(sorted(_TERMS))}, "
+            f"joined by '+', got {name!r}"
+        )
+    return names
+
+
 class EnhancementLoss(nn.Module):
     """Eq. 6: a reconstruction loss, and ``lam`` times another: (pred, target) -> scalar.
 
@@ -154,16 +165,9 @@ class EnhancementLoss(nn.Module):
 
     def __init__(self, name: str, *, lam: float = 1.0, **options: object) -> None:
         super().__init__()
-        names = name.split("+")
-        unknown = [part for part in names if part not in _TERMS]
-        if unknown or len(set(names)) < len(names):
-            raise ValueError(
-                f"name must be one or more different terms of {', '.join(sorted(_TERMS))}, "
-                f"joined by '+', got {name!r}"
-            )
+        *others, last = terms_of(name)
         if not lam >= 0:
             raise ValueError(f"lam must be 0 or more, got {lam!r}")
-        *others, last = names
         self.name, self.lam = name, lam
         self.losses = nn.ModuleDict({part: _TERMS[part]() for part in others})
         self.losses[last] = _TERMS[last](**options)
