@@ -38,6 +38,7 @@ from histmatch_lab.demos.controls import (
 from histmatch_lab.demos.demo import Demo, Frame
 from histmatch_lab.demos.page import to_html
 from histmatch_lab.demos.render import encode, still
+from histmatch_lab.spoken import speak
 from histmatch_lab.training import Step, close, remember
 
 __all__ = ["Live", "show", "show_frame", "show_hover", "to_html", "watch"]
@@ -121,6 +122,7 @@ async def watch(
     picture = widgets.Image(layout=widgets.Layout(max_width="100%", height="auto"))
     line = widgets.HTML()
     view = widgets.VBox([button, picture, line])
+    speak(view)
     handle = display(_view_bundle(view) | {"text/plain": "Training"}, raw=True, display_id=True)
     drawn = -math.inf
     try:
@@ -182,6 +184,7 @@ class Live(widgets.VBox):
         presets = [self._preset(name) for name in demo.presets]
         above = [widgets.Box(presets, layout=wrap)] if presets else []
         super().__init__([*above, widgets.Box(rows, layout=wrap), self.picture, self.line])
+        speak(self)
 
     def _preset(self, name: str) -> widgets.Button:
         settings = self._demo.presets[name]
@@ -209,7 +212,10 @@ class Live(widgets.VBox):
             return _player(widget, control)
         if isinstance(control, Photograph):
             upload = widgets.FileUpload(
-                accept="image/*,.tif,.tiff", multiple=False, description="your own"
+                accept="image/*,.tif,.tiff",
+                multiple=False,
+                description="your own",
+                **{_TOOLTIP: "Open a picture of your own"},
             )
             upload.observe(lambda change: self._take_upload(name, change["new"]), "value")
             return widgets.HBox([widget, upload])

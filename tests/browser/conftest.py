@@ -40,7 +40,10 @@ FLAGS = [
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
-        pytest.skip("NO CHROMIUM FOUND: the notebooks were not tried in a browser")
+        missing = "NO CHROMIUM FOUND: the notebooks were not tried in a browser"
+        if os.environ.get("HISTMATCH_LAB_REQUIRE_BROWSER"):
+            pytest.fail(missing)
+        pytest.skip(missing)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
