@@ -115,13 +115,13 @@ def test_all_processes_stop_at_what_is_wrong_in_one(ranks, tmp_path):
 
 @pytest.fixture
 def prepared(tmp_path):
-    """A folder as `histmatch-lab prepare` writes it, of four small pairs to train on."""
+    """A folder as `histmatch-lab prepare` writes it, of twelve small pairs to train on."""
     folder = tmp_path / "prepared"
     draw = np.random.default_rng(0).integers
-    for name in "abcd":
+    for name in "abcdefghijkl":
         target, bright = draw(0, 100, (3, 20, 20), np.uint8), draw(100, 155, dtype=np.uint8)
         write_pair(folder, name, target + bright, target, {})
-    pairs = [{"name": name, "split": "train", "height": 20, "width": 20} for name in "abcd"]
+    pairs = [{"name": name, "split": "train", "height": 20, "width": 20} for name in "abcdefghijkl"]
     (folder / MANIFEST).write_text(json.dumps({"pairs": pairs}))
     return folder
 
@@ -129,19 +129,19 @@ def prepared(tmp_path):
 def test_the_command_trains_in_two_processes_and_goes_on_alone(prepared, tmp_path):
     script, out = tmp_path / "script.py", tmp_path / "run"
     script.write_text("from histmatch_lab.cli import app\napp()")
-    options = ["train", str(prepared), str(out), "--crop", "16", "--preset", "paper"]
+    options = ["train", str(prepared), str(out), "--crop", "16", "--preset", "quick"]
     launch = [Path(sys.executable).with_name("fabric"), "run", "--accelerator=cpu", "--devices=2"]
     command = [*launch, f"--main-port={free_port()}", script, *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as launcher:
         while not (out / "weights.safetensors").exists() and launcher.poll() is None:
             time.sleep(0.02)
-        time.sleep(0.3)  # some steps more
+        time.sleep(0.1)  # some steps more
         launcher.send_signal(signal.SIGINT)
         _, said = launcher.communicate(timeout=60)
     log = (out / "log.jsonl").read_text()
     steps = len(log.splitlines())
     assert "Starting with 2 processes" in said
-    assert 100 <= steps < 500
+    assert 100 <= steps < 240
     [seen] = re.findall(r"Stopped after step (\d+)", said)
     assert steps - int(seen) in (0, 1)  # a step may be kept and not yet told
 
@@ -149,7 +149,7 @@ def test_the_command_trains_in_two_processes_and_goes_on_alone(prepared, tmp_pat
     assert result.exit_code == 0, result.output
     whole = (out / "log.jsonl").read_text()
     assert whole.startswith(log)
-    assert len(whole.splitlines()) == 500
+    assert len(whole.splitlines()) == 240
     load_network(out / "weights.safetensors")
 
 
