@@ -226,20 +226,23 @@ def train(
     try:
         pairs = _pairs(data, crop)
         loss = EnhancementLoss(name, lam=lam, **options)
-        seed_everything(seed)
-        network = HDRNet.compact() if kind == "compact" else HDRNet.paper()
-        fabric = fabric_as_launched()
-        first = fabric.is_global_zero
-        if not first:  # an interrupt is the first process's, which has the state to write
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        steps = training.train(
-            network, pairs, loss, training.PRESETS[preset], seed=seed, folder=out, fabric=fabric
-        )
-        history = training.run(steps, Console(stderr=True, quiet=not first))
     except (ValueError, TypeError, FileNotFoundError) as problem:
         raise click.UsageError(str(problem)) from None
+    seed_everything(seed)
+    network = HDRNet.compact() if kind == "compact" else HDRNet.paper()
+    fabric = fabric_as_launched()
+    first = fabric.is_global_zero
+    if not first:  # an interrupt is the first process's, which has the state to write
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    steps = training.train(
+        network, pairs, loss, training.PRESETS[preset], seed=seed, folder=out, fabric=fabric
+    )
+    try:
+        history = training.run(steps, Console(stderr=True, quiet=not first))
     except training.TrainingError as problem:
         raise click.ClickException(str(problem)) from None
+    except ValueError as problem:  # another run's folder, a batch that cannot be shared
+        raise click.UsageError(str(problem)) from None
     if history and history[-1].number < history[-1].of:
         raise click.exceptions.Exit(130)
     if first:

@@ -34,7 +34,8 @@ fabric: Fabric | None = None  # of this process; none in that of the tests
 
 
 def named(loss: str) -> EnhancementLoss:
-    return EnhancementLoss(loss, **({"units": "intensity"} if "histmatch" in loss else {}))
+    options: dict[str, Any] = {"units": "intensity"} if "histmatch" in loss else {}
+    return EnhancementLoss(loss, **options)
 
 
 class Brighter:

@@ -1,15 +1,16 @@
 """Two processes that share each batch train as one does (Lightning Fabric; gloo on the CPU).
 
-In float64 the two agree to rounding at every step. In float32 rounding alone drives two trainings
-apart (Adam takes a step of full length along a gradient that is nothing but rounding), so there
-only the first steps are compared.
+In float64 the two agree to rounding at every step. In float32 training amplifies rounding (weights
+changed by 2e-7 move the loss by about 1 % within 50 steps), so there the first steps are compared.
 """
 
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def assert_same(ours, theirs, tolerance):
 def test_two_processes_train_as_one(ranks, loss):
     alone = run(loss, SHORT, Brighter(DOUBLE))
     assert len(alone.curve) == 24
-    assert alone.curve[-1][0] < 0.8 * alone.curve[0][0]
+    assert alone.curve[-1][0] < 0.9 * alone.curve[0][0]
     for rank in ranks(run, loss, SHORT, Brighter(DOUBLE)):
         assert_same(rank, alone, 1e-9)
 
@@ -113,13 +114,13 @@ def test_all_processes_stop_at_what_is_wrong_in_one(ranks, tmp_path):
 
 @pytest.fixture
 def prepared(tmp_path):
-    """A folder as `histmatch-lab prepare` writes it, of four small pairs to train on."""
+    """A folder as `histmatch-lab prepare` writes it, of twelve small pairs to train on."""
     folder = tmp_path / "prepared"
     draw = np.random.default_rng(0).integers
-    for name in "abcd":
+    for name in "abcdefghijkl":
         target, bright = draw(0, 100, (3, 20, 20), np.uint8), draw(100, 155, dtype=np.uint8)
         write_pair(folder, name, target + bright, target, {})
-    pairs = [{"name": name, "split": "train", "height": 20, "width": 20} for name in "abcd"]
+    pairs = [{"name": name, "split": "train", "height": 20, "width": 20} for name in "abcdefghijkl"]
     (folder / MANIFEST).write_text(json.dumps({"pairs": pairs}))
     return folder
 
@@ -127,26 +128,27 @@ def prepared(tmp_path):
 def test_the_command_trains_in_two_processes_and_goes_on_alone(prepared, tmp_path):
     script, out = tmp_path / "script.py", tmp_path / "run"
     script.write_text("from histmatch_lab.cli import app\napp()")
-    options = ["train", str(prepared), str(out), "--crop", "16", "--preset", "paper"]
-    launch = ["run", "--accelerator=cpu", "--devices=2", f"--main-port={free_port()}", str(script)]
-    command = [sys.executable, "-m", "lightning_fabric.cli", *launch, *options]
+    options = ["train", str(prepared), str(out), "--crop", "16", "--preset", "quick"]
+    launch = [Path(sys.executable).with_name("fabric"), "run", "--accelerator=cpu", "--devices=2"]
+    command = [*launch, f"--main-port={free_port()}", script, *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as launcher:
-        deadline = time.monotonic() + 120
-        while not (out / "log.jsonl").exists() and time.monotonic() < deadline:
+        while not (out / "weights.safetensors").exists() and launcher.poll() is None:
             time.sleep(0.02)
+        time.sleep(0.1)  # some steps more
         launcher.send_signal(signal.SIGINT)
         _, said = launcher.communicate(timeout=60)
     log = (out / "log.jsonl").read_text()
     steps = len(log.splitlines())
-    assert 100 < steps < 500, said
-    assert "distributed_backend=gloo" in said
-    assert f"Stopped after step {steps}" in said
+    assert "Starting with 2 processes" in said
+    assert 100 <= steps < 240
+    [seen] = re.findall(r"Stopped after step (\d+)", said)
+    assert steps - int(seen) in (0, 1)  # a step may be kept and not yet told
 
     result = CliRunner().invoke(app, options)
     assert result.exit_code == 0, result.output
     whole = (out / "log.jsonl").read_text()
     assert whole.startswith(log)
-    assert len(whole.splitlines()) == 500
+    assert len(whole.splitlines()) == 240
     load_network(out / "weights.safetensors")
 
 
