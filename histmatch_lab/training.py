@@ -156,7 +156,8 @@ def run(steps: Iterator[Step]) -> list[Step]:
         TimeRemainingColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns) as progress:
+    # Once a second: of thousands of messages that nobody reads in time, a kernel loses the last.
+    with Progress(*columns, refresh_per_second=1) as progress:
         task = progress.add_task("", total=None)
         try:
             for step in steps:
