@@ -172,7 +172,8 @@ def run(steps: Iterator[Step], console: Console | None = None) -> list[Step]:
         TimeRemainingColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns, console=console) as progress:
+    # Once a second: of thousands of messages that nobody reads in time, a kernel loses the last.
+    with Progress(*columns, console=console, refresh_per_second=1) as progress:
         task = progress.add_task("", total=None)
         try:
             for step in steps:

@@ -18,7 +18,6 @@ from histmatch_lab import colab
 from tests.notebooks.set_up import ROOT, home
 
 HOME = home(ROOT)
-PUBLISHED = ("pyproject.toml", "README.md", "histmatch_lab", "data_samples")
 # Colab's kernel has imported google.colab before the first cell runs.
 FEIGN = "import sys, types; sys.modules['google.colab'] = types.ModuleType('google.colab')"
 BROUGHT = dict(re.findall(r"(?m)^(.+)==(.+)$", (ROOT / "tests/requirements-colab.txt").read_text()))
@@ -26,17 +25,17 @@ LACKING = {"imagecodecs", "av", "rawpy", "torchmetrics"}
 
 
 def _git(folder, *arguments):
-    name = ("-c", "user.name=A", "-c", "user.email=a@example.org")
-    subprocess.run(["git", *name, *arguments], cwd=folder, check=True, capture_output=True)
+    author = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", *author, *arguments], cwd=folder, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
 def cell(tmp_path_factory):
     """The set-up cell, its address that of a local repository, whose branch has left the tag."""
     origin = tmp_path_factory.mktemp("origin")
-    for name in PUBLISHED:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, origin / name)
+    shutil.copy(ROOT / "pyproject.toml", origin)
+    for folder in ("histmatch_lab", "data_samples"):
+        shutil.copytree(ROOT / folder, origin / folder, ignore=shutil.ignore_patterns("*.pyc"))
     _git(origin, "init", "--quiet")
     _git(origin, "add", "--all")
     _git(origin, "commit", "--quiet", "-m", "the release")
@@ -75,9 +74,7 @@ class Colab:
         for name in BROUGHT:
             _stub(self.registry, name, "2999.1")
         for name in LACKING:
-            _stub(
-                self.registry, name, "2999.1", "numpy>=2999", "torch>=2999"
-            )  # moves what is there
+            _stub(self.registry, name, "2999.1", "numpy>=2999")  # would move what is there
             _stub(self.registry, name, "2998.1", "numpy>=1.20")
 
     def run(self, *arguments):
