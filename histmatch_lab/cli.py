@@ -113,7 +113,7 @@ def lecturer(notebooks: tuple[Path, ...], output: Path) -> None:
         lessons.publish(paths, output)
     except ValueError as problem:
         raise click.UsageError(str(problem)) from None
-    click.echo(f"{len(paths)} lessons in {output}")
+    click.echo(f"Lessons written to {output}: {len(paths)}")
 
 
 def _all_if_none(notebooks: tuple[Path, ...]) -> tuple[Path, ...]:

@@ -30,7 +30,7 @@ from histmatch_lab.checks import Check
 HINTS = ("Hint 1", "Hint 2", "Hint 3")
 _DETAILS = re.compile(r"<details><summary>(.+?)</summary>(.*?)</details>", re.DOTALL)
 _PYTHON = re.compile(r"^```python\n(.+?)\n```$", re.DOTALL | re.MULTILINE)
-_HEADING = re.compile(r"^(?=#{2,3} )", re.MULTILINE)
+_PIECE = re.compile(r"^(?=#{2,3} |\*\*Question )", re.MULTILINE)
 _SECTION = re.compile(r"^## (.+) \((\d+) min\b.*\)$", re.MULTILINE)
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -125,7 +125,7 @@ def lecturer(notebook: NotebookNode) -> NotebookNode:
         if cell.id in found:
             after.source = _opened(after.source, found[cell.id].hints)
     title, *rest = result.cells
-    pieces = [piece for cell in rest for piece in _split_at_headings(cell)]
+    pieces = [piece for cell in rest for piece in _pieces(cell)]
     table = v4.new_markdown_cell(_timetable(pieces), id="timetable")
     result.cells = [title, table, *pieces]
     begun = False
@@ -173,8 +173,13 @@ def _slides(notebook: NotebookNode, name: str) -> str:
     return str(page)
 
 
-def _begins(cell: NotebookNode, heading: str) -> bool:
-    return bool(cell.cell_type == "markdown" and cell.source.startswith(heading))
+def _shows_picture(cell: NotebookNode) -> bool:
+    kinds = {kind for output in cell.get("outputs", []) for kind in output.get("data", {})}
+    return any(kind.startswith("image/") for kind in kinds)
+
+
+def _begins(cell: NotebookNode, *with_one_of: str) -> bool:
+    return bool(cell.cell_type == "markdown" and cell.source.startswith(with_one_of))
 
 
 def _is_tagged(cell: NotebookNode, tag: str) -> bool:
@@ -189,12 +194,12 @@ def _opened(folded: str, mistakes: Sequence[str]) -> str:
     return "\n".join([shown, "", says, "", *(f"- {hint}" for hint in mistakes)])
 
 
-def _split_at_headings(cell: NotebookNode) -> Iterator[NotebookNode]:
-    """The cell in pieces, a new one at each heading of a section or of a part of one."""
+def _pieces(cell: NotebookNode) -> Iterator[NotebookNode]:
+    """The cell in pieces, a new one at each heading of a section or a part, and each question."""
     if cell.cell_type != "markdown":
         yield cell
         return
-    for number, text in enumerate(filter(str.strip, _HEADING.split(cell.source))):
+    for number, text in enumerate(filter(str.strip, _PIECE.split(cell.source))):
         name = f"{cell.id}-part-{number + 1}" if number else cell.id
         yield v4.new_markdown_cell(text.strip(), id=name, metadata=copy.deepcopy(cell.metadata))
 
@@ -212,11 +217,10 @@ def _timetable(cells: Sequence[NotebookNode]) -> str:
 
 
 def _slide_type(cell: NotebookNode, begun: bool) -> str:
-    """ "slide" goes right, "subslide" down, "-" goes on; the set-up is not shown."""
-    if _begins(cell, "# ") or _begins(cell, "## "):
+    """To the right (slide), down (subslide), or on the same slide (-); the set-up is not shown."""
+    if _begins(cell, "# ", "## "):
         return "slide"
     if cell.cell_type == "code" and not begun:
         return "skip"
-    if _begins(cell, "### ") or _is_tagged(cell, "solution"):
-        return "subslide"
-    return "-"
+    apart = cell.id == "timetable" or _is_tagged(cell, "solution") or _shows_picture(cell)
+    return "subslide" if apart or _begins(cell, "### ", "**Question ") else "-"

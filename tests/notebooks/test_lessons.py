@@ -149,7 +149,7 @@ def test_the_command_writes_every_version(tmp_path):
     arguments = ["lecturer", str(tmp_path / "one.ipynb"), "-o", str(tmp_path / "out")]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
-    assert "1 lessons" in result.output
+    assert "out: 1" in result.output
     versions = {
         name: nbformat.read(tmp_path / "out" / name / "one.ipynb", 4)
         for name in ("learner", "solved", "")
@@ -159,7 +159,8 @@ def test_the_command_writes_every_version(tmp_path):
     assert versions[""].cells[1].id == "timetable"
     assert [len(versions[name].cells) for name in ("learner", "solved", "")] == [4, 4, 6]
     slides = (tmp_path / "out/one.slides.html").read_text()
-    assert slides.count("<section") == 6  # two slides to the right, two parts below the second
+    # To the right: title and section. Down from them: timetable; exercise and solution.
+    assert slides.count("<section") == 7
     assert "What learners get wrong" in slides
     assert "Right" in slides
 
