@@ -57,6 +57,22 @@ def test_the_button_stops_a_training_and_what_was_learned_is_kept(page: Page, la
     _wait_for_all(page)
 
 
+def test_a_link_of_the_ledger_opens_the_notebook_and_then_leads_to_its_cell(
+    page: Page, lab: str
+) -> None:
+    """JupyterLab shows a notebook that it has to open first from its top, whatever the link."""
+    page.goto(lab.format("00_start_here.ipynb"))
+    link = page.locator("table a[href*='06_compare_losses.ipynb'][href$='#cell-id=claims-cell']")
+    expect(link.first).to_be_visible(timeout=MINUTE)
+    link.first.click()
+    cell = page.locator(".jp-NotebookPanel:visible .jp-CodeCell:has-text('verdict =')")
+    expect(cell).to_be_attached(timeout=MINUTE)
+    expect(cell).not_to_be_in_viewport()
+    page.get_by_role("tab", name="00_start_here.ipynb").first.click()
+    link.first.click()
+    expect(cell).to_be_in_viewport(timeout=MINUTE)
+
+
 def _shown_demos(notebook: str) -> int:
     cells = nbformat.read(NOTEBOOKS / notebook, as_version=4).cells
     return sum(len(re.findall(r"^show\(", c.source, re.M)) for c in cells if c.cell_type == "code")
