@@ -31,6 +31,8 @@ PAPER = Recipe("l2+histmatch", lam=1.0, bins=256, units="bins").name
 HISTMATCH = [name for name, recipe in RECIPES.items() if "histmatch" in recipe.loss]
 EIGHT_BIT = (-0.5 / 255, 255.5 / 255)  # erratum 6: each level in the middle of a bin
 
+_TOGETHER = "\N{NO-BREAK SPACE}"
+
 Measure = Literal["psnr", "emd"]
 
 
@@ -76,7 +78,8 @@ def duel(expert: str, ours: str, theirs: str, measure: Measure = "psnr") -> Duel
         other = other * len(mine)
     by_seed = [a - b for a, b in zip(mine, other, strict=True)]
     spread = (max(by_seed) - min(by_seed)) / 2
-    text = f"{mean}{unit} [{low}, {high}], seeds ±{spread:.{digits}f}"
+    interval = f"{mean}{unit} [{low}, {high}],".replace(" ", _TOGETHER)
+    text = f"{interval} seeds{_TOGETHER}±{spread:.{digits}f}"
     return Duel(won, lost, gap.mean, text)
 
 

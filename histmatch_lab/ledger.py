@@ -198,28 +198,28 @@ def _count(rows: Sequence[Row]) -> str:
 
 def _table(rows: Sequence[Row], kind: str, notebooks: str) -> str:
     """All rows of a kind in Markdown; notebooks is the way from the text to their folder."""
-    claims = kind == "claim"
-    head = "the paper | here | measured" if claims else f"{kind} | in short | code"
-    last = "where" if claims else "notebook | test"
-    columns = f"| {head} | {last} |"
-    rule = "|---" * (columns.count("|") - 1) + "|"
-    line = _claim_line if claims else _line
-    return "\n".join((columns, rule, *(line(r, notebooks) for r in rows if r.kind == kind)))
+    head, line = [kind, "in short", "code", "notebook", "test"], _line
+    if kind == "claim":
+        head, line = ["the paper", "here", "where"], _claim_line
+    lines = (line(row, notebooks) for row in rows if row.kind == kind)
+    return "\n".join((_cells(*head), "|---" * len(head) + "|", *lines))
 
 
 def _line(row: Row, notebooks: str) -> str:
-    code, cells, tests = ("<br>".join(found) for found in _where(row, notebooks))
-    return f"| {row.name} | {row.says} | {code} | {cells} | {tests} |"
+    return _cells(row.name, row.says, *("<br>".join(found) for found in _where(row, notebooks)))
 
 
 def _claim_line(row: Row, notebooks: str) -> str:
-    measured = "held by tests alone" if row.status == "reproduced" else "–"
+    here = [f"**{row.status}.** {row.why}"]
     if row.measured_by:
         found = finding(row.measured_by)
-        measured = "<br>".join((*found.numbers, f"*{found.data}*"))
-    where = "<br>".join(one for found in _where(row, notebooks) for one in found)
-    here = f"**{row.status}**<br>{row.why}"
-    return f"| **{row.name}**<br>{row.says} | {here} | {measured} | {where} |"
+        here += ["", *found.numbers, f"*{found.data}*"]
+    where = (one for found in _where(row, notebooks) for one in found)
+    return _cells(f"**{row.name}**<br>{row.says}", "<br>".join(here), "<br>".join(where))
+
+
+def _cells(*texts: str) -> str:
+    return f"| {' | '.join(texts)} |"
 
 
 def _where(row: Row, notebooks: str) -> tuple[list[str], list[str], list[str]]:

@@ -112,7 +112,7 @@ def test_other_results_make_the_document_stale(tmp_path, monkeypatch):
 def test_a_row_shows_names_links_status_and_numbers():
     text = ledger.document(ROWS)
     [line] = [line for line in text.splitlines() if line.startswith(f"| **{CLAIM.name}**")]
-    assert "**differs**<br>" in line
+    assert "**differs.** With" in line
     assert all(number in line for number in ledger.finding(CLAIM.measured_by).numbers)
     assert "](../notebooks/06_compare_losses.ipynb#cell-id=claims-cell)" in line
     for row in ROWS:
