@@ -64,7 +64,7 @@ def encode_small(figure: Figure) -> tuple[bytes, str]:
     image = Image.fromarray(draw(figure))
     buffer = io.BytesIO()
     if _holds_photograph(figure):
-        image.save(buffer, "webp", quality=82, method=4)
+        image.save(buffer, "webp", quality=70, method=4)
         return buffer.getvalue(), "webp"
     image.quantize(64, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
         buffer, "png", optimize=True
