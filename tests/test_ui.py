@@ -129,7 +129,7 @@ def _all_widgets(widget):
         yield from _all_widgets(child)
 
 
-drawn = []
+drawn: list[tuple[float, int, float]] = []
 
 
 @demo(

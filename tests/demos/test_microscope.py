@@ -5,12 +5,11 @@ import re
 import numpy as np
 import pytest
 import torch
-from scipy.stats import wasserstein_distance
+from scipy.stats import wasserstein_distance  # type: ignore[import-untyped]
 
 from histmatch_lab import HistogramMatchingLoss, bin_centers, emd, gradient_ripple, soft_histogram
 from histmatch_lab.demos import microscope as module
 from histmatch_lab.demos.microscope import Lens, lens_of, look, microscope
-from histmatch_lab.demos.page import to_html
 from histmatch_lab.demos.style import MARK
 from histmatch_lab.pull import pull
 from histmatch_lab.ui import Live
@@ -52,7 +51,8 @@ def _options(lens):
 def test_the_presets_are_what_their_names_say():
     for name, settings in microscope.presets.items():
         lens = lens_of(**settings)
-        assert lens == LENSES[name]._replace(slope=pytest.approx(LENSES[name].slope))
+        assert lens.slope == pytest.approx(LENSES[name].slope)
+        assert lens._replace(slope=0.0) == LENSES[name]._replace(slope=0.0)
     deep_hist = microscope.presets["DeepHist"]
     assert deep_hist["alpha"] == 1
     assert deep_hist["bandwidth"] == "L / 2.5"
@@ -69,7 +69,7 @@ def test_the_emd_is_that_of_the_soft_histograms(photos, lens):
     view = look(photo, target, lens, X)
     assert view.emd == pytest.approx(float(emd(soft, wanted)), rel=1e-6)
     np.testing.assert_allclose(view.cdf, soft.cumsum(0), atol=1e-9)
-    if lens.outside != "drop":  # scipy's distance is one of whole pixels
+    if lens.outside != "drop":  # which loses mass, and scipy would make up for it
         centers = bin_centers(lens.bins, range=lens.range)
         exact = wasserstein_distance(centers, centers, soft, wanted)
         assert view.emd * lens.bin_width == pytest.approx(exact, rel=1e-6)
@@ -93,11 +93,11 @@ def test_the_map_is_the_gradient_of_the_loss_on_that_very_picture(photos, name):
 def test_the_figure_shows_that_map_and_the_picture(photos):
     axes = microscope(photo="astronaut", pixel=X).figure.axes
     lens = LENSES["paper"]
-    view = look(*photos, lens, X)
+    view = look(photos[0], photos[1], lens, X)
     felt = lens.pull(view.values, view.gap.sign())
     levels = module.green(photos[0])[::2, ::2]
     np.testing.assert_array_equal(axes[0].images[0].get_array(), levels)
-    np.testing.assert_allclose(axes[2].images[0].get_array(), felt[levels], atol=1e-12)
+    np.testing.assert_allclose(np.asarray(axes[2].images[0].get_array()), felt[levels], atol=1e-12)
 
 
 @pytest.mark.parametrize("x", [0.0, 0.002, X, 1.0])
@@ -121,19 +121,16 @@ def test_the_picked_pixel_is_pulled_as_pull_says(photos, lens, x):
 def test_the_pixel_is_marked_on_the_curve_of_the_pull_and_the_edges_add_up_to_it():
     frame = microscope(pixel=X)
     *_, close, pulls = frame.figure.axes
-    [(x, felt)] = [line.get_xydata()[0] for line in pulls.lines if line.get_marker() == "o"]
+    [dot] = [line for line in pulls.lines if line.get_marker() == "o"]
+    x, felt = np.asarray(dot.get_xydata(), dtype=float)[0]
     assert x == X
-    assert float(re.search(r"feels a pull of ([-+.\d]+)\.", frame.says)[1]) == pytest.approx(
+    assert float(re.search(r"a pull of ([-+.\d]+)\.", frame.says)[1]) == pytest.approx(
         felt, abs=0.006
     )
-    stems = [
-        path.vertices
-        for c in close.collections
-        for path in c.get_paths()
-        if len(path.vertices) == 2
-    ]
-    assert sum(float(stem[1, 1]) for stem in stems) == pytest.approx(felt, abs=0.002)
-    assert any(line.get_color() == MARK for line in close.lines)
+    paths = [path.vertices for stems in close.collections for path in stems.get_paths()]
+    heights = [np.asarray(path)[1, 1] for path in paths if np.shape(path) == (2, 2)]
+    assert np.sum(heights) == pytest.approx(felt, abs=0.002)
+    assert MARK in [line.get_color() for line in close.lines]
 
 
 def test_a_pixel_alone_out_of_place_is_pulled_back():
@@ -148,7 +145,7 @@ def test_a_pixel_alone_out_of_place_is_pulled_back():
 def test_it_says_the_distance_in_both_units_the_ripple_and_who_feels_nothing(photos):
     says = microscope(photo="astronaut", bins=50).says
     lens = LENSES["K = 50"]._replace(outside="drop")
-    view = look(*photos, lens, 0.3)
+    view = look(photos[0], photos[1], lens, 0.3)
     bins, of, intensity = map(
         float, re.search(r"EMD (\S+) of (\d+) bins = (\S+) in", says).groups()
     )
@@ -166,13 +163,10 @@ def test_a_hard_step_pulls_at_nothing_and_deep_hist_at_everything():
     assert "Ripple 1%" in microscope(**microscope.presets["DeepHist"]).says
 
 
-def test_its_presets_are_buttons_live_and_on_a_page():
+def test_its_presets_are_buttons():
     live = Live(microscope)
-    buttons = [button.description for button in live.children[0].children]
-    assert buttons == list(microscope.presets)
-    live.children[0].children[2].click()
+    buttons = live.children[0].children
+    assert [button.description for button in buttons] == list(microscope.presets)
+    buttons[2].click()
     assert "100% of the pixels" in live.line.value
     assert live.controls["bandwidth"].value == "L / 2.5"
-    page = to_html(microscope)
-    assert all(f">{name}</button>" in page for name in microscope.presets)
-    assert len(page) < 2_000_000
