@@ -187,12 +187,8 @@ class Live(widgets.VBox):
         speak(self)
 
     def _preset(self, name: str) -> widgets.Button:
-        settings = self._demo.presets[name]
-        texts = (
-            f"{c.label} {c.text(settings[n])}"
-            for n, c in self._demo.controls.items()
-            if n in settings
-        )
+        settings, controls = self._demo.presets[name], self._demo.controls
+        texts = (f"{controls[n].label} {controls[n].text(v)}" for n, v in settings.items())
         button = widgets.Button(description=name, tooltip=", ".join(texts))
         button.on_click(lambda _: self._jump(settings))
         return button

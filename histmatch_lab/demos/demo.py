@@ -12,6 +12,8 @@ A figure that unfolds in time (gradient descent, training) is a generator, and `
 a play button. At each step it yields a function without arguments that draws the Frame of that
 step (`yield partial(draw_state, state)`), so that a step nobody looks at costs no picture.
 
+`presets={"sharp": {"alpha": 1e5}}` gives a button that moves several controls at once.
+
 `histmatch_lab.ui` shows a demo live, as a page without a kernel, and as a captioned PNG.
 """
 

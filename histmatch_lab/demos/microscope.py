@@ -34,9 +34,11 @@ from histmatch_lab.histogram import (
 
 LEVELS = torch.arange(256, dtype=torch.float64) / 255
 RANGES: dict[str, Range] = {"0 to 1": (0.0, 1.0), "8-bit centred": CENTRED}
+PAPER = {"alpha": 1000, "bins": 256, "bandwidth": "1", "extent": "0 to 1", "outside": "drop"}
 AGREE = 1e-9  # CDFs closer than this are equal but for rounding, and pull at nothing
 REACH = 3.5  # bins to each side of the picked pixel in the close-up
 DASHES = (0, (4, 2))
+PLATE = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
 SIDE = 300  # pixels shown of a picture's longer side
 MAP_TOP = 1.5  # the strongest pull that the map's colours tell
 TOP = 2.2  # a stronger pull is drawn as this
@@ -176,34 +178,10 @@ def center(photo: Tensor) -> tuple[int, int]:
         look_for="With the photograph itself, only the picked pixel is out of place.",
     ),
     presets={
-        "paper": {
-            "alpha": 1000,
-            "bins": 256,
-            "bandwidth": "1",
-            "extent": "0 to 1",
-            "outside": "drop",
-        },
-        "DeepHist": {
-            "alpha": 1,
-            "bins": 256,
-            "bandwidth": "L / 2.5",
-            "extent": "0 to 1",
-            "outside": "reflect",
-        },
-        "hard step": {
-            "alpha": 1000,
-            "bins": 256,
-            "bandwidth": "L / 2.5",
-            "extent": "0 to 1",
-            "outside": "drop",
-        },
-        "8-bit centred": {
-            "alpha": 1000,
-            "bins": 256,
-            "bandwidth": "1",
-            "extent": "8-bit centred",
-            "outside": "drop",
-        },
+        "paper": PAPER,
+        "DeepHist": PAPER | {"alpha": 1, "bandwidth": "L / 2.5", "outside": "reflect"},
+        "hard step": PAPER | {"bandwidth": "L / 2.5"},
+        "8-bit centred": PAPER | {"extent": "8-bit centred"},
     },
 )
 def microscope(
@@ -302,7 +280,9 @@ def _draw_pull(axes: Axes, view: View, lens: Lens, felt: float) -> None:
     axes.axhline(0, color=FAINT, linewidth=1)
     x = float(view.values[-1])
     axes.plot(x, max(-TOP, min(felt, TOP)), "o", color=MARK, mec="white", zorder=3, clip_on=False)
-    axes.text(0.98, 0.85, f"on the pixel: {felt:+.2f}", transform=axes.transAxes, ha="right")
+    axes.text(
+        0.98, 0.85, f"on the pixel: {felt:+.2f}", transform=axes.transAxes, ha="right", bbox=PLATE
+    )
     axes.set(ylim=(-TOP - 0.1, TOP + 0.1), yticks=(-1, 0, 1))
     axes.set(xlabel="intensity", ylabel="pull (exact: ±1)", title="The pull on a pixel there")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ def to_html(demo: Demo, settings: dict[str, Any] | None = None) -> str:
     """The demo as a piece of HTML with working sliders and no kernel.
 
     Each control is swept over its stops while the others stay at `settings`: the cost is the
-    sum of the controls' stops, not their product. The piece asks for nothing from anywhere.
+    sum of the controls' stops, not their product. A preset jumps to a frame of its own. The piece
+    asks for nothing from anywhere.
     """
     return f"<style>{STYLE}</style>\n{to_figure(demo, settings)}\n<script>{SCRIPT}</script>"
 
@@ -44,12 +46,12 @@ def to_figure(demo: Demo, settings: dict[str, Any] | None = None) -> str:
             frames.append(shot)
         return frames.index(shot)
 
-    sweeps, all_stops = [], {}
+    sweeps, stops_of = [], {}
     for name, control in demo.controls.items():
         stops = _stops_with(_swept(demo, name), values[name])
-        for preset in demo.presets.values():
-            stops = _stops_with(tuple(stops), preset.get(name, values[name]))
-        all_stops[name] = stops
+        for settings in demo.presets.values():
+            stops = _stops_with(stops, settings.get(name, values[name]))
+        stops_of[name] = stops
         sweeps.append(
             {
                 "label": control.label,
@@ -63,7 +65,7 @@ def to_figure(demo: Demo, settings: dict[str, Any] | None = None) -> str:
     presets = [
         {
             "name": preset,
-            "at": [stops.index({**values, **settings}[name]) for name, stops in all_stops.items()],
+            "at": [stops_of[name].index({**values, **settings}[name]) for name in values],
             "frame": shoot(settings),
         }
         for preset, settings in demo.presets.items()
@@ -80,7 +82,7 @@ def _swept(demo: Demo, name: str) -> tuple[Any, ...]:
     return tuple(stop for stop in control.stops if stop in ends)
 
 
-def _stops_with(stops: tuple[Any, ...], value: Any) -> list[Any]:
+def _stops_with(stops: Sequence[Any], value: Any) -> list[Any]:
     if value in stops:
         return list(stops)
     if isinstance(value, int | float):
@@ -104,8 +106,8 @@ def _figure(
     presets: list[dict[str, Any]],
 ) -> str:
     rows = "".join(_range_row(sweep) for sweep in sweeps)
-    data = json.dumps({"frames": frames, "sweeps": sweeps, "presets": presets})
-    data = data.replace("</", "<\\/")
+    film = {"frames": frames, "sweeps": sweeps, "presets": presets}
+    data = json.dumps(film).replace("</", "<\\/")
     says = frames[0]["says"]
     return f"""<figure class="histmatch-demo" aria-label="{html.escape(title)}">
 {_preset_row(presets)}<div class="controls">{rows}</div>

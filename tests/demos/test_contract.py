@@ -26,6 +26,8 @@ def _settings():
                 if value == control.default:
                     continue
                 yield pytest.param(demo, {name: value}, id=f"{short}-{name}={value}")
+        for name, settings in demo.presets.items():
+            yield pytest.param(demo, settings, id=f"{short}-{name}")
 
 
 def _data_of(axes):
@@ -53,7 +55,7 @@ def test_a_frame_is_finite_says_something_and_is_drawn_in_full(demo, settings):
     canvas.draw()
     np.testing.assert_array_equal(fast, np.asarray(canvas.buffer_rgba())[..., :3])
 
-    if settings:
+    if demo.settings(**settings) != demo.settings():
         unmoved = demo() if "step" in settings else demo(**_base(demo))
         assert (fast != draw(unmoved.figure)).any(), "the control does not change the picture"
 

@@ -108,6 +108,18 @@ def test_steps_go_with_a_generator_only():
         demo(steps=3, gain=SLIDER)(lambda gain: gain)
 
 
+@pytest.mark.parametrize(
+    ("settings", "problem", "message"),
+    [
+        ({"gian": 1.0}, TypeError, "no control 'gian'"),
+        ({"gain": 1.5}, ValueError, "gain: got 1.5, expected a number from 0 to 1"),
+    ],
+)
+def test_a_preset_that_cannot_be_set_is_refused_at_once(settings, problem, message):
+    with pytest.raises(problem, match=message):
+        demo(gain=SLIDER, presets={"wrong": settings})(lambda gain: gain)
+
+
 def test_a_film_can_be_watched_in_any_order_and_stands_still_at_its_end():
     says = [toy_film(step=step).says for step in (3, 0, 1, 5)]
     assert says == [
