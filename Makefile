@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:
 	@echo "make lab         open the course in JupyterLab   (ARGS='--no-browser --port=9999' to pass options)"
-	@echo "make test        lint, types, unit tests, widgets as on Colab, every notebook"
+	@echo "make test        lint, types, spelling, unit tests, widgets as on Colab, every notebook"
 	@echo "make report      run the notebooks and write pages to report/   (ARGS='-p NAME VALUE')"
 	@echo "make bench       time the library against its peers"
 	@echo "make weights     train what is missing of data_samples/weights and results   (ARGS='--jobs 4')"
@@ -51,6 +51,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell README.md docs notebooks histmatch_lab data_samples/README.md benchmarks/results
 
 unit: install
 	$(ONE_THREAD) $(BIN)/python -m pytest tests

@@ -6,7 +6,8 @@ import statistics
 import time
 from collections.abc import Iterator
 
-from playwright.sync_api import Locator, TimeoutError, expect
+from playwright.sync_api import Error as BrowserError
+from playwright.sync_api import Locator, expect
 
 PRESSES = 15
 BAR = 300  # ms from the key to the changed picture: what a hand still feels as its own doing
@@ -93,8 +94,10 @@ def delay(demo: Locator) -> tuple[float, float]:
     while len(delays) <= PRESSES and same <= _SAME:
         control.press()
         try:
-            demo.page.wait_for_function("n => delays.length > n", arg=len(delays), timeout=_PATIENCE)
-        except TimeoutError:
+            demo.page.wait_for_function(
+                "n => delays.length > n", arg=len(delays), timeout=_PATIENCE
+            )
+        except BrowserError:
             same += 1
             control.turn()
         delays = demo.page.evaluate("delays")
