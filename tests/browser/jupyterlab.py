@@ -17,7 +17,7 @@ def wait_for_kernel(page: Page) -> None:
           return panel?.context?.isReady
             && panel.sessionContext.session?.kernel?.status === "idle";
         }""",
-        timeout=MINUTE,
+        timeout=2 * MINUTE,
     )
 
 

@@ -90,9 +90,8 @@ def looks(axes: Axes) -> Iterator[Look]:
         yield Look(_over_white(colour_of), form, patch.get_linewidth())
     for dots in (c for c in axes.collections if isinstance(c, PathCollection)):
         [path] = dots.get_paths()
-        yield Look(
-            _over_white(dots.get_facecolor()[0]), ("dots", len(np.asarray(path.vertices))), 0
-        )
+        outline = len(np.asarray(path.vertices))
+        yield Look(_over_white(dots.get_facecolor()[0]), ("dots", outline), 0)
 
 
 def _over_white(ink: Any, alpha: float | None = None) -> tuple[float, ...]:
