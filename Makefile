@@ -12,17 +12,18 @@ ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install lab test lint unit colab stored-outputs report bench weights notebooks clean
+.PHONY: help install lab test lint unit colab stored-outputs report site bench weights notebooks clean
 
 help:
 	@echo "make lab         open the course in JupyterLab   (ARGS='--no-browser --port=9999' to pass options)"
 	@echo "make test        lint, types, spelling, unit tests, widgets as on Colab, every notebook"
 	@echo "make report      run the notebooks and write pages to report/   (ARGS='-p NAME VALUE')"
+	@echo "make site        the notebooks as they were run, as pages with search, to site/index.html"
 	@echo "make bench       time the library against its peers"
 	@echo "make weights     train what is missing of data_samples/weights and results   (ARGS='--jobs 4')"
 	@echo "make notebooks   run notebooks in place, to store fresh outputs   (NB=notebooks/01*.ipynb)"
 	@echo "make install     only set up .venv   (PYTHON=python3.12 to choose one)"
-	@echo "make clean       remove .venv, report/ and caches"
+	@echo "make clean       remove .venv, report/, site/ and caches"
 
 install: .venv/installed
 
@@ -72,6 +73,9 @@ stored-outputs: install
 report: install
 	$(BIN)/histmatch-lab report $(ARGS)
 
+site: install
+	$(BIN)/histmatch-lab site $(ARGS)
+
 bench: install
 	set -e; for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script; done
 
@@ -83,4 +87,4 @@ notebooks: install
 	$(BIN)/python -m tests.notebooks.refresh $(NB)
 
 clean:
-	rm -rf .venv report .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv report site .pytest_cache .mypy_cache .ruff_cache .hypothesis

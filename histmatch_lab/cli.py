@@ -61,9 +61,7 @@ def report(
     except ModuleNotFoundError as missing:
         command = "pip install 'histmatch-lab[report]'"
         raise click.UsageError(f"{missing.name} is missing; to get it: {command}") from None
-    paths = notebooks or tuple(sorted(Path("notebooks").glob("*.ipynb")))
-    if not paths:
-        raise click.UsageError("no notebooks in ./notebooks; name some, or go to the course")
+    paths = _all_if_none(notebooks)
     try:
         runs = batch.report(paths, output, parameters=dict(parameters), jobs=jobs)
     except ValueError as problem:
@@ -73,6 +71,33 @@ def report(
         raise click.exceptions.Exit(130)
     if states != {"passed"}:
         raise click.exceptions.Exit(1)
+
+
+@app.command()
+@click.argument("notebooks", nargs=-1, type=FILE)
+@click.option("-o", "--output", type=OUT, default="site", show_default=True, help="Its folder.")
+def site(notebooks: tuple[Path, ...], output: Path) -> None:
+    """Write the course as a site that opens from a file: NOTEBOOKS as they were run.
+
+    Without NOTEBOOKS all of ./notebooks. Nothing is run again; `report` does that.
+    """
+    try:
+        from histmatch_lab.pages import write_site
+    except ModuleNotFoundError as missing:
+        command = "pip install 'histmatch-lab[report]'"
+        raise click.UsageError(f"{missing.name} is missing; to get it: {command}") from None
+    try:
+        write_site(_all_if_none(notebooks), output)
+    except ValueError as problem:
+        raise click.UsageError(str(problem)) from None
+    click.echo(output / "index.html")
+
+
+def _all_if_none(notebooks: tuple[Path, ...]) -> tuple[Path, ...]:
+    paths = notebooks or tuple(sorted(Path("notebooks").glob("*.ipynb")))
+    if not paths:
+        raise click.UsageError("no notebooks in ./notebooks; name some, or go to the course")
+    return paths
 
 
 @app.command()

@@ -5,11 +5,17 @@ from __future__ import annotations
 import base64
 import html
 import json
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from histmatch_lab.demos.controls import Player
 from histmatch_lab.demos.demo import Demo
-from histmatch_lab.demos.render import encode_small
+from histmatch_lab.demos.render import draw, encode_small
+
+STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+SCRIPT = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
 
 
 def to_html(demo: Demo, settings: dict[str, Any] | None = None) -> str:
@@ -18,22 +24,26 @@ def to_html(demo: Demo, settings: dict[str, Any] | None = None) -> str:
     Each control is swept over its stops while the others stay at `settings`: the cost is the
     sum of the controls' stops, not their product. The piece asks for nothing from anywhere.
     """
+    return f"<style>{STYLE}</style>\n{to_figure(demo, settings)}\n<script>{SCRIPT}</script>"
+
+
+def to_figure(demo: Demo, settings: dict[str, Any] | None = None) -> str:
+    """The same for a page of several demos, which brings STYLE, and after them SCRIPT, once."""
     values = demo.settings(**(settings or {}))
     if "step" in values:
         # A film stands at its end, where the other controls show; its play button begins anew.
         values["step"] = demo.controls["step"].stops[-1]
-    frames: list[dict[str, str]] = []
+    first = demo(**values)
+    ground = draw(first.figure)
+    frames = [{"src": "", "says": first.says}]
 
     def shoot(changed: dict[str, Any]) -> int:
         frame = demo(**{**values, **changed})
-        data, kind = encode_small(frame.figure)
-        source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-        shot = {"src": source, "says": frame.says}
+        shot = {"src": _picture(draw(frame.figure), ground), "says": frame.says}
         if shot not in frames:
             frames.append(shot)
         return frames.index(shot)
 
-    start = shoot({})
     sweeps = []
     for name, control in demo.controls.items():
         stops = _stops_with(_swept(demo, name), values[name])
@@ -44,12 +54,10 @@ def to_html(demo: Demo, settings: dict[str, Any] | None = None) -> str:
                 "plays": isinstance(control, Player),
                 "at": stops.index(values[name]),
                 "stops": [control.text(stop) for stop in stops],
-                "frames": [
-                    start if stop == values[name] else shoot({name: stop}) for stop in stops
-                ],
+                "frames": [0 if stop == values[name] else shoot({name: stop}) for stop in stops],
             }
         )
-    return _fragment(demo.title, frames, start, sweeps)
+    return _figure(demo.title, _picture(ground), frames, sweeps)
 
 
 def _swept(demo: Demo, name: str) -> tuple[Any, ...]:
@@ -69,20 +77,27 @@ def _stops_with(stops: tuple[Any, ...], value: Any) -> list[Any]:
     return [value, *stops]
 
 
-def _fragment(
-    title: str, frames: list[dict[str, str]], start: int, sweeps: list[dict[str, Any]]
+def _picture(pixels: np.ndarray, ground: np.ndarray | None = None) -> str:
+    """An image's address that holds it all, or what is to be laid over the ground: perhaps none."""
+    if ground is not None and np.array_equal(pixels, ground):
+        return ""
+    data = base64.b64encode(encode_small(pixels, ground)).decode()
+    return f"data:image/webp;base64,{data}"
+
+
+def _figure(
+    title: str, ground: str, frames: list[dict[str, str]], sweeps: list[dict[str, Any]]
 ) -> str:
     rows = "".join(_range_row(sweep) for sweep in sweeps)
     data = json.dumps({"frames": frames, "sweeps": sweeps}).replace("</", "<\\/")
-    shot = frames[start]
+    says = frames[0]["says"]
     return f"""<figure class="histmatch-demo" aria-label="{html.escape(title)}">
-<style>{_CSS}</style>
 <div class="controls">{rows}</div>
-<img src="{shot["src"]}" alt="{html.escape(f"{title}. {shot['says']}")}">
-<figcaption role="status">{html.escape(shot["says"])}</figcaption>
-<small>Each control moves alone here; run the notebook to combine them.</small>
+<div class="picture"><img src="{ground}" alt="{html.escape(f"{title}. {says}")}">
+<img alt="" hidden></div>
+<figcaption><p role="status">{html.escape(says)}</p>
+<small>Each control moves alone here; run the notebook to combine them.</small></figcaption>
 <script type="application/json">{data}</script>
-<script>{_SCRIPT}</script>
 </figure>"""
 
 
@@ -92,55 +107,6 @@ def _range_row(sweep: dict[str, Any]) -> str:
     return (
         f'<label title="{html.escape(sweep["lookFor"])}"><span>{label}</span>'
         f'<input type="range" min="0" max="{len(sweep["stops"]) - 1}" step="1" '
-        f'value="{sweep["at"]}" aria-valuetext="{text}"><output>{text}</output></label>{play}'
+        f'value="{sweep["at"]}" aria-valuetext="{text}">'
+        f'<span class="value" aria-hidden="true">{text}</span></label>{play}'
     )
-
-
-_CSS = """
-.histmatch-demo { margin: 1em 0; font-family: system-ui, sans-serif; font-size: 14px; }
-.histmatch-demo .controls { display: flex; flex-wrap: wrap; gap: .3em 2em; align-items: center; }
-.histmatch-demo label { display: flex; gap: .6em; align-items: center; }
-.histmatch-demo label span { min-width: 8em; text-align: right; }
-.histmatch-demo input { width: 14em; accent-color: #D55E00; }
-.histmatch-demo output { min-width: 6em; }
-.histmatch-demo img { display: block; max-width: 100%; height: auto; background: white; }
-.histmatch-demo small { opacity: .75; }
-"""
-
-_SCRIPT = """
-(() => {
-  const root = document.currentScript.closest("figure");
-  const { frames, sweeps } = JSON.parse(root.querySelector('script[type]').textContent);
-  const image = root.querySelector("img"), line = root.querySelector("figcaption");
-  const title = root.getAttribute("aria-label");
-  const inputs = [...root.querySelectorAll("input")];
-  const put = (input, sweep, at) => {
-    input.value = at;
-    input.setAttribute("aria-valuetext", sweep.stops[at]);
-    input.nextElementSibling.textContent = sweep.stops[at];
-  };
-  const move = (i) => {
-    const at = Number(inputs[i].value), frame = frames[sweeps[i].frames[at]];
-    inputs.forEach((input, j) => put(input, sweeps[j], j === i ? at : sweeps[j].at));
-    image.src = frame.src;
-    image.alt = title + ". " + frame.says;
-    line.textContent = frame.says;
-  };
-  inputs.forEach((input, i) => input.addEventListener("input", () => move(i)));
-  root.querySelectorAll("button").forEach((button) => {
-    const i = inputs.indexOf(button.previousElementSibling.querySelector("input"));
-    let timer = null;
-    const stop = () => { clearInterval(timer); timer = null; button.textContent = "Play"; };
-    button.addEventListener("click", () => {
-      if (timer) return stop();
-      if (inputs[i].value === inputs[i].max) inputs[i].value = 0;
-      button.textContent = "Pause";
-      timer = setInterval(() => {
-        if (inputs[i].value === inputs[i].max) return stop();
-        inputs[i].stepUp();
-        move(i);
-      }, 400);
-    });
-  });
-})();
-"""

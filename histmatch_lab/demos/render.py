@@ -28,6 +28,7 @@ from histmatch_lab.demos.style import DPI, WIDTH
 
 _BACKDROPS: OrderedDict[Hashable, np.ndarray] = OrderedDict()
 _BACKDROPS_KEPT = 32
+_NO_DITHER = Image.Dither.NONE
 
 
 def draw(figure: Figure) -> np.ndarray:
@@ -59,17 +60,28 @@ def encode(figure: Figure) -> tuple[bytes, str]:
     return buffer.getvalue(), "png"
 
 
-def encode_small(figure: Figure) -> tuple[bytes, str]:
-    """The figure in few bytes, for a page that carries many: (bytes, "webp") or (bytes, "png")."""
-    image = Image.fromarray(draw(figure))
-    buffer = io.BytesIO()
-    if _holds_photograph(figure):
-        image.save(buffer, "webp", quality=82, method=4)
-        return buffer.getvalue(), "webp"
-    image.quantize(64, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
-        buffer, "png", optimize=True
-    )
-    return buffer.getvalue(), "png"
+def encode_small(pixels: np.ndarray, under: np.ndarray | None = None) -> bytes:
+    """Pixels, (H, W, 3) uint8, as a WebP of few bytes, for a page that carries many.
+
+    Where they equal those `under` them, they are left transparent, to be laid over that picture.
+    The smaller one is taken of 64 colours without loss (lines) and of a lossy one (photographs).
+
+    Raises:
+        ValueError: the two are not of one size.
+    """
+    if under is not None and pixels.shape != under.shape:
+        raise ValueError(f"pixels have shape {pixels.shape}, expected {under.shape} as under them")
+    new = np.full(pixels.shape[:2], True) if under is None else (pixels != under).any(axis=-1)
+    few = Image.fromarray(pixels).quantize(64, method=Image.Quantize.FASTOCTREE, dither=_NO_DITHER)
+    lines, photograph = io.BytesIO(), io.BytesIO()
+    _where(new, np.asarray(few.convert("RGB"))).save(lines, "webp", lossless=True, quality=75)
+    _where(new, pixels).save(photograph, "webp", quality=70)
+    return min(lines.getvalue(), photograph.getvalue(), key=len)
+
+
+def _where(seen: np.ndarray, pixels: np.ndarray) -> Image.Image:
+    shown = np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
+    return Image.fromarray(shown * seen[..., None])
 
 
 def still(frame: Frame) -> bytes:

@@ -17,7 +17,13 @@ from histmatch_lab.notebooks import NotebookError, Watch, execute
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "histmatch_lab"
 # They handle notebooks, and are never called by one.
-_HANDLERS = {"batch.py", "cli.py", "notebooks.py", "pages.py", "parameters.py"}
+_HANDLERS = {
+    "batch.py",
+    "cli.py",
+    "notebooks.py",
+    "parameters.py",
+    *(file.relative_to(LIBRARY).as_posix() for file in LIBRARY.glob("pages/*.py")),
+}
 
 
 def fingerprint(notebook: NotebookNode) -> str:
