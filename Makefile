@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:
 	@echo "make lab         open the course in JupyterLab   (ARGS='--no-browser --port=9999' to pass options)"
-	@echo "make test        lint, types, unit tests, widgets as on Colab, every notebook"
+	@echo "make test        lint, types, spelling, unit tests, widgets as on Colab, every notebook"
 	@echo "make test-all    that, and again with Colab's, the newest and the oldest versions of the libraries"
 	@echo "make report      run the notebooks and write pages to report/   (ARGS='-p NAME VALUE')"
 	@echo "make site        the notebooks as they were run, as pages with search, to site/index.html"
@@ -63,6 +63,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell README.md docs notebooks histmatch_lab data_samples/README.md benchmarks/results
 
 unit: install
 	$(ONE_THREAD) $(BIN)/python -m pytest tests

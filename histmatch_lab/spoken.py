@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 
-_PLACE = "histmatch-lab-demo"
-
 
 def speak(view: widgets.Box) -> None:
     """Give the sliders, buttons and the picture in a box what a screen reader reads aloud.
 
     The picture's alt text is the line of role "status" or "alert" in the same box.
     """
-    view.add_class(_PLACE)
+    view.add_class("histmatch-lab-demo")
     output = {
         "output_type": "display_data",
         "data": {"application/javascript": _SCRIPT, "text/plain": ""},
@@ -31,8 +29,7 @@ def speak(view: widgets.Box) -> None:
 # The script may run before the box is in the page, and before the views in it are made. ipywidgets
 # 7 draws its sliders with jQuery, whose handles have no role either; classic notebooks hand over
 # `element` as jQuery does.
-_SCRIPT = (
-    """
+_SCRIPT = """
 const here = element[0] || element;
 const PLAYER = { play: "Play", pause: "Pause", stop: "Back to the start", retweet: "Repeat" };
 const text = (inside, selector) => inside.querySelector(selector)?.textContent ?? "";
@@ -58,7 +55,7 @@ const speak = (demo) => {
   if (picture) picture.alt = text(demo, "[role=status], [role=alert]");
 };
 const start = (tries) => {
-  const demo = here.closest(".%s");
+  const demo = here.closest(".histmatch-lab-demo");
   if (!demo) return tries && setTimeout(start, 50, tries - 1);
   speak(demo);
   new MutationObserver(() => speak(demo)).observe(demo, {
@@ -67,5 +64,3 @@ const start = (tries) => {
 };
 start(200);
 """
-    % _PLACE
-)

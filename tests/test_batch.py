@@ -217,7 +217,10 @@ def test_ctrl_c_keeps_what_was_finished(write, tmp_path):
     assert {path.name for path in out.iterdir()} == {
         "a_quick.html",
         "a_quick.ipynb",
+        "contents.js",
         "index.html",
+        "script.js",
+        "style.css",
     }
     assert kernels
     assert not [kernel for kernel in kernels if kernel.is_running()]

@@ -95,6 +95,14 @@ def test_every_control_is_labelled_and_explained():
     assert "sharpness" in tooltips
 
 
+def test_a_script_beside_the_widgets_names_them_for_screen_readers():
+    live = Live(every_control)
+    [output] = [w for w in _all_widgets(live) if isinstance(w, widgets.Output)]
+    assert live.children[-1] is output
+    assert "aria-label" in output.outputs[0]["data"]["application/javascript"]
+    assert "histmatch-lab-demo" in live._dom_classes
+
+
 def test_bad_input_is_explained_under_the_picture_which_stays():
     live = Live(every_control)
     before = live.picture.value

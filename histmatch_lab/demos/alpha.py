@@ -149,7 +149,7 @@ def alpha_explorer(
     picture(top_left, photo)
     edges = bin_edges(bins)
     draw_histograms(whole, found, edges, nice(1.3 * float(found.counts.quantile(0.99))))
-    whole.axvspan(window, window + WINDOW, color=MARK, alpha=0.3, linewidth=0)
+    whole.axvspan(window, window + WINDOW, fc=(MARK, 0.3), ec=MARK, linewidth=1)
     whole.set(xlim=(0, 1), xticks=(0, 0.5, 1), title="The whole channel")
     whole.text(0.97, 0.93, f"soft sum {1 - found.leak:.3f}", transform=whole.transAxes, ha="right")
     inside = (edges[:-1] < window + WINDOW) & (edges[1:] > window)

@@ -316,12 +316,12 @@ def bins_and_lam(units: str, measure: str, expert: str) -> Frame:
     left.set(xticks=range(3), xticklabels=[f"{lam:g}" for lam in LAMS], xlabel="λ, in intensity")
     left.set(yticks=range(3), yticklabels=[str(k) for k in BINS], ylabel="K, bins", title=label)
     left.grid(visible=False)
-    looks = zip((COUNTS, TARGET, OURS), (":", "--", "-"), strict=True)
-    for k, of_k, row_means, (colour, dash) in zip(BINS, seeds, means, looks, strict=True):
+    looks = zip((COUNTS, TARGET, OURS), (":", "--", "-"), ("o", "s", "^"), strict=True)
+    for k, of_k, row_means, (colour, dash, mark) in zip(BINS, seeds, means, looks, strict=True):
         weights = [lam / k if units == "bins" else lam for lam in LAMS]
         right.plot(weights, row_means, dash, color=colour, label=f"K = {k}")
         for weight, values in zip(weights, of_k, strict=True):
-            right.plot([weight] * len(values), values, ".", color=colour, markersize=5)
+            right.plot([weight] * len(values), values, mark, color=colour, markersize=3.5)
     right.set(xscale="log", xlabel=f"λ, in {units}", ylabel=label, title="Dots: seeds")
     right.legend(loc="best")
     best_k, best_lam = divmod(int((means if more_is_better else -means).argmax()), len(LAMS))

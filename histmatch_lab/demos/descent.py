@@ -18,7 +18,17 @@ from torch import Tensor
 from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Slider, Toggle
 from histmatch_lab.demos.demo import Frame, demo
 from histmatch_lab.demos.distance import BINS, FAIR, TARGET_PHOTO, cdfs, emd_of, small
-from histmatch_lab.demos.style import CHANNELS, COUNTS, FAINT, OTHER, OURS, panels, picture
+from histmatch_lab.demos.style import (
+    CHANNEL_MARKS,
+    CHANNEL_WIDTHS,
+    CHANNELS,
+    COUNTS,
+    FAINT,
+    OTHER,
+    OURS,
+    panels,
+    picture,
+)
 from histmatch_lab.histogram import bin_centers
 
 STEPS = 60
@@ -171,10 +181,13 @@ def _pixel_frame(
 
 def _draw_cdfs(axes: Axes, got: Tensor, aim: Tensor) -> None:
     centers = bin_centers(BINS)
-    for color, one, other in zip(CHANNELS, got, aim, strict=True):
+    for color, width, name, one, other in zip(
+        CHANNELS, CHANNEL_WIDTHS, "RGB", got, aim, strict=True
+    ):
         axes.fill_between(centers, one, other, color=color, alpha=0.2, linewidth=0)
-        axes.plot(centers, one, color=color, linewidth=1.5)
-        axes.plot(centers, other, color=color, linestyle=":", linewidth=1.5)
+        axes.plot(centers, one, color=color, linewidth=width, label=name)
+        axes.plot(centers, other, color=color, linestyle=":", linewidth=width)
+    axes.legend(loc="lower right")
     axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(0, 1.03), yticks=(0, 0.5, 1))
     axes.set(xlabel="intensity", ylabel="share of pixels", title="CDFs; dotted: target")
 
@@ -302,14 +315,17 @@ def _curve_frame(
     picture(middle, curved, f"A {kind} curve per channel")
     picture(right, target, "The target of the colours")
     every = slice(None, None, 1 + photo[0].numel() // 1000)
-    for color, before, after, heights in zip(CHANNELS, photo, free, knots, strict=True):
+    places = torch.linspace(0, 1, count)
+    kinds = zip("RGB", CHANNELS, CHANNEL_MARKS, CHANNEL_WIDTHS, photo, free, knots, strict=True)
+    for name, color, mark, width, before, after, heights in kinds:
         place = (before.flatten()[every], after.flatten()[every])
-        dots.plot(*place, ".", color=color, markersize=2)
-        lines.plot(torch.linspace(0, 1, count), heights, ".-", color=color, linewidth=1.5)
+        dots.plot(*place, mark, color=color, markersize=3, markeredgewidth=0.5, label=name)
+        lines.plot(places, heights, ".-", color=color, linewidth=width, label=name)
     for axes in (dots, lines):
         axes.plot((0, 1), (0, 1), color=FAINT, linewidth=1, zorder=1)
         axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(-0.03, 1.03), yticks=(0, 0.5, 1))
         axes.set(xlabel="intensity before")
+        axes.legend(loc="lower right")
     dots.set(ylabel="intensity now", title="Each dot: a pixel")
     lines.set(title="The curves")
     steps = range(step + 1)

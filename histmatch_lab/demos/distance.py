@@ -381,7 +381,7 @@ def shuffled_photograph(share: float, exposure: float, photo: Tensor) -> Frame:
     picture(middle, mixed, "Shuffled")
     right.plot(100 * shares, errors, color=OTHER, linestyle="--", label="root of $L_{rec}$")
     right.axhline(distance, color=OURS, label="$L_{hm}$, intensity", clip_on=False)
-    right.plot(share, error, "o", color=OTHER)
+    right.plot(share, error, "s", color=OTHER)
     right.plot(share, distance, "o", color=OURS, clip_on=False)
     right.set(xlim=(-2, 102), xticks=(0, 50, 100), ylim=(0, 0.8), yticks=(0, 0.4, 0.8))
     right.set(xlabel="shuffled, %", title="Two distances")

@@ -165,7 +165,7 @@ def figure_2(centre: float, width: int, channel: str, stretched: bool, photo: Te
 
     figure, (whole, zoom) = style.panels(2, 1, height=5.2, heights=(1, 1.9), gaps=(0, 0.95))
     draw_bars(whole, counts)
-    whole.axvspan(low, high, color=style.MARK, alpha=0.25, lw=0)
+    whole.axvspan(low, high, fc=(style.MARK, 0.25), ec=style.MARK, lw=1)
     label_axes(whole, roof_above(float(counts.quantile(0.985))), "The whole histogram", "share, %")
     edges, centres = torch.arange(width + 1), torch.arange(width) + 0.5
     zoom.stairs(100 * counts[window], edges, fill=True, color=style.FAINT, label="counted")

@@ -12,6 +12,8 @@ from torch import Tensor
 from histmatch_lab.data.pairs import Pair
 from histmatch_lab.demos.demo import Frame
 from histmatch_lab.demos.style import (
+    CHANNEL_MARKS,
+    CHANNEL_WIDTHS,
     CHANNELS,
     COUNTS,
     FAINT,
@@ -87,17 +89,19 @@ def smooth_histograms(image: Tensor) -> tuple[Tensor, Tensor]:
 def _draw_histograms(axes: Axes, pred: Tensor, target: Tensor) -> None:
     for image, dash in ((pred, "-"), (target, ":")):
         centers, shares = smooth_histograms(image)
-        for share, colour in zip(shares, CHANNELS, strict=True):
-            axes.plot(centers, share, dash, color=colour, linewidth=1.5)
+        for share, colour, width in zip(shares, CHANNELS, CHANNEL_WIDTHS, strict=True):
+            axes.plot(centers, share, dash, color=colour, linewidth=width)
     axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(0, 0.08), yticks=())
     axes.set(xlabel="intensity", title="Histograms; dotted: target")
 
 
 def _draw_dots(axes: Axes, pred: Tensor, target: Tensor) -> None:
     every = slice(None, None, 1 + target[0].numel() // 800)
-    for channel, colour in enumerate(CHANNELS):
+    for channel, (colour, mark) in enumerate(zip(CHANNELS, CHANNEL_MARKS, strict=True)):
         x, y = target[channel].flatten()[every], pred[channel].flatten()[every]
-        axes.plot(x, y, ".", color=colour, markersize=2)
+        label = "RGB"[channel]
+        axes.plot(x, y, mark, color=colour, markersize=3, markeredgewidth=0.5, label=label)
+    axes.legend(loc="lower right")
     axes.plot((0, 1), (0, 1), color=FAINT, linewidth=1, zorder=1)
     axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(-0.05, 1.05), yticks=(0, 0.5, 1))
     axes.set(xlabel="intensity wanted", title="Each dot: a pixel of the output")

@@ -121,9 +121,9 @@ def _draw_ripple(axes: Axes, step: float, ripple: float) -> None:
 def three_readings_of_b(bins: int, photo: Tensor, channel: str, window: float) -> Frame:
     """B is never given: the kernel's step and the pull under three readings of the paper."""
     readings = (
-        ("DeepHist: α = 1, B = L / 2.5", 2.5 * bins, OTHER, "--"),
-        ("α = 1000, B = 1", 1000.0, OURS, "-"),
-        ("α = 1000, B = L / 2.5", 2500.0 * bins, TARGET, ":"),
+        ("DeepHist: α = 1, B = L / 2.5", 2.5 * bins, OTHER, "--", "s"),
+        ("α = 1000, B = 1", 1000.0, OURS, "-", "o"),
+        ("α = 1000, B = L / 2.5", 2500.0 * bins, TARGET, ":", "^"),
     )
     figure, (step, felt) = panels(1, 2, height=3.7, widths=(1, 1.6), margins=(0.75, 0.35, 0.9, 0.6))
     offsets = torch.linspace(-0.01, 0.01, 801, dtype=torch.float64)
@@ -132,12 +132,12 @@ def three_readings_of_b(bins: int, photo: Tensor, channel: str, window: float) -
     inside, sizes = values[shown], 10_000 * shares[shown]
     x = points_between(window, window + 0.03, bins, 2500.0 * bins)
     parts = []
-    for name, slope, colour, dash in readings:
+    for name, slope, colour, dash, mark in readings:
         step.plot(offsets, (slope * offsets).sigmoid(), dash, color=colour)
         y = pull(x, bins, alpha=slope, outside="clamp")
         felt.plot(x, y.clamp(-10, 10), dash, color=colour, label=name, linewidth=1.6)
         dots = pull(inside, bins, alpha=slope, outside="clamp").clamp(-10, 10)
-        felt.scatter(inside, dots, sizes, color=colour, zorder=3)
+        felt.scatter(inside, dots, sizes, color=colour, marker=mark, zorder=3)
         dead = share_where(photo, channel, pull(values, bins, alpha=slope, outside="clamp") < DEAD)
         parts.append(f"{name} (s = {slope:.6g}): {dead:.1%}")
     step.set(xlim=(-0.01, 0.01), xticks=(-0.01, 0, 0.01), ylim=(0, 1), yticks=(0, 0.5, 1))

@@ -20,6 +20,8 @@ OTHER = "#009E73"  # bluish green: a rival method, such as DeepHist's kernel or 
 MARK = "#CC79A7"  # reddish purple: a picked pixel, a mark
 FAINT = "#BFBFBF"  # light grey: guides, dead zones
 CHANNELS = ("#D55E00", "#009E73", "#0072B2")  # red, green, blue, told apart by everyone
+CHANNEL_WIDTHS = (2.8, 1.7, 0.8)  # of their lines: apart in grey print too
+CHANNEL_MARKS = ("o", "+", "^")  # of their dots
 DIVERGING = "PuOr_r"  # purple: darker, white: nothing, orange: lighter
 SEQUENTIAL = "cividis"  # maps of one quantity
 

@@ -60,6 +60,8 @@ class _Renderer(IPythonRenderer):
 
 
 def _mathml(latex: str, display: str) -> str:
-    # latex2mathml knows the starred environment, with the same meaning inside a formula.
-    formula = convert(latex.strip().replace("{aligned}", "{align*}"), display=display)
+    # latex2mathml knows the starred environment, with the same meaning inside a formula. A prime is
+    # raised by itself: as the superscript that it makes of it, it would be hardly seen.
+    known = latex.strip().replace("{aligned}", "{align*}").replace("'", "{\N{PRIME}}")
+    formula = convert(known, display=display)
     return f'<span class="wide formula">{formula}</span>' if display == "block" else formula

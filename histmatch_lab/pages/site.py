@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 from markupsafe import Markup
@@ -45,8 +47,9 @@ def write_site(notebooks: Sequence[Path], folder: Path) -> None:
     course = {path.stem: _executed(path) for path in notebooks}
     demos = {name.rpartition(":")[2]: find_demo(name) for name in DEMO_PAGES}
     folder.mkdir(parents=True, exist_ok=True)
-    for name, notebook in course.items():
-        write_page(notebook, folder / f"{name}.html")
+    files = [folder / f"{name}.html" for name in course]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        list(pool.map(write_page, course.values(), files))
     for name, demo in demos.items():
         write_demo_page(demo, folder / f"{name}.html")
     lessons = [_lesson(name, notebook) for name, notebook in course.items()]

@@ -16,7 +16,9 @@ from urllib.request import urlopen
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
+
+expect.set_options(timeout=30_000)  # a page on a busy machine is in no hurry
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-for-the-tests"

@@ -17,7 +17,7 @@ def wait_for_kernel(page: Page) -> None:
           return panel?.context?.isReady
             && panel.sessionContext.session?.kernel?.status === "idle";
         }""",
-        timeout=MINUTE,
+        timeout=2 * MINUTE,
     )
 
 
@@ -41,7 +41,7 @@ def restart_and_run_all(page: Page) -> None:
 def wait_for_all(page: Page) -> None:
     prompts = page.locator(".jp-Notebook .jp-CodeCell .jp-InputArea-prompt")
     for index in range(prompts.count()):
-        expect(prompts.nth(index)).to_have_text(re.compile(r"\[\d+\]"), timeout=3 * MINUTE)
+        expect(prompts.nth(index)).to_have_text(re.compile(r"\[\d+\]"), timeout=6 * MINUTE)
 
 
 def prompts(page: Page) -> list[int]:

@@ -6,12 +6,13 @@ import statistics
 import time
 from collections.abc import Iterator
 
-from playwright.sync_api import Locator, TimeoutError, expect
+from playwright.sync_api import Error as BrowserError
+from playwright.sync_api import Locator, expect
 
 PRESSES = 15
 BAR = 300  # ms from the key to the changed picture: what a hand still feels as its own doing
-_PATIENCE = 3000  # ms, for a picture that may look the same at two settings
-_SAME = 5  # so many of them at most
+_PATIENCE = 2000  # ms on a machine at rest, for a picture that may be the same at two settings
+_SAME = 5  # so many of them in a row at most
 MINUTE = 60_000
 
 
@@ -89,14 +90,19 @@ def delay(demo: Locator) -> tuple[float, float]:
     demo.scroll_into_view_if_needed()
     control, delays = Control(demo), list[float]()
     demo.locator(".widget-image").evaluate(_WATCH)
-    before, same = _waiting(), 0
+    before, same = _waiting(), 0  # so many presses in a row that changed nothing
     while len(delays) <= PRESSES and same <= _SAME:
         control.press()
         try:
-            demo.page.wait_for_function("n => delays.length > n", arg=len(delays), timeout=_PATIENCE)
-        except TimeoutError:
+            demo.page.wait_for_function(
+                "n => delays.length > n", arg=len(delays), timeout=_PATIENCE * before
+            )
+        except BrowserError:
+            if same == 0:
+                control.turn()
             same += 1
-            control.turn()
+        else:
+            same = 0
         delays = demo.page.evaluate("delays")
     assert len(delays) > PRESSES, f"after {same} presses of a key the picture stayed the same"
     return statistics.median(delays[1:]), BAR * (before + _waiting()) / 2

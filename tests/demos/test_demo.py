@@ -1,10 +1,12 @@
 """What a demo is: controls with ranges, a pure function, frames that unfold in time."""
 
+import io
 from functools import partial
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
 
 from histmatch_lab.data.samples import photo_names
 from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Player, Slider, Toggle
@@ -148,12 +150,22 @@ def test_the_cache_tells_frames_apart_that_differ_in_a_tick():
     assert (pictures[0] != pictures[1]).any()
 
 
-def test_photographs_travel_as_jpeg_and_webp_and_lines_as_png():
-    lines = toy().figure
+def test_photographs_travel_as_jpeg_and_lines_as_png():
     figure, (axes,) = panels()
     picture(axes, Photograph().resolve(photo_names()[0]), "A photograph")
-    assert encode(lines)[1] == "png"
-    assert encode_small(lines)[1] == "png"
+    assert encode(toy().figure)[1] == "png"
     assert encode(figure)[1] == "jpeg"
-    assert encode_small(figure)[1] == "webp"
     assert still(Frame(figure, "It says so."))[:4] == b"\x89PNG"
+
+
+def test_a_small_picture_holds_only_what_differs_from_the_one_under_it():
+    under, pixels = (draw(toy(gain=gain).figure) for gain in (0.2, 0.9))
+    new = (pixels != under).any(axis=-1)
+    whole, part = encode_small(pixels), encode_small(pixels, under)
+    assert len(part) < len(whole)
+    layer = np.asarray(Image.open(io.BytesIO(part)).convert("RGBA"))
+    np.testing.assert_array_equal(layer[..., 3] > 0, new)
+    laid_over = np.where(layer[..., 3:] > 0, layer[..., :3], under)
+    assert np.abs(laid_over.astype(int) - pixels).mean() < 1
+    with pytest.raises(ValueError, match="expected"):
+        encode_small(pixels, under[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from nbformat import NotebookNode
@@ -12,12 +13,14 @@ from nbformat import NotebookNode
 from histmatch_lab.parameters import ParameterError, parse_parameters
 
 LONGEST_CELL = 15
+_HEADING = re.compile(r"^(#{1,6}) +(.+?)[ #]*$", re.M)
+_FENCED = re.compile(r"^ *```.*?^ *```", re.M | re.S)
 _MACHINE = re.compile(r"/(?:home|Users|root|work|tmp)/[\w.-]+|[A-Z]:\\Users|site-packages")
 
 
 def problems(notebook: NotebookNode, fingerprint: str) -> list[str]:
     """All that is wrong with a notebook whose present fingerprint is this."""
-    rules = (_top, _parameters, _length, _order, _outputs, _pictures, _state)
+    rules = (_top, _headings, _parameters, _length, _order, _outputs, _pictures, _state)
     stamp = notebook.metadata.get("histmatch_lab", {}).get("executed_from")
     stale = [] if stamp == fingerprint else ["outputs are stale: run `make notebooks`"]
     return [*stale, *(problem for rule in rules for problem in rule(notebook))]
@@ -36,6 +39,22 @@ def _top(notebook: NotebookNode) -> Iterator[str]:
     for word in ("Objectives", "Minutes", "Prerequisites"):
         if first is None or word not in first.source:
             yield f"the first cell does not say: {word}"
+
+
+def _headings(notebook: NotebookNode) -> Iterator[str]:
+    prose = "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    found = headings(prose)
+    if [level for level, _ in found].count(1) != 1 or found[0][0] != 1:
+        yield "one heading of the first level must stand at the top, and no other"
+    for (before, _), (level, text) in pairwise(found):
+        if level > before + 1:
+            yield f"a heading skips a level: {text}"
+
+
+def headings(prose: str) -> list[tuple[int, str]]:
+    """Level and text of each heading in Markdown, in order."""
+    outside_code = _FENCED.sub("", prose)
+    return [(len(h[1]), h[2]) for h in _HEADING.finditer(outside_code)]
 
 
 def _parameters(notebook: NotebookNode) -> Iterator[str]:

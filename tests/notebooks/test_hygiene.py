@@ -73,6 +73,8 @@ def _set_source(cell, source):
 
 BREAKAGES = {
     "does not say: Objectives": lambda nb: _set_source(nb.cells[0], "# Title"),
+    "first level must stand at the top": lambda nb: nb.cells.append(v4.new_markdown_cell("# B")),
+    "a heading skips a level: Deep": lambda nb: nb.cells.append(v4.new_markdown_cell("### Deep")),
     "plain NAME = value lines: BINS: int = 3": lambda nb: _set_source(nb.cells[1], "BINS: int = 3"),
     "plain NAME = value lines: print": lambda nb: _set_source(nb.cells[1], "print(1)"),
     "BINS is never read": lambda nb: nb.cells.__delitem__(slice(2, None)),

@@ -1,0 +1,165 @@
+"""The site in a real browser, opened from its files at two widths, in light and dark.
+
+With HISTMATCH_LAB_SCREENSHOTS set to a folder, each page is saved there to be looked at.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from histmatch_lab.pages import write_site
+from histmatch_lab.pages.site import DEMO_PAGES
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+PAGES = [*(path.stem for path in NOTEBOOKS), *(name.rpartition(":")[2] for name in DEMO_PAGES)]
+WIDTHS = (1280, 390)
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    write_site(NOTEBOOKS, folder)
+    return folder
+
+
+@pytest.fixture
+def visit(browser: Browser, site: Path) -> Iterator[Visit]:
+    """Open a page; in the end nothing may have failed, or have asked for anything but files."""
+    wrong: list[str] = []
+    pages: list[Page] = []
+
+    def _visit(name: str, width: int = 1280, **options) -> Page:
+        page = browser.new_page(viewport={"width": width, "height": 900}, **options)
+        pages.append(page)
+        page.on("request", lambda r: r.url.startswith("file:") or wrong.append(f"asks {r.url}"))
+        page.on("requestfailed", lambda r: wrong.append(f"failed {r.url}"))
+        page.on("console", lambda m: m.type == "error" and wrong.append(m.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto((site / f"{name}.html").as_uri())
+        return page
+
+    yield _visit
+    for page in pages:
+        page.close()
+    assert not wrong
+
+
+# What a reader sees of the page's text where no code stands.
+PROSE = """() => {
+  const main = document.querySelector("main").cloneNode(true);
+  main.querySelectorAll("pre, code, script").forEach((code) => code.remove());
+  return main.textContent;
+}"""
+DEAD_LINKS = """() => [...document.querySelectorAll("a[href^='#']")]
+  .map((link) => decodeURIComponent(link.hash.slice(1)))
+  .filter((id) => !document.getElementById(id))"""
+TWICE = """() => [...document.querySelectorAll("[id]")].map((element) => element.id)
+  .filter((id, at, all) => all.indexOf(id) !== at)"""
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", ["index", *PAGES])
+def test_a_page_is_whole_and_fits(visit: Visit, name: str, width: int) -> None:
+    page = visit(name, width)
+    _save_picture(page, f"{name}-{width}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("h1").count() == 1
+    prose = page.evaluate(PROSE)
+    assert not [tex for tex in ("$$", "\\frac", "\\mathrm", "\\begin", "\\sum") if tex in prose]
+    assert "run the notebook to use it" not in prose
+    assert page.evaluate(DEAD_LINKS) == []
+    assert page.evaluate(TWICE) == []
+    assert page.locator("img:not([alt])").count() == 0
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_each_demo_of_a_page_moves_by_keyboard(visit: Visit, name: str) -> None:
+    page = visit(name)
+    demos = page.locator(".histmatch-demo")
+    for at in range(demos.count()):
+        _move(demos.nth(at))
+    plots = page.locator(".hover")
+    for at in range(plots.count()):
+        expect(plots.nth(at).locator(".plot-container .main-svg").first).to_be_visible()
+
+
+def _move(demo: Locator) -> None:
+    """Send the first control to its far end; what is seen must change, and the line."""
+    picture, line = demo.locator(".picture"), demo.locator("[role=status]")
+    control = demo.locator("input").first
+    before, said = picture.screenshot(), line.inner_text()
+    control.focus()
+    at_end = control.input_value() == control.get_attribute("max")
+    control.press("Home" if at_end else "End")
+    expect(line).not_to_have_text(said)
+    demo.locator("img").last.evaluate("image => image.decode()")
+    assert picture.screenshot() != before
+
+
+def test_a_film_plays(visit: Visit) -> None:
+    page = visit("03_earth_movers_distance")
+    film = page.locator(".histmatch-demo:has(button)").first
+    said = film.locator("[role=status]").inner_text()
+    film.locator("button").click()
+    expect(film.locator("button")).to_have_text("Pause")
+    expect(film.locator("[role=status]")).not_to_have_text(said)
+
+
+def test_pages_lead_to_each_other_in_order(visit: Visit) -> None:
+    page = visit("index", 390)
+    page.locator(".pages summary").click()
+    page.locator(".pages a").first.click()
+    for name in PAGES[1:]:
+        assert page.locator(".pages a").count() == len(PAGES)
+        expect(page.locator(".pages a[aria-current=page]")).to_have_count(1)
+        page.locator("a[rel=next]").click()
+        page.wait_for_url(f"**/{name}.html")
+    expect(page.locator("a[rel=next]")).to_have_count(0)
+    page.locator("a[rel=prev]").click()
+    page.wait_for_url(f"**/{PAGES[-2]}.html")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_search_finds_a_word_and_leads_to_its_place(visit: Visit, width: int) -> None:
+    page = visit("index", width)
+    field = page.get_by_label("Search")
+    field.fill("Staircase flat")
+    results = page.locator("form ol a")
+    expect(page.locator("form [role=status]")).to_contain_text("found")
+    expect(results.first).to_contain_text("01 From counting to KDE")
+    field.press("Enter")
+    page.wait_for_url("**/01_from_counting_to_kde.html#*")
+    expect(page.locator("h2:target")).to_be_in_viewport()
+    page.get_by_label("Search").fill("no such word anywhere")
+    expect(page.locator("form [role=status]")).to_have_text("0 found")
+    page.get_by_label("Search").press("Escape")
+    expect(page.locator("form [role=status]")).to_have_text("")
+
+
+def test_it_is_dark_where_the_reader_wants_it_dark_but_figures_stay_on_white(visit: Visit) -> None:
+    colour = "element => getComputedStyle(element).backgroundColor"
+    light, dark = (visit(PAGES[0], color_scheme=scheme) for scheme in ("light", "dark"))
+    assert light.locator("body").evaluate(colour) == "rgb(255, 255, 255)"
+    assert max(_channels(dark.locator("body").evaluate(colour))) < 40
+    assert min(_channels(dark.locator("body").evaluate(colour.replace("backgroundC", "c")))) > 200
+    picture = dark.locator(".histmatch-demo img").first
+    assert picture.evaluate(colour) == "rgb(255, 255, 255)"
+
+
+def _channels(colour: str) -> list[int]:
+    return [int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(",")]
+
+
+def test_the_whole_site_is_small(site: Path) -> None:
+    assert sum(file.stat().st_size for file in site.iterdir()) < 15e6
+
+
+def _save_picture(page: Page, name: str) -> None:
+    if folder := os.environ.get("HISTMATCH_LAB_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"site-{name}.png", full_page=True)
