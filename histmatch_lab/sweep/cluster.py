@@ -35,7 +35,7 @@ dask = import_extra("dask", "Dask", "spreads the runs of a sweep", "cluster")
 
 TOPIC = "histmatch-lab sweep"
 TELL_EVERY = 0.5  # seconds
-# Dask has freed memory given back at once: each step of training asks for it anew, at twice the time
+# By default freed memory is given back at once, and a step of training takes twice as long for it
 _KEEP_MEMORY = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
 # Ctrl-C reaches every process of a terminal; when to end, the workers hear from us
 _DEAF_TO_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
@@ -116,7 +116,8 @@ def connect(scheduler: str | None = None, workers: int | None = None) -> Iterato
     options = {
         "threads_per_worker": 1,
         "memory_limit": None,  # the default, a core's share, says nothing of what a run needs
-        "dashboard_address": None,
+        "dashboard_address": None,  # without a dashboard there is still a server of its state
+        "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"},
         "silence_logs": logging.CRITICAL,
         "preload": [_DEAF_TO_CTRL_C],
     }
@@ -141,7 +142,7 @@ class _LocalCluster(distributed.LocalCluster):  # type: ignore[misc]
 
 def _workers_here() -> int:
     if best_device().type == "cpu":
-        return int(distributed.system.CPU_COUNT)
+        return int(dask.system.CPU_COUNT)
     return max(1, torch.cuda.device_count())
 
 
