@@ -11,6 +11,7 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -24,8 +25,8 @@ from histmatch_lab.hdrnet import load_network
 from histmatch_lab.sweep import cluster, view
 from histmatch_lab.sweep.cluster import Failure, Place, Status, connect, sweep
 from histmatch_lab.sweep.plan import Settings, read_sweep
-from histmatch_lab.sweep.run import Job, _peak_memory, train_and_score
-from histmatch_lab.training import SAVE_EVERY
+from histmatch_lab.sweep.run import Job, Row, _peak_memory, train_and_score
+from histmatch_lab.training import SAVE_EVERY, Step, close
 from tests.data.files import write_pictures
 
 SHIPPED = Path(__file__).parents[1] / "sweeps"
@@ -185,7 +186,7 @@ def test_a_key_changes_with_parameters_code_and_data_alone():
 
 @pytest.mark.parametrize("what", ["code", "data"])
 def test_a_worker_with_other_code_or_data_refuses(what):
-    job = Job.here(Settings("l2"))._replace(**{what: "0123"})
+    job = Job(**Job.here(Settings("l2"))._asdict() | {what: "0123"})
     with pytest.raises(RuntimeError, match=f"the {what} of the worker .* not 0123"):
         train_and_score(job, None, lambda _: None)
 
@@ -195,7 +196,7 @@ def test_a_worker_with_other_code_or_data_refuses(what):
 
 def test_a_row_says_how_good_and_at_what_cost(data, tmp_path):
     run = Settings("l1", data=str(data), crop=16, epochs=3, seed=5).reduced()
-    steps = []
+    steps: list[Step] = []
     row = train_and_score(Job.here(run), tmp_path, steps.append)
     network = load_network(tmp_path / "weights.safetensors").eval()
     wanted = summarize(evaluate(network, run.pairs().test_pairs()))
@@ -260,7 +261,7 @@ def test_closing_a_sweep_ends_its_runs_with_their_state_kept(write, tmp_path, cl
     [run] = read_sweep(write("loss: l2\nepochs: 100000"))
     statuses = sweep([run], tmp_path / "tiny.csv", client)
     next(status for status in statuses if status.running)
-    statuses.close()
+    close(statuses)
     _wait_until(lambda: list(tmp_path.glob("*/state.pt")))
     _wait_until(lambda: not any(client.processing().values()))
     assert not (tmp_path / "tiny.csv").exists()
@@ -378,8 +379,8 @@ def test_ctrl_c_keeps_what_was_finished(write, tmp_path):
 # how it is shown
 
 
-def _status(**facts):
-    rows = [
+def _status(**facts: Any) -> Status:
+    rows: list[Row] = [
         {
             "recipe": "l2",
             "seed": 0,
@@ -399,7 +400,8 @@ def _status(**facts):
             "resumed_at": 100,
         },
     ]
-    return Status(**{"kept": 0, "rows": rows, "waiting": {"a": 100, "b": 100}} | facts)
+    usual: dict[str, Any] = {"kept": 0, "rows": rows, "waiting": {"a": 100, "b": 100}}
+    return Status(**usual | facts)
 
 
 def test_the_headline_has_time_left_and_the_best():

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "histmatch_lab"
 # They handle notebooks, and are never called by one.
 _HANDLERS = {"batch.py", "cli.py", "notebooks.py", "pages.py", "parameters.py"}
+_HANDLERS |= {f"sweep/{name}.py" for name in ("__init__", "plan", "run", "cluster", "view")}
 
 
 def fingerprint(notebook: NotebookNode) -> str:
