@@ -26,7 +26,7 @@ from histmatch_lab.sweep import cluster, view
 from histmatch_lab.sweep.cluster import Failure, Place, Status, connect, sweep
 from histmatch_lab.sweep.plan import Settings, read_sweep
 from histmatch_lab.sweep.run import Job, Row, _peak_memory, train_and_score
-from histmatch_lab.training import SAVE_EVERY, Step, close
+from histmatch_lab.training import SAVE_EVERY, Step
 from tests.data.files import write_pictures
 
 SHIPPED = Path(__file__).parents[1] / "sweeps"
@@ -148,7 +148,7 @@ def test_a_scheduler_that_is_not_there_is_refused(write, tmp_path, monkeypatch):
     options = ["--scheduler", "tcp://127.0.0.1:9", "-o", str(tmp_path / "out")]
     result = CliRunner().invoke(app, ["sweep", str(write("loss: l2")), *options])
     assert result.exit_code == 2
-    assert "--scheduler tcp://127.0.0.1:9: timed out" in result.output
+    assert "nobody answers at scheduler tcp://127.0.0.1:9: timed out" in result.output
     result = CliRunner().invoke(app, ["sweep", str(write("loss: l2")), *options, "--workers", "2"])
     assert result.exit_code == 2
     assert "--scheduler brings its own" in result.output
@@ -159,21 +159,12 @@ def test_a_scheduler_that_is_not_there_is_refused(write, tmp_path, monkeypatch):
 
 def test_a_key_changes_with_parameters_code_and_data_alone():
     job = Job(Settings("l2+histmatch"), "code", "data")
+    changes: dict[str, Any] = {"loss": "l1+histmatch", "lam": 2.0, "bins": 50, "alpha": 10.0}
+    changes |= {"units": "bins", "outside": "clamp", "crop": 32, "network": "paper"}
+    changes |= {"preset": "class", "epochs": 3, "seed": 1}
+    assert changes.keys() == job.settings.parameters.keys() - {"data"}
     others = [
-        *(
-            job._replace(settings=replace(job.settings, **{name: value}))
-            for name, value in (
-                ("lam", 2.0),
-                ("bins", 50),
-                ("alpha", 10.0),
-                ("units", "bins"),
-                ("crop", 32),
-                ("network", "paper"),
-                ("epochs", 3),
-                ("seed", 1),
-                ("loss", "l1+histmatch"),
-            )
-        ),
+        *(job._replace(settings=replace(job.settings, **{n: changes[n]})) for n in changes),
         job._replace(code="other"),
         job._replace(data="other"),
     ]
@@ -261,7 +252,7 @@ def test_closing_a_sweep_ends_its_runs_with_their_state_kept(write, tmp_path, cl
     [run] = read_sweep(write("loss: l2\nepochs: 100000"))
     statuses = sweep([run], tmp_path / "tiny.csv", client)
     next(status for status in statuses if status.running)
-    close(statuses)
+    statuses.close()
     _wait_until(lambda: list(tmp_path.glob("*/state.pt")))
     _wait_until(lambda: not any(client.processing().values()))
     assert not (tmp_path / "tiny.csv").exists()
@@ -423,7 +414,7 @@ def test_a_terminal_is_told_of_each_end_once():
     first, last = _status(kept=1), _status(kept=1, waiting={})
     last.failures.append(Failure("c", "Traceback\nValueError: no"))
     console = Console(record=True, width=100)
-    assert view.in_terminal(iter([first, first, last]), console) is last
+    assert view.in_terminal((s for s in (first, first, last)), console) is last
     lines = console.export_text().splitlines()
     assert lines[0] == "1 runs were finished before"
     assert lines[1].endswith("PSNR 19.50 dB  (3 s, 5 MB, CPU, resumed at step 100)")
@@ -445,7 +436,7 @@ def test_a_notebook_has_bar_and_headline(monkeypatch):
 
     monkeypatch.setattr(view, "display", display)
     status = _status(failures=[Failure("c", "Traceback\nValueError: no")])
-    assert view.in_notebook(iter([status])) is status
+    assert view.in_notebook(s for s in (status,)) is status
     [bar, line] = shown[0].children
     assert bar.value == pytest.approx(0.6)
     assert view.headline(status) in line.value

@@ -15,7 +15,7 @@ import logging
 import os
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,11 +106,15 @@ class Status:
 def connect(scheduler: str | None = None, workers: int | None = None) -> Iterator[Any]:
     """A Dask client: of the scheduler at this address, or of worker processes made here for it.
 
-    workers: how many of them; by default one for each GPU, or else for each core. Raises OSError if
-    nobody answers at the address.
+    workers: how many of them; by default one for each GPU, or else for each core. Raises ValueError
+    if nobody answers at the address.
     """
     if scheduler:
-        with distributed.Client(scheduler, timeout="10s") as client:
+        try:
+            client = distributed.Client(scheduler, timeout="10s")
+        except (OSError, ValueError) as problem:
+            raise ValueError(f"nobody answers at scheduler {scheduler}: {problem}") from None
+        with client:
             yield client
         return
     options = {
@@ -127,7 +131,7 @@ def connect(scheduler: str | None = None, workers: int | None = None) -> Iterato
             yield client
 
 
-class _LocalCluster(distributed.LocalCluster):  # type: ignore[misc]
+class _LocalCluster(distributed.LocalCluster):  # type: ignore[name-defined]
     """Each worker sees one GPU, where there are some."""
 
     def new_worker_spec(self) -> dict[int, Any]:
@@ -146,7 +150,7 @@ def _workers_here() -> int:
     return max(1, torch.cuda.device_count())
 
 
-def sweep(runs: Sequence[Settings], table: Path, client: Any) -> Iterator[Status]:
+def sweep(runs: Sequence[Settings], table: Path, client: Any) -> Generator[Status]:
     """Run what is not finished yet, and yield the Status, again and again, until all have ended.
 
     Closing the generator ends the runs that are not finished.
