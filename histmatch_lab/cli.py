@@ -293,11 +293,11 @@ def sweep(file: Path, scheduler: str | None, workers: int | None, output: Path) 
             status = view.in_terminal(cluster.sweep(runs, table, client), Console())
     except (ValueError, ModuleNotFoundError) as problem:
         raise click.UsageError(str(problem)) from None
-    except OSError as problem:
-        raise click.UsageError(f"--scheduler {scheduler}: {problem}") from None
     except KeyboardInterrupt:
         click.echo("Stopped: what was finished is kept; the same command goes on from there.")
         raise click.exceptions.Exit(130) from None
+    except (OSError, cluster.SweepError) as problem:
+        raise click.ClickException(str(problem)) from None
     click.echo(f"{len(status.rows)} runs in {table}; {len(status.failures)} failed")
     for failure in status.failures:
         click.echo(f"  {output / failure.key / 'error.txt'}")

@@ -77,9 +77,9 @@ class Recipe:
     def options(self) -> dict[str, Any]:
         """What this loss has of `lam` and the options of the histogram term, by name."""
         *others, last = self.loss.split("+")
-        names = ("lam",) if others else ()
+        names = ["lam"] if others else []
         if last == "histmatch":
-            names += ("bins", "alpha", "units", "outside")
+            names += ["bins", "alpha", "units", "outside"]
         return {name: getattr(self, name) for name in names}
 
     @property

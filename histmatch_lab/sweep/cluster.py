@@ -15,7 +15,7 @@ import logging
 import os
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +35,7 @@ dask = import_extra("dask", "Dask", "spreads the runs of a sweep", "cluster")
 
 TOPIC = "histmatch-lab sweep"
 TELL_EVERY = 0.5  # seconds
-# Dask has freed memory given back at once: each step of training asks for it anew, at twice the time
+# By default freed memory is given back at once, and a step of training takes twice as long for it
 _KEEP_MEMORY = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
 # Ctrl-C reaches every process of a terminal; when to end, the workers hear from us
 _DEAF_TO_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
@@ -106,17 +106,22 @@ class Status:
 def connect(scheduler: str | None = None, workers: int | None = None) -> Iterator[Any]:
     """A Dask client: of the scheduler at this address, or of worker processes made here for it.
 
-    workers: how many of them; by default one for each GPU, or else for each core. Raises OSError if
-    nobody answers at the address.
+    workers: how many of them; by default one for each GPU, or else for each core. Raises ValueError
+    if nobody answers at the address.
     """
     if scheduler:
-        with distributed.Client(scheduler, timeout="10s") as client:
+        try:
+            client = distributed.Client(scheduler, timeout="10s")
+        except (OSError, ValueError) as problem:
+            raise ValueError(f"nobody answers at scheduler {scheduler}: {problem}") from None
+        with client:
             yield client
         return
     options = {
         "threads_per_worker": 1,
         "memory_limit": None,  # the default, a core's share, says nothing of what a run needs
-        "dashboard_address": None,
+        "dashboard_address": None,  # without a dashboard there is still a server of its state
+        "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"},
         "silence_logs": logging.CRITICAL,
         "preload": [_DEAF_TO_CTRL_C],
     }
@@ -126,7 +131,7 @@ def connect(scheduler: str | None = None, workers: int | None = None) -> Iterato
             yield client
 
 
-class _LocalCluster(distributed.LocalCluster):  # type: ignore[misc]
+class _LocalCluster(distributed.LocalCluster):  # type: ignore[name-defined]
     """Each worker sees one GPU, where there are some."""
 
     def new_worker_spec(self) -> dict[int, Any]:
@@ -141,11 +146,11 @@ class _LocalCluster(distributed.LocalCluster):  # type: ignore[misc]
 
 def _workers_here() -> int:
     if best_device().type == "cpu":
-        return int(distributed.system.CPU_COUNT)
+        return int(dask.system.CPU_COUNT)
     return max(1, torch.cuda.device_count())
 
 
-def sweep(runs: Sequence[Settings], table: Path, client: Any) -> Iterator[Status]:
+def sweep(runs: Sequence[Settings], table: Path, client: Any) -> Generator[Status]:
     """Run what is not finished yet, and yield the Status, again and again, until all have ended.
 
     Closing the generator ends the runs that are not finished.

@@ -1,18 +1,18 @@
 """How a sweep goes, while it goes: in a terminal, and in a notebook."""
 
 import html
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 
 import ipywidgets as widgets
 from IPython.display import display
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from histmatch_lab.sweep.cluster import Failure, Status
 from histmatch_lab.sweep.run import Row
-from histmatch_lab.training import close
 
 
 def headline(status: Status) -> str:
@@ -27,51 +27,46 @@ def headline(status: Status) -> str:
     return text
 
 
-def in_terminal(statuses: Iterator[Status], console: Console) -> Status:
+def in_terminal(statuses: Generator[Status], console: Console) -> Status:
     """Show a sweep until it ends: a bar for each run that goes on, a line for each that has ended.
 
     Returns the last Status.
     """
     bars = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    of_key = {}
+    of_key: dict[str, TaskID] = {}
     rows = failures = 0  # told of
-    try:
-        with Live(console=console, refresh_per_second=4) as live:
-            for status in statuses:
-                if not rows and status.kept:
-                    console.print(f"{status.kept} runs were finished before")
-                rows = rows or status.kept
-                for key in of_key.keys() - status.running.keys():
-                    bars.remove_task(of_key.pop(key))
-                for key, place in status.running.items():
-                    of_key.setdefault(key, None)
-                    if of_key[key] is None:
-                        of_key[key] = bars.add_task(key, total=status.waiting[key])
-                    bars.update(of_key[key], completed=place.step)
-                for row in status.rows[rows:]:
-                    console.print(_line(row), markup=False, highlight=False, soft_wrap=True)
-                for failure in status.failures[failures:]:
-                    _tell_failure(failure, console)
-                rows, failures = len(status.rows), len(status.failures)
-                live.update(Group(bars, Text(headline(status))))
-    finally:
-        close(statuses)
+    with closing(statuses), Live(console=console, refresh_per_second=4) as live:
+        for status in statuses:
+            if not rows and status.kept:
+                console.print(f"{status.kept} runs were finished before")
+                rows = status.kept
+            for key in of_key.keys() - status.running.keys():
+                bars.remove_task(of_key.pop(key))
+            for key, place in status.running.items():
+                if key not in of_key:
+                    of_key[key] = bars.add_task(key, total=status.waiting[key])
+                bars.update(of_key[key], completed=place.step)
+            for row in status.rows[rows:]:
+                console.print(_line(row), markup=False, highlight=False, soft_wrap=True)
+            for failure in status.failures[failures:]:
+                console.print(Text("failed", style="bold red"), failure.key)
+                console.print(failure.traceback, markup=False, highlight=False)
+            rows, failures = len(status.rows), len(status.failures)
+            live.update(Group(bars, Text(headline(status))))
     return status
 
 
-def in_notebook(statuses: Iterator[Status]) -> Status:
+def in_notebook(statuses: Generator[Status]) -> Status:
     """Show a sweep below a cell until it ends; interrupting the kernel stops it.
 
     Returns the last Status.
     """
     bar, line = widgets.FloatProgress(min=0, max=1), widgets.HTML()
     handle = display(widgets.VBox([bar, line]), display_id=True)
-    try:
+    with closing(statuses):
         for status in statuses:
             bar.value = 1 - len(status.waiting) / status.of
             line.value = f'<p role="status">{html.escape(headline(status))}</p>'
-    finally:
-        close(statuses)
     text = "\n".join([headline(status), *map(_last_line, status.failures)])
     handle.update({"text/plain": text}, raw=True)
     return status
@@ -91,11 +86,6 @@ def _line(row: Row) -> str:
     if row["resumed_at"]:
         went += f", resumed at step {row['resumed_at']}"
     return f"finished  {row['recipe']}, seed {row['seed']}: PSNR {row['psnr']:.2f} dB  ({went})"
-
-
-def _tell_failure(failure: Failure, console: Console) -> None:
-    console.print(Text("failed", style="bold red"), failure.key)
-    console.print(failure.traceback, markup=False, highlight=False)
 
 
 def _last_line(failure: Failure) -> str:

@@ -27,6 +27,7 @@ _HANDLERS = {
     "notebooks.py",
     "parameters.py",
     *(file.relative_to(LIBRARY).as_posix() for file in LIBRARY.glob("pages/*.py")),
+    *(f"sweep/{name}.py" for name in ("__init__", "plan", "run", "cluster", "view")),
 }
 
 
