@@ -17,8 +17,8 @@ ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install lab test test-all lint unit colab stored-outputs report site lecturer bench \
-  weights ledger notebooks clean $(SETS:%=set-%)
+.PHONY: help install lab test test-all lint unit browser colab stored-outputs report site lecturer \
+  bench weights ledger notebooks clean $(SETS:%=set-%)
 
 help:
 	@echo "make lab         open the course in JupyterLab   (ARGS='--no-browser --port=9999' to pass options)"
@@ -57,7 +57,7 @@ lab: install
 	$(BIN)/jupyter lab --ip=127.0.0.1 $(ALLOW_ROOT) \
 	  --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(ARGS)
 
-test: lint unit colab stored-outputs
+test: lint unit browser colab stored-outputs
 
 lint: install
 	$(BIN)/ruff check .
@@ -65,8 +65,13 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/codespell README.md docs notebooks histmatch_lab data_samples/README.md benchmarks/results
 
+# A file's tests stay together (loadfile): they share what is slow to make.
 unit: install
-	$(ONE_THREAD) $(BIN)/python -m pytest tests
+	$(ONE_THREAD) $(BIN)/python -m pytest tests --ignore=tests/browser --numprocesses=2 --dist=loadfile
+
+# One at a time: how soon a picture follows a key is measured here.
+browser: install
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/browser
 
 # The same promises under the versions of ipywidgets and plotly that Google Colab has. ipywidgets 7
 # calls what a newer ipykernel deprecates: that is its matter, not ours.
