@@ -52,7 +52,7 @@ def test_the_solutions_are_right():
         (check_interval, singly, "draw photographs"),
         (
             check_interval,
-            lambda gaps, groups: np.mean(gaps) + np.array([-2.0, 2.0]),
+            lambda gaps, groups: np.mean(gaps) + 1.96 * np.std(gaps) * np.array([-1, 1]),
             "mean of each",
         ),
         (
