@@ -245,10 +245,10 @@ def _draw_pictures(left: Axes, right: Axes, photo: Tensor, x: float, pull: Tenso
 def _draw_histograms(axes: Axes, view: View, lens: Lens) -> None:
     """Counted, soft, the target's, and the picked pixel's kernel (not to scale)."""
     counted = view.shares @ hard_histogram(view.values[:, None], lens.bins, range=lens.range)
-    wanted, kernel = in_bins(view.wanted), in_bins(view.pixel)
+    wanted, alone = in_bins(view.wanted), in_bins(view.pixel)
     top = nice(110 * float(torch.stack([counted, wanted]).quantile(0.98, dim=1).max()))
     _fill(axes, lens.edges, 100 * counted, color=COUNTS, alpha=0.35)
-    _fill(axes, lens.edges, 0.7 * top / kernel.max() * kernel, color=MARK, alpha=0.4)
+    _fill(axes, lens.edges, 0.7 * top / alone.max() * alone, color=MARK, alpha=0.4)
     _steps(axes, lens.edges, 100 * in_bins(view.cdf), color=OURS, linewidth=1.3)
     _steps(axes, lens.edges, 100 * wanted, DASHES, color=TARGET, linewidth=1.1)
     axes.set(ylim=(0, top), yticks=(0, top / 2, top), ylabel="% of pixels")
