@@ -27,7 +27,7 @@ from histmatch_lab.seeding import generator_for
 from histmatch_lab.training import Preset, train
 
 SEED = 3
-PATIENCE = 60  # seconds
+PATIENCE = 300  # seconds; a busy machine takes a minute to start a process
 CPU = torch.device("cpu")
 
 fabric: Fabric | None = None  # of this process; none in that of the tests
