@@ -27,7 +27,7 @@ from histmatch_lab.seeding import generator_for
 from histmatch_lab.training import Preset, train
 
 SEED = 3
-PATIENCE = 60  # seconds
+PATIENCE = 300  # seconds; a busy machine takes a minute to start a process
 CPU = torch.device("cpu")
 
 fabric: Fabric | None = None  # of this process; none in that of the tests
@@ -139,6 +139,7 @@ class Outcome(NamedTuple):
 
     curve: list[tuple[float, ...]]  # loss, terms and PSNR of each step
     weights: list[float]
+    pictures: set[int]  # that this process trained on in a step
 
 
 def run(loss: str, preset: Preset, pairs: Brighter, folders: Path | None = None) -> Outcome:
@@ -148,12 +149,13 @@ def run(loss: str, preset: Preset, pairs: Brighter, folders: Path | None = None)
     """
     network = tiny(pairs.dtype)
     folder = folders / os.environ.get("RANK", "0") if folders else None
-    curve = []
+    curve, pictures = [], set()
     steps = train(network, pairs, named(loss), preset, seed=SEED, folder=folder, fabric=fabric)
     with suppress(KeyboardInterrupt):
         for step in steps:
             curve.append((step.loss, *step.terms.values(), step.psnr))
-    return Outcome(curve, parameters_to_vector(network.parameters()).tolist())
+            pictures.add(len(step.pred))
+    return Outcome(curve, parameters_to_vector(network.parameters()).tolist(), pictures)
 
 
 def loss_on_part(loss: str, dtype: torch.dtype) -> tuple[float, list[float]]:
