@@ -1,25 +1,21 @@
-"""The checks of accessibility.py find what is wrong, and the pages without a kernel pass them."""
+"""The checks of accessibility.py find what is wrong, and a demo's page passes them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser, Page
 
 from histmatch_lab.demos import find_demo
-from histmatch_lab.demos.page import to_html
-from histmatch_lab.pages import write_page
+from histmatch_lab.pages import write_demo_page
 from tests.browser.accessibility import raw_formulas, serious_findings, unseen_focus
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-DEMOS = "histmatch_lab.demos"
-# A film, and every other kind of control.
-PAGES = {
-    "film": f"{DEMOS}.descent:descent_on_a_curve",
-    "stills": f"{DEMOS}.kernels:figure_2",
+# Every kind of control; test_site.py looks at all pages.
+DEMOS = {
+    "film": "histmatch_lab.demos.descent:descent_on_a_curve",
+    "stills": "histmatch_lab.demos.kernels:figure_2",
 }
 
 
@@ -30,29 +26,15 @@ def page(browser: Browser) -> Iterator[Page]:
     page.close()
 
 
-def check(page: Page, file: Path) -> None:
-    """The page is for everyone, in light and dark."""
-    page.goto(file.as_uri())
+@pytest.mark.parametrize("kind", DEMOS)
+def test_a_demos_page_is_for_everyone(page: Page, tmp_path: Path, kind: str) -> None:
+    write_demo_page(find_demo(DEMOS[kind]), tmp_path / "demo.html")
+    page.goto((tmp_path / "demo.html").as_uri())
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         assert serious_findings(page) == []
     assert raw_formulas(page, "body") == []
     assert unseen_focus(page) == []
-
-
-@pytest.mark.parametrize("name", ["01_from_counting_to_kde", "03_earth_movers_distance"])
-def test_a_notebooks_page(page: Page, tmp_path: Path, name: str) -> None:
-    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
-    write_page(notebook, tmp_path / f"{name}.html")
-    check(page, tmp_path / f"{name}.html")
-
-
-@pytest.mark.parametrize("kind", PAGES)
-def test_a_demo_on_a_page(page: Page, tmp_path: Path, kind: str) -> None:
-    file = tmp_path / "demo.html"
-    head = '<!DOCTYPE html><html lang="en"><title>A demo</title><main><h1>A demo</h1>'
-    file.write_text(f"{head}{to_html(find_demo(PAGES[kind]))}</main></html>", encoding="utf-8")
-    check(page, file)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from histmatch_lab.pages import write_site
 from histmatch_lab.pages.site import DEMO_PAGES
+from tests.browser.accessibility import raw_formulas, serious_findings, unseen_focus
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 PAGES = [*(path.stem for path in NOTEBOOKS), *(name.rpartition(":")[2] for name in DEMO_PAGES)]
@@ -87,6 +88,16 @@ def test_each_demo_of_a_page_moves_by_keyboard(visit: Visit, name: str) -> None:
     plots = page.locator(".hover")
     for at in range(plots.count()):
         expect(plots.nth(at).locator(".plot-container .main-svg").first).to_be_visible()
+
+
+@pytest.mark.parametrize("name", ["index", *PAGES])
+def test_a_page_is_for_everyone(visit: Visit, name: str) -> None:
+    page = visit(name)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert serious_findings(page) == []
+    assert raw_formulas(page, "main") == []
+    assert unseen_focus(page) == []
 
 
 def _move(demo: Locator) -> None:
