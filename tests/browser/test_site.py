@@ -62,6 +62,7 @@ DEAD_LINKS = """() => [...document.querySelectorAll("a[href^='#']")]
 TWICE = """() => [...document.querySelectorAll("[id]")].map((element) => element.id)
   .filter((id, at, all) => all.indexOf(id) !== at)"""
 BACKGROUND = "element => getComputedStyle(element).backgroundColor"
+COLOUR = "element => getComputedStyle(element).color"
 
 
 @pytest.mark.parametrize("width", WIDTHS)
