@@ -63,20 +63,30 @@ def encode(figure: Figure) -> tuple[bytes, str]:
 def encode_small(pixels: np.ndarray, under: np.ndarray | None = None) -> bytes:
     """Pixels, (H, W, 3) uint8, as a WebP of few bytes, for a page that carries many.
 
-    Where they equal those `under` them, they are left transparent, to be laid over that picture.
-    The smaller one is taken of 64 colours without loss (lines) and of a lossy one (photographs).
+    Blocks that equal those of the picture `under` it are left transparent, to be laid over that.
+    Whole blocks, since a lossy picture's lines shine into the block around them. The smaller one is
+    taken of 64 colours without loss (lines) and of a lossy one (photographs).
 
     Raises:
         ValueError: the two are not of one size.
     """
     if under is not None and pixels.shape != under.shape:
         raise ValueError(f"pixels have shape {pixels.shape}, expected {under.shape} as under them")
-    new = np.full(pixels.shape[:2], True) if under is None else (pixels != under).any(axis=-1)
+    everything = np.full(pixels.shape[:2], True)
+    new = everything if under is None else _whole_blocks((pixels != under).any(axis=-1))
     few = Image.fromarray(pixels).quantize(64, method=Image.Quantize.FASTOCTREE, dither=_NO_DITHER)
     lines, photograph = io.BytesIO(), io.BytesIO()
     _where(new, np.asarray(few.convert("RGB"))).save(lines, "webp", lossless=True, quality=75)
-    _where(new, pixels).save(photograph, "webp", quality=70)
+    _where(new, pixels).save(photograph, "webp", quality=60)
     return min(lines.getvalue(), photograph.getvalue(), key=len)
+
+
+def _whole_blocks(seen: np.ndarray, side: int = 8) -> np.ndarray:
+    """The same, (H, W), grown to all of each block in which something is seen."""
+    height, width = seen.shape
+    padded = np.pad(seen, ((0, -height % side), (0, -width % side)))
+    blocks = padded.reshape(padded.shape[0] // side, side, -1, side).any(axis=(1, 3))
+    return blocks.repeat(side, axis=0).repeat(side, axis=1)[:height, :width]
 
 
 def _where(seen: np.ndarray, pixels: np.ndarray) -> Image.Image:

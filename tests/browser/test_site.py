@@ -62,6 +62,8 @@ DEAD_LINKS = """() => [...document.querySelectorAll("a[href^='#']")]
   .filter((id) => !document.getElementById(id))"""
 TWICE = """() => [...document.querySelectorAll("[id]")].map((element) => element.id)
   .filter((id, at, all) => all.indexOf(id) !== at)"""
+BACKGROUND = "element => getComputedStyle(element).backgroundColor"
+COLOUR = "element => getComputedStyle(element).color"
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -104,12 +106,15 @@ def _move(demo: Locator) -> None:
     """Send the first control to its far end; what is seen must change, and the line."""
     picture, line = demo.locator(".picture"), demo.locator("[role=status]")
     control = demo.locator("input").first
+    over = demo.locator("img").last
+    expect(over).to_be_hidden()
     before, said = picture.screenshot(), line.inner_text()
     control.focus()
     at_end = control.input_value() == control.get_attribute("max")
     control.press("Home" if at_end else "End")
     expect(line).not_to_have_text(said)
-    demo.locator("img").last.evaluate("image => image.decode()")
+    over.evaluate("image => image.decode()")
+    assert over.evaluate(BACKGROUND) == "rgba(0, 0, 0, 0)", "it hides the picture under it"
     assert picture.screenshot() != before
 
 
@@ -154,13 +159,14 @@ def test_the_search_finds_a_word_and_leads_to_its_place(visit: Visit, width: int
 
 
 def test_it_is_dark_where_the_reader_wants_it_dark_but_figures_stay_on_white(visit: Visit) -> None:
-    colour = "element => getComputedStyle(element).backgroundColor"
     light, dark = (visit(PAGES[0], color_scheme=scheme) for scheme in ("light", "dark"))
-    assert light.locator("body").evaluate(colour) == "rgb(255, 255, 255)"
-    assert max(_channels(dark.locator("body").evaluate(colour))) < 40
-    assert min(_channels(dark.locator("body").evaluate(colour.replace("backgroundC", "c")))) > 200
-    picture = dark.locator(".histmatch-demo img").first
-    assert picture.evaluate(colour) == "rgb(255, 255, 255)"
+    assert light.locator("body").evaluate(BACKGROUND) == "rgb(255, 255, 255)"
+    assert max(_channels(dark.locator("body").evaluate(BACKGROUND))) < 40
+    assert (
+        min(_channels(dark.locator("body").evaluate(BACKGROUND.replace("backgroundC", "c")))) > 200
+    )
+    picture = dark.locator(".histmatch-demo .picture").first
+    assert picture.evaluate(BACKGROUND) == "rgb(255, 255, 255)"
 
 
 def _channels(colour: str) -> list[int]:
