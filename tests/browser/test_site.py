@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
 
 from histmatch_lab.pages import write_site
 from histmatch_lab.pages.site import DEMO_PAGES
@@ -35,12 +35,20 @@ def visit(browser: Browser, site: Path) -> Iterator[Visit]:
     wrong: list[str] = []
     pages: list[Page] = []
 
+    def asks(request: Request) -> None:
+        if not request.url.startswith("file:"):
+            wrong.append(f"asks {request.url}")
+
+    def logs(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            wrong.append(message.text)
+
     def _visit(name: str, width: int = 1280, **options) -> Page:
         page = browser.new_page(viewport={"width": width, "height": 900}, **options)
         pages.append(page)
-        page.on("request", lambda r: r.url.startswith("file:") or wrong.append(f"asks {r.url}"))
-        page.on("requestfailed", lambda r: wrong.append(f"failed {r.url}"))
-        page.on("console", lambda m: m.type == "error" and wrong.append(m.text))
+        page.on("request", asks)
+        page.on("requestfailed", lambda request: wrong.append(f"failed {request.url}"))
+        page.on("console", logs)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.goto((site / f"{name}.html").as_uri())
         return page
