@@ -19,7 +19,7 @@ from histmatch_lab.pages.markdown import to_html
 from histmatch_lab.pages.page import write_demo_page, write_framed, write_page
 
 # Demos that have a page of their own, by the names that `find_demo` knows.
-DEMO_PAGES: tuple[str, ...] = ()
+DEMO_PAGES = ("histmatch_lab.demos.microscope:microscope",)
 
 
 @dataclass(frozen=True)
