@@ -76,7 +76,7 @@ class Report:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        head = _row("th", "what", "found", "", "why it matters", "what to do")
+        head = _row("th scope=col", "what", "found", "fine", "why it matters", "what to do")
         rows = "".join(_item_row(item) for item in self.items)
         return (
             f"<p><b>{html.escape(self.summary)}</b></p>"
@@ -212,7 +212,8 @@ def _item_row(item: Item) -> str:
 
 
 def _row(tag: str, *cells: str) -> str:
-    inside = (f'<{tag} style="text-align:left">{cell}</{tag}>' for cell in cells)
+    name = tag.split()[0]
+    inside = (f'<{tag} style="text-align:left">{cell}</{name}>' for cell in cells)
     return f"<tr>{''.join(inside)}</tr>"
 
 

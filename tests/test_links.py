@@ -40,11 +40,13 @@ def links(text: str) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """The ids within a page, as JupyterLab makes them of headings, or a code host does."""
+    """The ids within a page, as JupyterLab makes them of headings and cells, or a code host."""
     text = prose(page)
     plain = [re.sub(r"[*_`]|\[([^\]]*)\]\([^)]*\)", r"\1", title) for _, title in headings(text)]
     ids = set(re.findall(r"\bid=[\"']([^\"']+)[\"']", text))
     if page.suffix == ".ipynb":
+        cells = nbformat.read(page, as_version=4).cells
+        ids |= {f"cell-id={cell.id}" for cell in cells}
         return ids | {title.replace(" ", "-") for title in plain}
     return ids | {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in plain}
 
@@ -62,7 +64,7 @@ def broken(page: Path, text: str) -> Iterator[str]:
         if not link or not target.exists():
             yield f"leads nowhere: {link or '()'}"
         elif parts.fragment and unquote(parts.fragment) not in anchors(target):
-            yield f"no heading of that name: {link}"
+            yield f"no such place: {link}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -76,10 +78,14 @@ def test_every_link_leads_somewhere(page):
         ("[a](nowhere.md)", "leads nowhere: nowhere.md"),
         ("[a]()", "leads nowhere: ()"),
         ('<img src="docs/nothing.png">', "leads nowhere: docs/nothing.png"),
-        ("[a](#no-such-heading)", "no heading of that name: #no-such-heading"),
+        ("[a](#no-such-heading)", "no such place: #no-such-heading"),
         (
             "[a](notebooks/00_start_here.ipynb#start-here)",
-            "no heading of that name: notebooks/00_start_here.ipynb#start-here",
+            "no such place: notebooks/00_start_here.ipynb#start-here",
+        ),
+        (
+            "[a](notebooks/00_start_here.ipynb#cell-id=no-such-cell)",
+            "no such place: notebooks/00_start_here.ipynb#cell-id=no-such-cell",
         ),
         ("[a](https://example)", "no well-formed address: https://example"),
         ("http://example", "no well-formed address: http://example"),

@@ -214,7 +214,7 @@ def microscope(
     _draw_pull(pulls, view, lens, float(pull[-1]))
     _draw_close_up(close, view, lens)
     for axes in (heights, cdfs, pulls):
-        axes.axvline(pixel, color=MARK, linewidth=1.5)
+        axes.axvline(pixel, color=MARK, linestyle=":", linewidth=2)
         axes.set_xlim(0, 1)
     pulls.set_xticks((0, 0.5, 1))
     return Frame(figure, _says(view, lens, pull))
