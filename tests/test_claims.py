@@ -8,7 +8,8 @@ import torch
 from histmatch_lab import claims
 from histmatch_lab.claims import Finding, duel
 from histmatch_lab.comparison import EXPERTS, RECIPES, SEEDS, difference, results, scores_of
-from histmatch_lab.evaluation import Difference, colour_cast
+from histmatch_lab.data.samples import data_samples_dir
+from histmatch_lab.evaluation import Difference, colour_cast, read_table
 
 FOUND = {
     name: function()
@@ -113,3 +114,17 @@ def test_the_cast_of_a_tone_curve_is_how_far_its_channels_part():
 def test_no_run_with_vgg_or_lpips_waits_for_its_claim():
     """If this fails, the claim "Better than VGG and LPIPS" can be attempted."""
     assert not [row for row in results() if "vgg" in row.recipe or "lpips" in row.recipe]
+
+
+def test_in_the_papers_unit_the_quick_sweep_prefers_few_bins_and_a_small_lam():
+    """What the ledger says in words of results/quick.csv."""
+    rows = read_table(data_samples_dir() / "results" / "quick.csv")
+    found = {}
+    for bins, lam in product((50, 100, 256), (0.1, 1, 10)):
+        scores = [
+            float(r["psnr"]) for r in rows if r["recipe"] == f"histmatch-k{bins}-lam{lam}-bins"
+        ]
+        assert len(scores) == 2
+        found[bins, lam] = sum(scores)
+    assert all(max((50, 100, 256), key=lambda k: found[k, lam]) != 256 for lam in (0.1, 1, 10))
+    assert all(max((0.1, 1, 10), key=lambda w: found[k, w]) == 0.1 for k in (50, 100, 256))

@@ -194,7 +194,10 @@ def microscope(
     photo: Tensor,
     target: Tensor,
 ) -> Frame:
-    """The loss microscope: histogram, CDF, EMD and gradient of a photograph and of one pixel."""
+    """The loss microscope.
+
+    Histogram, CDF, EMD and gradient of a photograph, and of one of its pixels.
+    """
     lens = lens_of(alpha, bins, bandwidth, extent, outside)
     view = look(photo, target, lens, pixel)
     pull = lens.pull(view.values, view.gap.sign())

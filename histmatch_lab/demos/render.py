@@ -77,7 +77,7 @@ def encode_small(pixels: np.ndarray, under: np.ndarray | None = None) -> bytes:
     few = Image.fromarray(pixels).quantize(64, method=Image.Quantize.FASTOCTREE, dither=_NO_DITHER)
     lines, photograph = io.BytesIO(), io.BytesIO()
     _where(new, np.asarray(few.convert("RGB"))).save(lines, "webp", lossless=True, quality=75)
-    _where(new, pixels).save(photograph, "webp", quality=60)
+    _where(new, pixels).save(photograph, "webp", quality=50)
     return min(lines.getvalue(), photograph.getvalue(), key=len)
 
 
