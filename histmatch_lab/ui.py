@@ -95,8 +95,7 @@ def show_hover(figure: go.Figure, fallback: Frame) -> None:
 
 def show_frame(frame: Frame) -> None:
     """Display a Frame as a captioned PNG."""
-    bundle, metadata = _still_bundle(frame, frame.says)
-    display(bundle, metadata=metadata, raw=True)
+    display(_described(frame), raw=True)
 
 
 async def watch(
@@ -143,8 +142,7 @@ async def watch(
         close(steps)
     if history and handle is not None:
         frame = draw(history)
-        bundle, metadata = _still_bundle(frame, frame.says)
-        handle.update(bundle, metadata=metadata, raw=True)
+        handle.update(_described(frame), raw=True)
     view.close()
     return history
 
@@ -152,6 +150,14 @@ async def watch(
 def _view_bundle(view: widgets.DOMWidget) -> dict[str, Any]:
     model = {"version_major": 2, "version_minor": 0, "model_id": view.model_id}
     return {"application/vnd.jupyter.widget-view+json": model}
+
+
+def _described(frame: Frame) -> dict[str, str]:
+    """A still as HTML, since JupyterLab gives a bare PNG no alt text."""
+    picture = base64.b64encode(still(frame)).decode()
+    says = html.escape(frame.says)
+    image = f'<img src="data:image/png;base64,{picture}" alt="{says}" style="max-width:100%">'
+    return {"text/html": image, "text/plain": frame.says}
 
 
 def _still_bundle(frame: Frame, text: str) -> tuple[dict[str, str], dict[str, Any]]:

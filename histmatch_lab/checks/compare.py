@@ -15,6 +15,7 @@ from histmatch_lab.checks.verdict import (
     ask,
     check,
     close,
+    first_wrong,
     fresh,
     hint_to,
     number,
@@ -51,10 +52,10 @@ def check_paper_lam(paper_lam: Callable[[float, int], Any]) -> Verdict:
 
     if is_from(lambda lam, bins: lam / bins):
         return right("So the paper's 1 at K = 256 is 256 in intensity, and its 0.1 at K = 50 is 5.")
-    hint = hint_to(LAM_MISTAKES, is_from)
-    return wrong(
-        hint or f"For lam = {lam:.3g} and 50 bins you get {answers[0]:.4g}, it is {lam / 50:.4g}."
-    )
+    if hint := hint_to(LAM_MISTAKES, is_from):
+        return wrong(hint)
+    got, truth, (_, bins) = first_wrong(answers, [lam / bins for _, bins in asked], asked)
+    return wrong(f"For lam = {lam:.3g} and {bins} bins you get {got:.4g}, it is {truth:.4g}.")
 
 
 @check()
@@ -84,8 +85,12 @@ INTERVAL_MISTAKES: Mistakes = (
         "photographs, each with all its gaps.",
     ),
     (
-        lambda to_right, _, groups: abs(to_right / math.sqrt(groups) - 1) < 0.3,
+        lambda to_right, _, groups: abs(to_right / math.sqrt(groups) - 1) < 0.5,
         "That is the spread of the photographs. Take the mean of each resample.",
+    ),
+    (
+        lambda to_right, *_: abs(to_right - 0.84) < 0.06,
+        "That is the 90 % interval: the percentiles 2.5 and 97.5, not 5 and 95.",
     ),
     (
         lambda to_right, *_: abs(to_right * 1.96 - 1) < 0.15,
@@ -100,19 +105,19 @@ def check_interval(interval: Callable[[Sequence[float], Sequence[str]], Any]) ->
     """`interval(gaps, groups)`: low and high end of the 95 % bootstrap interval of the mean."""
     generator = fresh()
     effects = torch.randn(30, generator=generator) + torch.rand((), generator=generator)
-    groups = torch.arange(180) // 6
-    gaps = effects[groups] + 0.1 * torch.randn(180, generator=generator)
-    order = torch.randperm(180, generator=generator)
+    groups = torch.arange(360) // 12
+    gaps = effects[groups] + torch.randn(360, generator=generator)
+    order = torch.randperm(360, generator=generator)
     names = [f"photograph {group}" for group in groups[order].tolist()]
     low, high = (number(end) for end in ask(interval, gaps[order].tolist(), names))
     if low > high:
         return wrong("The low end is above the high one.")
     middle, half = (low + high) / 2, (high - low) / 2
-    by_group = gaps.view(30, 6).mean(1)
+    by_group = gaps.view(30, 12).mean(1)
     wanted, single = (1.96 * _standard_error(x) for x in (by_group, gaps))
     if not abs(middle - float(by_group.mean())) < 0.3 * wanted:
         return wrong("The interval does not lie around the mean of the gaps.")
-    if abs(half / wanted - 1) < 0.15:  # two thousand draws alone leave 5 % to chance
+    if abs(half / wanted - 1) < 0.1:  # two thousand draws alone leave 5 % to chance
         return right("As wide as theory says for thirty independent photographs.")
     hint = hint_to(INTERVAL_MISTAKES, lambda is_so: is_so(half / wanted, half / single, 30))
     return wrong(hint or f"Its half width is {half:.3f}; about {wanted:.3f} is right.")

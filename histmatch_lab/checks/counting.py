@@ -231,11 +231,13 @@ def check_alpha_for_ninety(alpha: float) -> Verdict:
     """01: the least alpha that keeps 90 % of a centred pixel in its bin (K = 256, B = 1)."""
     least = 4 * 256 * math.atanh(0.9)  # tanh(s L / 4) of the pixel stays in its bin
     kept = math.tanh(alpha / 256 / 4)
-    said = f"With α = {alpha:g}, a pixel at the centre of its bin leaves {100 * kept:.1f} % in it."
+    said = f"With α = {alpha:g}, a pixel at the centre of its bin leaves {100 * kept:.2f} % in it."
     if least <= alpha <= 10 * math.ceil(least / 10):
         return right(f"{said} The paper's α = 1000 leaves {100 * math.tanh(1000 / 256 / 4):.0f} %.")
     if hint := hint_to(NINETY_MISTAKES, lambda mistaken: close(alpha, mistaken, 0.02)):
         return wrong(f"{said} {hint}")
     if alpha > least:
         return wrong(f"{said} More than asked for: find the smallest α, rounded up to whole tens.")
+    if alpha > least - 10:
+        return wrong(f"{said} That is just below: round up to whole tens.")
     return wrong(f"{said} That is too little: a larger α makes the kernel narrower.")

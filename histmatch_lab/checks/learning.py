@@ -15,6 +15,7 @@ from histmatch_lab.checks.verdict import (
     ask,
     check,
     close,
+    first_wrong,
     fresh,
     hint_to,
     number,
@@ -111,11 +112,12 @@ def check_rate(rate_at: Callable[[int, int, float, float], Any]) -> Verdict:
 
     if is_from(_rate):
         return right("The factor from step to step is the same all the way.")
-    hint = hint_to(RATE_MISTAKES, is_from)
+    if hint := hint_to(RATE_MISTAKES, is_from):
+        return wrong(hint)
+    got, truth, (step, *_) = first_wrong(answers, [_rate(*given) for given in asked], asked)
     return wrong(
-        hint
-        or f"Step {of // 3} of {of}, from {first:.3g} to {last:.3g}: you get {answers[0]:.3g}, it "
-        f"should be {_rate(*asked[0]):.3g}."
+        f"Step {step} of {of}, from {first:.3g} to {last:.3g}: you get {got:.3g}, it should be "
+        f"{truth:.3g}."
     )
 
 

@@ -14,6 +14,7 @@ from histmatch_lab.checks.verdict import (
     ask,
     check,
     close,
+    first_wrong,
     fresh,
     hint_to,
     number,
@@ -42,6 +43,18 @@ STOPS_MISTAKES: Mistakes = (
         lambda nits, white: (nits - white) / white,
         "Stops count factors; a difference of lights has none.",
     ),
+    (
+        lambda nits, white: nits - white,
+        "Stops count factors; a difference of lights has none.",
+    ),
+    (
+        lambda nits, white: abs(math.log2(nits / white)),
+        "A light darker than white has a negative number.",
+    ),
+    (
+        lambda nits, white: max(0.0, math.log2(nits / white)),
+        "A light darker than white has a negative number.",
+    ),
 )
 
 
@@ -60,12 +73,11 @@ def check_stops(stops_above: Callable[[float, float], Any]) -> Verdict:
         return right(
             "A stop doubles the light, whatever it was: stops are its logarithm to base 2."
         )
-    hint = hint_to(STOPS_MISTAKES, is_from)
-    return wrong(
-        hint
-        or f"stops_above(800, {white:.4g}) is {answers[0]:.4g}; it should be "
-        f"{math.log2(800 / white):.4g}."
-    )
+    if hint := hint_to(STOPS_MISTAKES, is_from):
+        return wrong(hint)
+    truths = [math.log2(nits / white) for nits, white in asked]
+    got, truth, (nits, _) = first_wrong(answers, truths, asked)
+    return wrong(f"stops_above({nits:g}, {white:.4g}) is {got:.4g}; it should be {truth:.4g}.")
 
 
 # Of the frames' names, those to train on, those to test on, and how many the test should have.

@@ -65,6 +65,14 @@ class Check:
             return wrong(f"Your answer raised {type(problem).__name__}: {problem}")
 
 
+def first_wrong(
+    answers: Sequence[float], truths: Sequence[float], asked: Sequence[tuple[Any, ...]]
+) -> tuple[float, float, tuple[Any, ...]]:
+    """The first answer that is not the truth, that truth, and what was asked."""
+    triples = zip(answers, truths, asked, strict=True)
+    return next(triple for triple in triples if not math.isclose(*triple[:2], rel_tol=1e-6))
+
+
 def check(mistakes: Mistakes = ()) -> Callable[[Callable[[Any], Verdict]], Check]:
     """Make a check of a function that takes the learner's answer and returns a Verdict.
 

@@ -232,7 +232,7 @@ def tone_curves(lam: float, expert: str) -> Frame:
             panel.plot(greys, curves[name][index], dash, color=colour, label=name)
         panel.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(-0.1, 1.1), yticks=(0, 0.5, 1))
         panel.set(xlabel="grey before", title=channel)
-    axes[0].legend(loc="upper left", fontsize=8.5)
+    axes[2].legend(loc="lower right", fontsize=8.5)
     casts = ", ".join(f"{name} {colour_cast(curve):.3f}" for name, curve in curves.items())
     return Frame(figure, f"How far the channels part on greys, on average: {casts} in intensity.")
 

@@ -238,12 +238,8 @@ def _draw_tone(axes: Axes, grid: Tensor, down: float, across: float) -> None:
 )
 def pull_on_the_grid(loss: str, shuffled: bool, photo: Tensor) -> Frame:
     """The pull of a loss on each pixel, and what arrives at the cells of the grid."""
-    target = retouch(photo, "local")
-    if shuffled:
-        order = torch.randperm(photo[0].numel(), generator=torch.Generator().manual_seed(1))
-        target = target.flatten(1)[:, order].view_as(photo)
-    parts = taken_apart(photo)
-    on_pixels, on_cells, value = _pulls(loss, parts, photo, target)
+    target = _target(photo, shuffled)
+    on_pixels, on_cells, value = _pulls(loss, photo, shuffled)
     figure, (left, middle, right) = panels(1, 3, height=3.0, margins=(0.1, 0.1, 0.4, 0.1))
     picture(left, target, "The target, shuffled" if shuffled else "The target")
     for axes, pull, title in (
@@ -263,8 +259,19 @@ def pull_on_the_grid(loss: str, shuffled: bool, photo: Tensor) -> Frame:
     return Frame(figure, says)
 
 
-def _pulls(loss: str, parts: Parts, photo: Tensor, target: Tensor) -> tuple[Tensor, Tensor, float]:
+@lru_cache(maxsize=8)
+def _target(photo: Tensor, shuffled: bool) -> Tensor:
+    target = retouch(photo, "local")
+    if not shuffled:
+        return target
+    order = torch.randperm(photo[0].numel(), generator=torch.Generator().manual_seed(1))
+    return target.flatten(1)[:, order].view_as(photo)
+
+
+@lru_cache(maxsize=8)
+def _pulls(loss: str, photo: Tensor, shuffled: bool) -> tuple[Tensor, Tensor, float]:
     """The gradients on the output's brightness and on the cells' offsets, and the loss."""
+    parts, target = taken_apart(photo), _target(photo, shuffled)
     options: dict[str, Any] = {}
     if loss == "histmatch":
         options = {"units": "intensity", "outside": "clamp"}

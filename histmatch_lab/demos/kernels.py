@@ -70,9 +70,9 @@ def build_kde(pixels: float, alpha: float, photo: Tensor) -> Frame:
     axes.legend(loc="upper right")
     few = "1 pixel: its" if count == 1 else f"{count:,} pixels: their"
     says = (
-        f"{few} green value{'s' * (count > 1)} and the density of Eq. 1, with α = {alpha:.0f} and "
-        f"B = 1. Each bump is {alpha / 4 / count:.3g} high; the area under their sum within "
-        f"[0, 1] is {float(density.mean()):.3f}."
+        f"{few} green value{'s' * (count > 1)} and their density (Eq. 1, its lost factor "
+        f"restored), with α = {alpha:.0f} and B = 1. Each bump is {alpha / 4 / count:.3g} high; "
+        f"the area under their sum within [0, 1] is {float(density.mean()):.3f}."
     )
     return Frame(figure, says)
 
@@ -124,7 +124,7 @@ def share_a_pixel(value: float, alpha: float, bins: int) -> Frame:
     says = (
         f"I(p) = {value:.2f} lies in bin k = {own}, which gets {100 * float(shares[own]):.1f} % of "
         f"the pixel. {int((shares > 0.01).sum())} of {bins} bins get more than 1 % of it, and "
-        f"{100 * (1 - float(shares.sum())):.1f} % falls outside [0, 1]."
+        f"{max(0.0, 100 * (1 - float(shares.sum()))):.1f} % falls outside [0, 1]."
     )
     return Frame(figure, says)
 

@@ -29,7 +29,10 @@ def serious_findings(page: Page, context: Any = None, rules: list[str] | None = 
         context: says which parts: a selector, or a list of [selector].
         rules: only these of axe's rules; all of them if None.
     """
-    options: dict[str, Any] = {"resultTypes": ["violations"]}
+    options: dict[str, Any] = {
+        "resultTypes": ["violations"],
+        "preload": False,
+    }  # a file may not be asked for
     if rules:
         options["runOnly"] = rules
     violations = Axe().run(page, context, options).response["violations"]

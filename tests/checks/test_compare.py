@@ -61,7 +61,7 @@ def test_the_solutions_are_right():
             "one standard deviation",
         ),
         (check_interval, lambda gaps, groups: interval(gaps, groups) * np.nan, "around the mean"),
-        (check_interval, lambda gaps, groups: np.mean(gaps) + np.array([-1, 1]), "half width"),
+        (check_interval, lambda gaps, groups: np.mean(gaps) + np.array([-0.6, 0.6]), "half width"),
         (check_interval, lambda gaps, groups: (9, 10), "around the mean"),
         (check_interval, lambda gaps, groups: (1, -1), "above"),
     ],

@@ -98,7 +98,8 @@ def _outputs(notebook: NotebookNode) -> Iterator[str]:
 def _texts(output: NotebookNode) -> Iterator[str]:
     yield "".join(output.get("text", ""))
     for kind in ("text/plain", "text/html", "text/markdown"):
-        yield "".join(output.get("data", {}).get(kind, ""))
+        text = "".join(output.get("data", {}).get(kind, ""))
+        yield re.sub(r'"data:[^"]*"', "", text)  # a picture's letters may spell anything
 
 
 def _pictures(notebook: NotebookNode) -> Iterator[str]:
@@ -106,6 +107,11 @@ def _pictures(notebook: NotebookNode) -> Iterator[str]:
         for kind in output.get("data", {}):
             if kind.startswith("image/") and not _described(output, kind):
                 yield f"a picture ({kind}) has no alt text and no words beside it"
+        for image in re.findall(
+            r"<img [^>]*>", "".join(output.get("data", {}).get("text/html", ""))
+        ):
+            if not re.search(r'\balt="[^"]', image):
+                yield "a picture (text/html) has no alt text"
 
 
 def _described(output: Any, kind: str) -> bool:

@@ -89,6 +89,9 @@ BREAKAGES = {
     "no alt text": lambda nb: nb.cells[3].outputs.append(
         _picture({"text/plain": "<Figure size 640x480 with 1 Axes>"}, {})
     ),
+    "(text/html) has no alt text": lambda nb: nb.cells[3].outputs.append(
+        v4.new_output("display_data", data={"text/html": '<img src="data:," alt="">'})
+    ),
     "metadata.widgets is stored": lambda nb: nb.metadata.update(widgets={}),
     "metadata.execution is stored": lambda nb: nb.cells[2].metadata.update(execution={}),
 }
