@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from histmatch_lab import load_network
 from histmatch_lab.cli import app
 from histmatch_lab.data.prepared import MANIFEST, write_pair
-from histmatch_lab.training import Preset
+from histmatch_lab.training import SAVE_EVERY, Preset
 from tests.ranks import Brighter, Ranks, free_port, loss_on_part, named, run, unlike_pictures
 
 SHORT = Preset(epochs=12, batch=4, rate=2e-3, last_rate=2e-4)  # 24 steps
@@ -137,9 +137,10 @@ def test_the_command_trains_in_two_processes_and_goes_on_alone(prepared, tmp_pat
     log = (out / "log.jsonl").read_text()
     steps = len(log.splitlines())
     assert "Starting with 2 processes" in said
-    assert 100 <= steps < 240
+    assert SAVE_EVERY <= steps < 240
     [seen] = re.findall(r"Stopped after step (\d+)", said)
-    assert steps - int(seen) in (0, 1)  # a step may be kept and not yet told
+    # A step may be kept and not yet told. In the midst of an update, the last whole state stands.
+    assert steps in (int(seen), int(seen) + 1, SAVE_EVERY)
 
     result = CliRunner().invoke(app, options)
     assert result.exit_code == 0, result.output
