@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,11 +58,8 @@ def report(
     Exits with 1 if a cell, a widget or a page failed, with 2 if it was asked for something that
     cannot be, with 130 after Ctrl-C.
     """
-    try:
+    with _report_extra():
         from histmatch_lab import batch
-    except ModuleNotFoundError as missing:
-        command = "pip install 'histmatch-lab[report]'"
-        raise click.UsageError(f"{missing.name} is missing; to get it: {command}") from None
     paths = _all_if_none(notebooks)
     try:
         runs = batch.report(paths, output, parameters=dict(parameters), jobs=jobs)
@@ -82,11 +80,8 @@ def site(notebooks: tuple[Path, ...], output: Path) -> None:
 
     Without NOTEBOOKS all of ./notebooks. Nothing is run again; `report` does that.
     """
-    try:
+    with _report_extra():
         from histmatch_lab.pages import write_site
-    except ModuleNotFoundError as missing:
-        command = "pip install 'histmatch-lab[report]'"
-        raise click.UsageError(f"{missing.name} is missing; to get it: {command}") from None
     try:
         write_site(_all_if_none(notebooks), output)
     except ValueError as problem:
@@ -103,17 +98,24 @@ def lecturer(notebooks: tuple[Path, ...], output: Path) -> None:
     Beside it lie learner/ (nothing run) and solved/ (solutions filled in). Figures are those that
     the notebooks have stored. The slides need a network: they fetch reveal.js and MathJax.
     """
-    try:
+    with _report_extra():
         from histmatch_lab import lessons
-    except ModuleNotFoundError as missing:
-        command = "pip install 'histmatch-lab[report]'"
-        raise click.UsageError(f"{missing.name} is missing; to get it: {command}") from None
     paths = _all_if_none(notebooks)
     try:
         lessons.publish(paths, output)
     except ValueError as problem:
         raise click.UsageError(str(problem)) from None
     click.echo(f"Lessons written to {output}: {len(paths)}")
+
+
+@contextmanager
+def _report_extra() -> Iterator[None]:
+    """Where the block imports what the extra brings: say how to get it if it is not there."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        command = "pip install 'histmatch-lab[report]'"
+        raise click.UsageError(f"{missing.name} is missing; to get it: {command}") from None
 
 
 def _all_if_none(notebooks: tuple[Path, ...]) -> tuple[Path, ...]:
