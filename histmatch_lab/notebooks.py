@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import IO, Any
 
 import nbformat
 import papermill
@@ -166,9 +166,18 @@ def strip(notebook: NotebookNode) -> NotebookNode:
 
 
 class _WatchedClient(PapermillNotebookClient):
-    """papermill's client, its kernel watched and, in the end, asked what it used."""
+    """papermill's client, its kernel watched and, in the end, asked what it used.
+
+    Attributes:
+        watch: is told.
+        stderr: the file that the kernel writes to.
+        said: how many bytes of it the notebook is answerable for: not those that follow when the
+            kernel is interrupted in order to end it. -1 is all.
+    """
 
     watch: Watch
+    stderr: IO[bytes]
+    said = -1
 
     def create_kernel_manager(self) -> Any:
         manager = super().create_kernel_manager()
@@ -185,6 +194,7 @@ class _WatchedClient(PapermillNotebookClient):
         answer = reply["content"]["user_expressions"]["facts"]
         facts = ast.literal_eval(answer["data"]["text/plain"])
         self.watch.device, self.watch.versions = facts["device"], facts["versions"]
+        self.said = os.fstat(self.stderr.fileno()).st_size
 
     async def async_wait_for_reply(self, *arguments: Any, **options: Any) -> Any:
         async with self._nudged():
@@ -243,12 +253,12 @@ class _WatchedEngine(Engine):
         )
         client.watch = watch
         env = {**dict.fromkeys(_CAPS, str(watch.threads)), **os.environ}
-        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr:
+        with tempfile.TemporaryFile() as client.stderr:
             try:
-                client.execute(env=env, stderr=stderr)
+                client.execute(env=env, stderr=client.stderr)
             finally:
-                stderr.seek(0)
-                watch.stderr = stderr.read()
+                client.stderr.seek(0)
+                watch.stderr = client.stderr.read(client.said).decode(errors="replace")
 
 
 papermill_engines.register(_WatchedEngine.name, _WatchedEngine)

@@ -118,6 +118,12 @@ def test_an_error_anywhere_fails_and_shows_the_cell(write, run, tmp_path, bad, s
     assert "failed" in (tmp_path / "out/index.html").read_text()
 
 
+def test_the_end_of_a_kernel_is_not_held_against_the_notebook(write, run):
+    """It is interrupted to end it, and says so now and then."""
+    late = 'import atexit, os\natexit.register(os.write, 2, b"Traceback (most recent call last):")'
+    assert run(write("late", late))[0]["late"].status == "passed"
+
+
 def test_an_older_good_page_outlives_a_failure(write, run, tmp_path):
     run(write("changes", "print('first edition')"))
     run(write("changes", "1 / 0"))
@@ -131,8 +137,9 @@ def test_an_older_good_page_outlives_a_failure(write, run, tmp_path):
 
 
 def test_the_index_keeps_notebooks_of_earlier_runs(write, run, tmp_path):
-    run(write("first", "1"))
-    run(write("second", "2"))
+    for name in ("first", "second"):
+        [notebook] = run(write(name, "1"))[0].values()
+        assert notebook.status == "passed", notebook.error
     index = (tmp_path / "out/index.html").read_text()
     assert 'href="first.html"' in index
     assert 'href="second.html"' in index

@@ -221,21 +221,26 @@ def _submit(client: Any, job: Job, folder: Path) -> Any:
 
 def _outcome(key: str, future: Any) -> Row | Failure | None:
     """How a run ended; None if its worker was lost on the way back, and it begins again."""
-    if future.status == "error":
-        problem = future.exception()
-        lines = traceback.format_exception(type(problem), problem, future.traceback())
-        return Failure(key, "".join(lines))
+    if future.status == "error":  # not of the run, which returns its own: such as of a lost worker
+        return Failure(key, "".join(traceback.format_exception(future.exception())))
     if future.status == "cancelled":
         raise SweepError("the scheduler was lost; what was finished is kept")
     try:
-        row: Row = future.result(timeout="10s")
+        ended: Row | Failure = future.result(timeout="10s")
     except TimeoutError:
         return None
-    return row
+    return ended
 
 
-def _work(job: Job, folder: Path) -> Row:
-    """The task, in a worker."""
+def _work(job: Job, folder: Path) -> Row | Failure:
+    """The task, in a worker. It hands back a traceback as text: Dask drops a long one."""
+    try:
+        return _run(job, folder)
+    except Exception:
+        return Failure(job.key, traceback.format_exc())
+
+
+def _run(job: Job, folder: Path) -> Row:
     worker = distributed.get_worker()
     if worker.state.nthreads > 1:
         raise SweepError(
