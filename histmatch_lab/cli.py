@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from histmatch_lab.data.pairs import PairSource
     from histmatch_lab.data.prepare import Source, Split
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -219,6 +218,7 @@ def train(
     from rich.console import Console
 
     from histmatch_lab import training
+    from histmatch_lab.data.sources import open_pairs
     from histmatch_lab.devices import fabric_as_launched
     from histmatch_lab.hdrnet import HDRNet
     from histmatch_lab.losses import EnhancementLoss
@@ -226,7 +226,7 @@ def train(
 
     options = {option: value for option, value in histogram.items() if value is not None}
     try:
-        pairs = _pairs(data, crop)
+        pairs = open_pairs(data, crop)
         loss = EnhancementLoss(name, lam=lam, **options)
     except (ValueError, TypeError, FileNotFoundError) as problem:
         raise click.UsageError(str(problem)) from None
@@ -249,13 +249,6 @@ def train(
         raise click.exceptions.Exit(130)
     if first:
         click.echo(f"Weights in {out / 'weights.safetensors'}")
-
-
-def _pairs(data: str, crop: int) -> PairSource:
-    from histmatch_lab.data.prepared import PreparedPairs
-    from histmatch_lab.data.scenes import ScenePairs
-
-    return PreparedPairs(data, crop=crop) if Path(data).is_dir() else ScenePairs(data, crop=crop)
 
 
 @app.command()

@@ -28,6 +28,7 @@ _WHY = {
     "jupyterlab": "is where the notebooks are read",
 }
 _COLAB_OWN = ("torch", "numpy", "ipywidgets", "plotly", "matplotlib")
+_LEFT = 'style="text-align:left"'
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,12 @@ class Report:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        head = _row("th scope=col", "what", "found", "fine", "why it matters", "what to do")
+        names = ("what", "found", "fine", "why it matters", "what to do")
+        head = "".join(f'<th scope="col" {_LEFT}>{name}</th>' for name in names)
         rows = "".join(_item_row(item) for item in self.items)
         return (
             f"<p><b>{html.escape(self.summary)}</b></p>"
-            f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         )
 
 
@@ -208,13 +210,8 @@ def _numbers(version: str) -> tuple[int, ...]:
 def _item_row(item: Item) -> str:
     sign = "✓" if item.fine else "<b>✗ put right</b>"
     name, found, why, fix = map(html.escape, (item.name, item.found, item.why, item.fix))
-    return _row("td", name, found, sign, why, f"<code>{fix}</code>" if fix else "")
-
-
-def _row(tag: str, *cells: str) -> str:
-    name = tag.split()[0]
-    inside = (f'<{tag} style="text-align:left">{cell}</{name}>' for cell in cells)
-    return f"<tr>{''.join(inside)}</tr>"
+    cells = (name, found, sign, why, f"<code>{fix}</code>" if fix else "")
+    return f"<tr>{''.join(f'<td {_LEFT}>{cell}</td>' for cell in cells)}</tr>"
 
 
 if __name__ == "__main__":

@@ -61,8 +61,12 @@ def show(demo: Demo, **settings: Any) -> None:
     """
     values = demo.settings(**settings)
     frame = demo(**values)
-    bundle, metadata = _still_bundle(frame, f"{demo.title}. {frame.says}")
-    metadata["histmatch_lab"] = {"demo": demo.name, "settings": values}
+    text = f"{demo.title}. {frame.says}"
+    metadata = {
+        "image/png": {"alt": text},
+        "histmatch_lab": {"demo": demo.name, "settings": values},
+    }
+    bundle = {"image/png": _png(frame), "text/plain": text}
     display(_view_bundle(Live(demo, **values)) | bundle, metadata=metadata, raw=True)
 
 
@@ -154,15 +158,13 @@ def _view_bundle(view: widgets.DOMWidget) -> dict[str, Any]:
 
 def _described(frame: Frame) -> dict[str, str]:
     """A still as HTML, since JupyterLab gives a bare PNG no alt text."""
-    picture = base64.b64encode(still(frame)).decode()
-    says = html.escape(frame.says)
-    image = f'<img src="data:image/png;base64,{picture}" alt="{says}" style="max-width:100%">'
+    source, says = f"data:image/png;base64,{_png(frame)}", html.escape(frame.says)
+    image = f'<img src="{source}" alt="{says}" style="max-width:100%">'
     return {"text/html": image, "text/plain": frame.says}
 
 
-def _still_bundle(frame: Frame, text: str) -> tuple[dict[str, str], dict[str, Any]]:
-    picture = base64.b64encode(still(frame)).decode()
-    return {"image/png": picture, "text/plain": text}, {"image/png": {"alt": text}}
+def _png(frame: Frame) -> str:
+    return base64.b64encode(still(frame)).decode()
 
 
 class Live(widgets.VBox):

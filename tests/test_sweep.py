@@ -141,7 +141,7 @@ BAD = {
     "loss: l2\nseed: -1": "seed is -1; wanted is 0 or more",
     "loss: l2\nseed: true": "seed is True; wanted is a whole number",
     "loss: l2\nseed: []": "seed is an empty list",
-    "loss: l2\ndata: nowhere": "data is 'nowhere'; wanted is one of global",
+    "loss: l2\ndata: nowhere": "nowhere'; wanted is one of global",
     "loss: l2\ncrop: 64": "crop is 64, but",
     "loss: [l2": "is no YAML",
 }

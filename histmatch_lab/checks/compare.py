@@ -12,10 +12,9 @@ from torch import Tensor
 from histmatch_lab.checks.verdict import (
     Mistakes,
     Verdict,
+    answers_to,
     ask,
     check,
-    close,
-    first_wrong,
     fresh,
     hint_to,
     number,
@@ -39,22 +38,21 @@ LAM_MISTAKES: Mistakes = (
 )
 
 
+def _in_bins(lam: float, bins: int) -> float:
+    return lam / bins
+
+
 @check(LAM_MISTAKES)
 def check_paper_lam(paper_lam: Callable[[float, int], Any]) -> Verdict:
     """`paper_lam(lam, bins)`: lambda of Eq. 6, which counts bins, for one in intensity."""
     lam = 0.1 + 10 * float(torch.rand((), generator=fresh()))
     asked = [(lam, bins) for bins in (50, 100, 256)]
-    answers = [number(ask(paper_lam, *given)) for given in asked]
-
-    def is_from(function: Callable[[float, int], float]) -> bool:
-        pairs = zip(answers, asked, strict=True)
-        return all(close(got, function(*given), 1e-6) for got, given in pairs)
-
-    if is_from(lambda lam, bins: lam / bins):
+    answers = answers_to(asked, paper_lam)
+    if answers.are_from(_in_bins):
         return right("So the paper's 1 at K = 256 is 256 in intensity, and its 0.1 at K = 50 is 5.")
-    if hint := hint_to(LAM_MISTAKES, is_from):
+    if hint := hint_to(LAM_MISTAKES, answers.are_from):
         return wrong(hint)
-    got, truth, (_, bins) = first_wrong(answers, [lam / bins for _, bins in asked], asked)
+    (_, bins), got, truth = answers.first_unlike(_in_bins)
     return wrong(f"For lam = {lam:.3g} and {bins} bins you get {got:.4g}, it is {truth:.4g}.")
 
 

@@ -135,6 +135,10 @@ SHIFT_MISTAKES: Mistakes = (
         "In intensity, the distance is that in bins times the width of a bin, L.",
     ),
     (
+        lambda _, intensity: 2e-3 < abs(intensity * BINS / 10 - 1) < 0.03,
+        "Nearly: give the distance in intensity to three digits, or as a fraction.",
+    ),
+    (
         lambda _, intensity: not close(intensity, 10 / BINS, 2e-3),
         "In bins you are right. In intensity: times the width of a bin, L = 1/K.",
     ),

@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import grid_sample
+from torch.nn.functional import grid_sample, pad
 
 from histmatch_lab.checks.verdict import (
     Mistakes,
     Verdict,
+    answers_to,
     ask,
     check,
-    close,
     fresh,
     hint_to,
     number,
@@ -81,21 +81,18 @@ def check_place(place: Callable[[int, int, int], Any]) -> Verdict:
     cells = int(torch.randint(4, 20, (), generator=generator))
     inner = int(torch.randint(size // 3, size // 2, (), generator=generator))
     asked = [(pixel, size, cells) for pixel in (inner, 0, size - 1)]
-    answers = [number(ask(place, *given)) for given in asked]
-
-    def is_from(function: Callable[..., float]) -> bool:
-        pairs = zip(answers, asked, strict=True)
-        return all(close(got, function(*given), 1e-6) for got, given in pairs)
-
-    if is_from(_place):
+    answers = answers_to(asked, place)
+    if answers.are_from(_place):
         return right("Pixels and cells share the picture's edges, not its outermost centres.")
-    got, given = next(
-        pair for pair in zip(answers, asked, strict=True) if not close(pair[0], _place(*pair[1]))
-    )
-    hint = hint_to(PLACE_MISTAKES, is_from)
-    return wrong(
-        f"place{given}: {hint or f'you get {got:.4f}; it should be {_place(*given):.4f}.'}"
-    )
+
+    def are_from_or_clamped(mistaken: Callable[[int, int, int], float]) -> bool:
+        return answers.are_from(mistaken) or answers.are_from(
+            lambda pixel, size, cells: min(max(mistaken(pixel, size, cells), 0), cells - 1)
+        )
+
+    given, got, truth = answers.first_unlike(_place)
+    hint = hint_to(PLACE_MISTAKES, are_from_or_clamped)
+    return wrong(f"place{given}: {hint or f'you get {got:.4f}; it should be {truth:.4f}.'}")
 
 
 AFFINE_MISTAKES: Mistakes = (
@@ -145,6 +142,16 @@ def _slice(
     return grid_sample(grid[None], places, mode, padding_mode, align_corners)[0, :, 0]
 
 
+def _level_at(place: Callable[[Tensor, int], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """Slicing where the guide's place among the `depth` levels is another one."""
+    return lambda grid, guide: _slice(grid, (place(guide, grid.shape[1]) + 0.5) / grid.shape[1])
+
+
+_CORNERS = (
+    "The outermost pixels lie on the centres of the outermost cells (align_corners). Pixels "
+    "and cells share the picture's edges instead."
+)
+_BORDER = "Right inside, wrong at the border: beyond the outer centres, hold the value."
 SLICE_MISTAKES: Mistakes = (
     (
         lambda grid, guide: _slice(grid, guide, mode="nearest"),
@@ -156,15 +163,28 @@ SLICE_MISTAKES: Mistakes = (
     ),
     (
         lambda grid, guide: _slice(grid, guide, align_corners=True),
-        "The outermost pixels lie on the centres of the outermost cells (align_corners). Pixels "
-        "and cells share the picture's edges instead.",
+        _CORNERS,
     ),
     (
-        lambda grid, guide: _slice(grid, guide, padding_mode="zeros"),
-        "Right inside, wrong at the border: beyond the outer centres, hold the value.",
+        lambda grid, guide: _slice(
+            grid, (grid.shape[1] * guide - 0.5) / (grid.shape[1] - 1), align_corners=True
+        ),
+        _CORNERS,
+    ),
+    (lambda grid, guide: _slice(grid, guide, padding_mode="zeros"), _BORDER),
+    (
+        lambda grid, guide: _slice(
+            pad(grid, (0, 0, 0, 0, 1, 1)), (grid.shape[1] * guide + 1) / (grid.shape[1] + 2)
+        ),
+        _BORDER,
     ),
     (
-        lambda grid, guide: _slice(grid, (guide + 0.5) / grid.shape[1]),
+        _level_at(lambda guide, depth: (depth - 1) * guide),
+        "A guide of 0 or 1 lies at the edge of the outermost level, not at its centre: the place "
+        "among the D levels is D * guide - 1/2.",
+    ),
+    (
+        _level_at(lambda guide, _: guide),
         "The guide is in [0, 1]: its place among the D levels is D * guide - 1/2.",
     ),
     (
@@ -172,7 +192,7 @@ SLICE_MISTAKES: Mistakes = (
         "Level 0 is the dark end: a guide of 0 reads it.",
     ),
     (
-        lambda grid, guide: _slice(grid, guide + 0.5 / grid.shape[1]),
+        _level_at(lambda guide, depth: depth * guide),
         "Half a level too high: the centre of level 0 is at half a level, D * guide - 1/2.",
     ),
 )

@@ -12,10 +12,10 @@ from torch import Tensor
 from histmatch_lab.checks.verdict import (
     Mistakes,
     Verdict,
+    answers_to,
     ask,
     check,
     close,
-    first_wrong,
     fresh,
     hint_to,
     number,
@@ -104,17 +104,12 @@ def check_rate(rate_at: Callable[[int, int, float, float], Any]) -> Verdict:
     of = int(torch.randint(50, 200, (), generator=generator))
     first, last = (10 ** -float(e + torch.rand((), generator=generator)) for e in (3, 5))
     asked = [(step, of, first, last) for step in (of // 3, 0, of - 1)]
-    answers = [number(ask(rate_at, *given)) for given in asked]
-
-    def is_from(function: Callable[..., float]) -> bool:
-        pairs = zip(answers, asked, strict=True)
-        return all(math.isclose(got, function(*given), rel_tol=1e-6) for got, given in pairs)
-
-    if is_from(_rate):
+    answers = answers_to(asked, rate_at)
+    if answers.are_from(_rate):
         return right("The factor from step to step is the same all the way.")
-    if hint := hint_to(RATE_MISTAKES, is_from):
+    if hint := hint_to(RATE_MISTAKES, answers.are_from):
         return wrong(hint)
-    got, truth, (step, *_) = first_wrong(answers, [_rate(*given) for given in asked], asked)
+    (step, *_), got, truth = answers.first_unlike(_rate)
     return wrong(
         f"Step {step} of {of}, from {first:.3g} to {last:.3g}: you get {got:.3g}, it should be "
         f"{truth:.3g}."

@@ -11,13 +11,11 @@ import torch
 from histmatch_lab.checks.verdict import (
     Mistakes,
     Verdict,
+    answers_to,
     ask,
     check,
-    close,
-    first_wrong,
     fresh,
     hint_to,
-    number,
     right,
     wrong,
 )
@@ -58,25 +56,23 @@ STOPS_MISTAKES: Mistakes = (
 )
 
 
+def _stops(nits: float, white: float) -> float:
+    return math.log2(nits / white)
+
+
 @check(STOPS_MISTAKES)
 def check_stops(stops_above: Callable[[float, float], Any]) -> Verdict:
     """`stops_above(nits, white)`: how many stops a light is above the white of a screen."""
     white = 100 + 200 * float(torch.rand((), generator=fresh()))
     asked = [(nits, white) for nits in (800.0, 25.0, 1000.0)]
-    answers = [number(ask(stops_above, *given)) for given in asked]
-
-    def is_from(function: Callable[[float, float], float]) -> bool:
-        pairs = zip(answers, asked, strict=True)
-        return all(close(got, function(*given), 1e-6) for got, given in pairs)
-
-    if is_from(lambda nits, white: math.log2(nits / white)):
+    answers = answers_to(asked, stops_above)
+    if answers.are_from(_stops):
         return right(
             "A stop doubles the light, whatever it was: stops are its logarithm to base 2."
         )
-    if hint := hint_to(STOPS_MISTAKES, is_from):
+    if hint := hint_to(STOPS_MISTAKES, answers.are_from):
         return wrong(hint)
-    truths = [math.log2(nits / white) for nits, white in asked]
-    got, truth, (nits, _) = first_wrong(answers, truths, asked)
+    (nits, _), got, truth = answers.first_unlike(_stops)
     return wrong(f"stops_above({nits:g}, {white:.4g}) is {got:.4g}; it should be {truth:.4g}.")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any
@@ -39,6 +39,10 @@ class _NotAnswered(Exception):
     pass
 
 
+class _NotOneNumber(Exception):
+    pass
+
+
 class Check:
     """The check of one exercise: call it with the learner's answer.
 
@@ -61,16 +65,10 @@ class Check:
             return self._diagnose(answer)
         except _NotAnswered:
             return UNANSWERED
+        except _NotOneNumber as problem:
+            return wrong(str(problem))
         except Exception as problem:
             return wrong(f"Your answer raised {type(problem).__name__}: {problem}")
-
-
-def first_wrong(
-    answers: Sequence[float], truths: Sequence[float], asked: Sequence[tuple[Any, ...]]
-) -> tuple[float, float, tuple[Any, ...]]:
-    """The first answer that is not the truth, that truth, and what was asked."""
-    triples = zip(answers, truths, asked, strict=True)
-    return next(triple for triple in triples if not math.isclose(*triple[:2], rel_tol=1e-6))
 
 
 def check(mistakes: Mistakes = ()) -> Callable[[Callable[[Any], Verdict]], Check]:
@@ -100,6 +98,40 @@ def ask(function: Callable[..., Any], *arguments: Any) -> Any:
     return result
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What a learner's function says to some questions.
+
+    Attributes:
+        asked: each question, a tuple of arguments.
+        given: the numbers that came back.
+    """
+
+    asked: Sequence[tuple[Any, ...]]
+    given: Sequence[float]
+
+    def are_from(self, function: Callable[..., float]) -> bool:
+        """Whether this function says the same, up to rounding."""
+        return not list(self._unlike(function))
+
+    def first_unlike(self, function: Callable[..., float]) -> tuple[tuple[Any, ...], float, float]:
+        """The first question to which it says something else, what was given, and what it says."""
+        return next(self._unlike(function))
+
+    def _unlike(
+        self, function: Callable[..., float]
+    ) -> Iterator[tuple[tuple[Any, ...], float, float]]:
+        for question, given in zip(self.asked, self.given, strict=True):
+            truth = function(*question)
+            if not math.isclose(given, truth, rel_tol=1e-6, abs_tol=1e-12):
+                yield question, given, truth
+
+
+def answers_to(asked: Sequence[tuple[Any, ...]], function: Callable[..., Any]) -> Answers:
+    """Ask a learner's function for a number, again and again."""
+    return Answers(asked, [number(ask(function, *question)) for question in asked])
+
+
 def hint_to(mistakes: Mistakes, made: Callable[[Any], bool]) -> str | None:
     """The hint to the first mistake that was made; None if it is none of these."""
     return next((hint for mistake, hint in mistakes if made(mistake)), None)
@@ -113,9 +145,13 @@ def fresh() -> torch.Generator:
 
 
 def number(value: Any) -> float:
-    """The learner's number, also one in a tensor. ValueError if it is more than one."""
+    """The learner's number, also one in a tensor; several are wrong, and the learner is told."""
     if isinstance(value, Tensor) and value.numel() != 1:
-        raise ValueError(f"expected one number, got a tensor of shape {tuple(value.shape)}")
+        shape = tuple(value.shape)
+        raise _NotOneNumber(
+            f"One number is wanted, and this is a tensor of shape {shape}. Which of its numbers, "
+            "or is it their sum or their mean?"
+        )
     return float(value)
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import plotly.io
 from jinja2 import Environment, FileSystemLoader, pass_context
-from markupsafe import Markup
 from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
 from plotly.offline import get_plotlyjs
@@ -54,7 +53,7 @@ def write_page(notebook: NotebookNode, file: Path) -> None:
     if not heading:
         body = f"<h1>{html.escape(file.stem)}</h1>\n{body}"
     title = html.unescape(re.sub(r"<[^>]+>", "", heading[1])) if heading else file.stem
-    write_framed(file, "page.html.j2", title=title, body=Markup(body), scripts=scripts)
+    write_framed(file, "page.html.j2", title=title, body=body, scripts=scripts)
 
 
 def write_demo_page(demo: Demo, file: Path) -> None:
@@ -64,8 +63,8 @@ def write_demo_page(demo: Demo, file: Path) -> None:
         file,
         "demo.html.j2",
         title=demo.title,
-        about=Markup(to_html(about)),
-        figure=Markup(to_figure(demo)),
+        about=to_html(about),
+        figure=to_figure(demo),
         controls=list(demo.controls.values()),
     )
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from markupsafe import Markup
 from nbformat import NotebookNode
 
 from histmatch_lab.demos import find_demo
@@ -29,7 +28,7 @@ class _Lesson:
     name: str
     title: str
     minutes: str
-    objectives: Markup
+    objectives: str
 
 
 def write_site(notebooks: Sequence[Path], folder: Path) -> None:
@@ -80,5 +79,5 @@ def _lesson(name: str, notebook: NotebookNode) -> _Lesson:
         name,
         numbered(name, title[1] if title else name),
         minutes[1] if minutes else "",
-        Markup(to_html(objectives[1]) if objectives else ""),
+        to_html(objectives[1]) if objectives else "",
     )

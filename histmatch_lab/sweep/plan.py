@@ -19,9 +19,8 @@ from histmatch_lab._checks import checked_option
 from histmatch_lab._extras import import_extra
 from histmatch_lab.comparison import Recipe
 from histmatch_lab.data.pairs import PairSource
-from histmatch_lab.data.prepared import MANIFEST, PreparedPairs
 from histmatch_lab.data.retouch import EXPERTS
-from histmatch_lab.data.scenes import ScenePairs
+from histmatch_lab.data.sources import open_pairs
 from histmatch_lab.hdrnet import HDRNet
 from histmatch_lab.losses import EnhancementLoss, terms_of
 from histmatch_lab.training import PRESETS, Preset
@@ -74,9 +73,7 @@ class Settings(Recipe):
         return Settings(**self.parameters | {"epochs": self.schedule.epochs})
 
     def pairs(self) -> PairSource:
-        if self.data in EXPERTS:
-            return ScenePairs(self.data, crop=self.crop)
-        return PreparedPairs(self.data, crop=self.crop)
+        return open_pairs(self.data, self.crop)
 
 
 def read_sweep(path: Path) -> tuple[Settings, ...]:
@@ -136,12 +133,6 @@ def _checked(run: Settings) -> Settings:
         if getattr(run, name) < 0:
             raise ValueError(f"{name} is {getattr(run, name)}; wanted is 0 or more")
     if run.data not in EXPERTS:
-        folder = Path(run.data).expanduser().resolve()
-        if not (folder / MANIFEST).is_file():
-            raise ValueError(
-                f"data is {run.data!r}; wanted is one of {', '.join(EXPERTS)}, or a folder that "
-                "`histmatch-lab prepare` wrote"
-            )
-        run = replace(run, data=str(folder))
+        run = replace(run, data=str(Path(run.data).expanduser().resolve()))
     run.pairs()
     return run

@@ -58,6 +58,16 @@ def _balanced_lam(pred, target):
     return rec.norm() / match.norm()
 
 
+def _with_another_loss(**options):
+    def balanced_lam(pred, target):
+        pred = pred.clone().requires_grad_()
+        [rec] = torch.autograd.grad(nn.MSELoss()(pred, target), pred)
+        [match] = torch.autograd.grad(HistogramMatchingLoss(**options)(pred, target), pred)
+        return rec.norm() / match.norm()
+
+    return balanced_lam
+
+
 @pytest.mark.parametrize(
     ("mistake", "hint"),
     [
@@ -74,6 +84,7 @@ def _balanced_lam(pred, target):
         (lambda p, q: (p - q).abs().cumsum(0).sum(), "before you sum up"),
         (lambda p, q: (p - q).cumsum(0)[1:].abs().sum(), "Eq. 5 gives"),
         (lambda *_: 1.0, "Eq. 5 gives"),
+        (lambda p, q: (p.cumsum(0) - q.cumsum(0)).abs(), "One number is wanted"),
     ],
 )
 def test_a_wrong_emd_gets_its_hint(mistake, hint):
@@ -91,6 +102,7 @@ def test_a_wrong_emd_gets_its_hint(mistake, hint):
         ((9, 10 / 256), "same number of bins"),
         ((10, 10 / 255), "255"),
         ((10, 10), "width of a bin"),
+        ((10, 0.04), "three digits"),
         ((10, 0.1), "In bins you are right"),
         ((10, 11 / 256), "In bins you are right"),
         ("ten", "two numbers"),
@@ -155,6 +167,9 @@ def _from_norms(combine):
         (_from_norms(lambda rec, match: rec.abs().sum() / match.abs().sum()), "absolute values"),
         (_from_norms(lambda rec, match: rec.abs().max() / match.abs().max()), "largest values"),
         (_loss_ratio, "values of the two terms"),
+        (_with_another_loss(outside="clamp"), "the paper's L_hm"),
+        (_with_another_loss(outside="reflect"), "the paper's L_hm"),
+        (_with_another_loss(bins=100), "the paper's L_hm"),
         (lambda *_: 1.0, "On a random pair"),
         (lambda *_: 0.001, "On a random pair"),
     ],

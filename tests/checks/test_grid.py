@@ -15,13 +15,17 @@ def apply_affine(matrix, colour):
     return matrix[:, :3] @ colour + matrix[:, 3]
 
 
-def slice_by_hand(grid, guide):
-    """The notebook's solution."""
+def slice_by_hand(grid, guide, ends="held"):
+    """The notebook's solution, and two others for the ends of the guide."""
     _, depth, rows, columns = grid.shape
     height, width = guide.shape
     y = [place(i, height, rows) for i in range(height)]
     x = [place(i, width, columns) for i in range(width)]
-    z = (depth * guide - 0.5).clamp(0, depth - 1)
+    z = {
+        "held": (depth * guide - 0.5).clamp(0, depth - 1),
+        "zeros": depth * guide - 0.5,
+        "edges": (depth - 1) * guide,
+    }[ends]
     near = [
         (1 - (torch.as_tensor(p)[..., None] - torch.arange(n)).abs()).clamp(min=0)
         for p, n in ((z, depth), (y, rows), (x, columns))
@@ -53,6 +57,17 @@ def corners_aligned(grid, guide):
     )[0, :, 0]
 
 
+def corners_aligned_in_the_plane(grid, guide):
+    _, depth, rows, columns = grid.shape
+    y, x = (torch.linspace(0, c - 1, n) for c, n in zip((rows, columns), guide.shape, strict=True))
+    z = (depth * guide - 0.5).clamp(0, depth - 1)
+    near = [
+        (1 - (p[..., None] - torch.arange(n)).abs()).clamp(min=0)
+        for p, n in ((z, depth), (y, rows), (x, columns))
+    ]
+    return torch.einsum("cdrs,hwd,hr,ws->chw", grid, *near)
+
+
 def test_the_solutions_are_right():
     assert check_grid_size(24_576).right
     assert check_place(place).right
@@ -76,7 +91,10 @@ def test_the_solutions_are_right():
         (check_place, lambda p, s, c: max(0, (p + 0.5) * c / s), "half a cell"),
         (check_place, lambda p, s, c: p * c / s - 0.5, "at pixel + 1/2"),
         (check_place, lambda p, s, c: place(p - 0.5, s, c), "at pixel + 1/2"),
+        (check_place, lambda p, s, c: min(max(p * c / s, 0), c - 1), "left edge"),
+        (check_place, lambda p, s, c: min((p + 0.5) * c / s, c - 1), "half a cell"),
         (check_place, lambda p, s, c: 1.0, "should be"),
+        (check_place, lambda p, s, c: torch.arange(c), r"tensor of shape"),
         (check_affine, lambda m, c: m[:, :3] @ c, "offset"),
         (check_affine, lambda m, c: m[:, :3].T @ c + m[:, 3], "swapped"),
         (check_affine, lambda m, c: m[:, :3].diagonal() * c + m[:, 3], "other two"),
@@ -89,6 +107,9 @@ def test_the_solutions_are_right():
         (check_slice, lambda g, z: slice_by_hand(g, 1 - z), "dark end"),
         (check_slice, lambda g, z: slice_by_hand(g, z + 0.5 / g.shape[1]), "Half a level"),
         (check_slice, corners_aligned, "align_corners"),
+        (check_slice, corners_aligned_in_the_plane, "align_corners"),
+        (check_slice, lambda g, z: slice_by_hand(g, z, "edges"), "edge of the outermost level"),
+        (check_slice, lambda g, z: slice_by_hand(g, z, "zeros"), "border"),
         (check_slice, zeros_outside, "border"),
         (check_slice, lambda g, z: slice_by_hand(g, z)[0], "(C, H, W)"),
         (check_slice, lambda g, z: -slice_by_hand(g, z), "largest difference"),

@@ -1,0 +1,28 @@
+"""Pairs by a name: as a command or a file of settings states them."""
+
+from histmatch_lab.data.pairs import PairSource
+from histmatch_lab.data.prepared import MANIFEST, PreparedPairs
+from histmatch_lab.data.retouch import EXPERTS
+from histmatch_lab.data.scenes import ScenePairs
+
+
+def open_pairs(data: str, crop: int) -> PairSource:
+    """The pairs of an expert of `ScenePairs`, or those in a folder.
+
+    Args:
+        data: one of "global", "adaptive", "local", "undecided", or what `histmatch-lab prepare`
+            was told as OUT.
+        crop: side of the square training crops, in pixels.
+
+    Raises:
+        ValueError: `data` is neither; a training picture is smaller than the crop.
+    """
+    if data in EXPERTS:
+        return ScenePairs(data, crop=crop)
+    try:
+        return PreparedPairs(data, crop=crop)
+    except FileNotFoundError:
+        raise ValueError(
+            f"data is {data!r}; wanted is one of {', '.join(EXPERTS)}, or a folder with a "
+            f"{MANIFEST}, as `histmatch-lab prepare` writes one"
+        ) from None
