@@ -87,7 +87,7 @@ test-all: test $(SETS:%=set-%)
 
 # Libraries of different ages warn of each other, so warnings are no errors here.
 $(SETS:%=set-%): set-%: .venv/sets/%/installed
-	$(ONE_THREAD) $(<D)/bin/python -m pytest $(UNIT) -o filterwarnings=
+	$(ONE_THREAD) $(<D)/bin/python -m pytest $(UNIT) --numprocesses=2 --dist=loadfile -o filterwarnings=
 	$(ONE_THREAD) $(<D)/bin/python -m pytest $(NBVAL) -o filterwarnings=
 
 # Colab has neither papermill nor JupyterLab.

@@ -102,9 +102,11 @@ INTERVAL_MISTAKES: Mistakes = (
 def check_interval(interval: Callable[[Sequence[float], Sequence[str]], Any]) -> Verdict:
     """`interval(gaps, groups)`: low and high end of the 95 % bootstrap interval of the mean."""
     generator = fresh()
-    effects = torch.randn(30, generator=generator) + torch.rand((), generator=generator)
+    # the spreads are exact, so that each mistake makes the interval wrong by a factor of its own
+    effects = _standardised(torch.randn(30, generator=generator))
+    noise = _standardised(torch.randn(30, 12, generator=generator))
+    gaps = (effects[:, None] + noise).flatten() + torch.rand((), generator=generator)
     groups = torch.arange(360) // 12
-    gaps = effects[groups] + torch.randn(360, generator=generator)
     order = torch.randperm(360, generator=generator)
     names = [f"photograph {group}" for group in groups[order].tolist()]
     low, high = (number(end) for end in ask(interval, gaps[order].tolist(), names))
@@ -119,6 +121,10 @@ def check_interval(interval: Callable[[Sequence[float], Sequence[str]], Any]) ->
         return right("As wide as theory says for thirty independent photographs.")
     hint = hint_to(INTERVAL_MISTAKES, lambda is_so: is_so(half / wanted, half / single, 30))
     return wrong(hint or f"Its half width is {half:.3f}; about {wanted:.3f} is right.")
+
+
+def _standardised(values: Tensor) -> Tensor:
+    return (values - values.mean(-1, keepdim=True)) / values.std(-1, keepdim=True, unbiased=False)
 
 
 def _standard_error(values: Tensor) -> float:

@@ -254,7 +254,8 @@ def pull_on_the_grid(loss: str, shuffled: bool, photo: Tensor) -> Frame:
     kept = float(on_cells.abs().sum() / on_pixels.abs().sum().clamp(min=1e-12))
     says = (
         f"{loss}, now {value:.4f}: orange asks for more light, purple for less. Pulls of both "
-        f"signs within a cell cancel out: {kept:.0%} of the pull on the pixels arrives at the grid."
+        f"signs within a cell cancel out: {kept:.0%} of the pull on the pixels arrives at the "
+        "grid (right, its levels added up)."
     )
     return Frame(figure, says)
 

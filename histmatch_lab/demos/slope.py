@@ -88,7 +88,7 @@ def _draw_ripple(axes: Axes, step: float, ripple: float) -> None:
     axes.plot(steps, [gradient_ripple(1, alpha=s) for s in steps], color=OURS, label="exact")
     label = "2X / sinh X"
     axes.plot(steps, [first_harmonic(s) for s in steps], "--", color=OTHER, label=label)
-    for bins, offset in zip(PAPER_BINS, ((9, -8), (-54, 2), (7, -11)), strict=True):
+    for bins, offset in zip(PAPER_BINS, ((-30, 9), (-54, 2), (7, -11)), strict=True):
         at = PAPER_ALPHA / bins, gradient_ripple(bins, alpha=PAPER_ALPHA)
         axes.plot(*at, "o", color=COUNTS, markersize=5)
         axes.annotate(f"K = {bins}", at, offset, textcoords="offset points", fontsize=9.5)
