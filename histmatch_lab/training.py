@@ -167,7 +167,7 @@ def run(steps: Iterator[Step], console: Console | None = None) -> list[Step]:
     """
     history: list[Step] = []
     columns = (
-        BarColumn(),
+        BarColumn(12),  # so that the line fits below a cell, and need not be scrolled
         "{task.completed}/{task.total}",
         TimeRemainingColumn(),
         TextColumn("{task.description}"),
@@ -186,6 +186,7 @@ def run(steps: Iterator[Step], console: Console | None = None) -> list[Step]:
             progress.console.print(f"Stopped after step {done}; what was learned is kept.")
         finally:
             close(steps)
+            progress.refresh()  # in a notebook, rich leaves the bar where it last drew it
     return history
 
 

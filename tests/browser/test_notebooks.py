@@ -22,12 +22,8 @@ from tests.browser.motion import delay, move
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 PROSE = ".jp-MarkdownCell .jp-RenderedMarkdown"
-# JupyterLab's own toolbars and prompts lie outside. A finished progress bar is rich's own HTML: it
-# may have to be scrolled, and a key does not reach it.
-OURS = {
-    "include": [[PROSE], [".jp-OutputArea-output"]],
-    "exclude": [["pre[style*='overflow-x:auto'][style*='Menlo']"]],
-}
+# JupyterLab's own toolbars and prompts lie outside.
+OURS = {"include": [[PROSE], [".jp-OutputArea-output"]]}
 # What JupyterLab itself logs as errors: it asks the debugger of a kernel that a restart has ended.
 NOT_OURS = re.compile("^Could not restore the debugger state: Canceled future")
 
@@ -76,6 +72,8 @@ def test_restart_and_run_all(opened: Opened) -> None:
     assert opened.page.locator(".jp-OutputArea-output[data-mime-type*=stderr]").count() == 0
     shows = sum(len(re.findall(r"^show\(", source, re.M)) for source in opened.sources)
     assert len(opened.demos) == shows
+    for bar in opened.page.locator("pre", has_text="━").all_inner_texts():
+        assert re.search(r" (\d+)/\1 ", bar), f"a finished progress bar says {bar}"
     _save_picture(opened)
 
 
