@@ -189,12 +189,19 @@ class _WatchedClient(PapermillNotebookClient):
     def papermill_execute_cells(self) -> None:
         with self.watch.over(self.km.provisioner.pid):
             super().papermill_execute_cells()
-        question = self.kc.execute(_FACTS, silent=True, user_expressions={"facts": "_facts()"})
-        reply = run_sync(self.async_wait_for_reply)(question)
-        answer = reply["content"]["user_expressions"]["facts"]
+        answer = self._ask(_FACTS, "_facts()")
         facts = ast.literal_eval(answer["data"]["text/plain"])
         self.watch.device, self.watch.versions = facts["device"], facts["versions"]
         self.said = os.fstat(self.stderr.fileno()).st_size
+
+    def _ask(self, code: str, expression: str) -> dict[str, Any]:
+        """Run the code; return what the expression is then."""
+        reply: dict[str, Any] = {"status": "aborted"}
+        while reply["status"] == "aborted":  # a kernel hears nothing for a moment after an error
+            question = self.kc.execute(code, silent=True, user_expressions={"it": expression})
+            reply = run_sync(self.async_wait_for_reply)(question)["content"]
+        answer: dict[str, Any] = reply["user_expressions"]["it"]
+        return answer
 
     async def async_wait_for_reply(self, *arguments: Any, **options: Any) -> Any:
         async with self._nudged():

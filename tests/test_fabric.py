@@ -153,10 +153,10 @@ def test_the_command_trains_in_two_processes_and_goes_on_alone(prepared, tmp_pat
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["nobody", "out"], "expert must be one of"),
+        (["nobody", "out"], "data is 'nobody'; wanted is one of global, adaptive"),
         (["local", "out", "--loss", "l3"], "name must be one or more different terms"),
         (["local", "out", "--loss", "l2", "--bins", "9"], "bins"),
-        ([".", "out"], "manifest.json does not exist"),
+        ([".", "out"], "a folder with a manifest.json"),
     ],
 )
 def test_what_the_command_cannot_train_is_refused(tmp_path, monkeypatch, options, says):

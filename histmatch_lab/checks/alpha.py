@@ -197,7 +197,7 @@ def check_ten_bit_range(extent: tuple[float, float]) -> Verdict:
         return right("Half a level more at each end: 1024 bins, each as wide as one level step.")
     if hint := hint_to(RANGE_MISTAKES, is_range):
         return wrong(hint)
-    if max(abs(low + _HALF), abs(high - 1 - _HALF)) < 1e-5:
+    if max(abs(low + _HALF), abs(high - 1 - _HALF)) < 5e-5:
         return wrong("The right idea, rounded too far: give the ends as fractions, 0.5 / 1023.")
     width = (high - low) / 1024
     if close(width, 1 / 1023, 1e-6):

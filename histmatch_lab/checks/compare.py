@@ -84,7 +84,8 @@ INTERVAL_MISTAKES: Mistakes = (
     ),
     (
         lambda to_right, _, groups: abs(to_right / math.sqrt(groups) - 1) < 0.5,
-        "That is the spread of the photographs. Take the mean of each resample.",
+        "That is the spread of the gaps themselves. Draw again and again, take the mean of each "
+        "draw, and then the percentiles of these means.",
     ),
     (
         lambda to_right, *_: abs(to_right - 0.84) < 0.06,
@@ -115,7 +116,7 @@ def check_interval(interval: Callable[[Sequence[float], Sequence[str]], Any]) ->
     middle, half = (low + high) / 2, (high - low) / 2
     by_group = gaps.view(30, 12).mean(1)
     wanted, single = (1.96 * _standard_error(x) for x in (by_group, gaps))
-    if not abs(middle - float(by_group.mean())) < 0.3 * wanted:
+    if not abs(middle - float(by_group.mean())) < max(0.3 * wanted, 0.2 * half):
         return wrong("The interval does not lie around the mean of the gaps.")
     if abs(half / wanted - 1) < 0.1:  # two thousand draws alone leave 5 % to chance
         return right("As wide as theory says for thirty independent photographs.")

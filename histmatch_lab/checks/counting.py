@@ -58,6 +58,7 @@ CENTER_MISTAKES: Mistakes = (
     (16.5 / 50, "One bin too far: k counts from 0."),
     (15.5 / 50 - 1, "That is the formula as printed, for values in [-1, 1] (erratum 2)."),
     (2 * 15.5 / 50 - 1, "These bins lie on [-1, 1]. The values, and so the bins, lie on [0, 1]."),
+    (15.5, "That is counted in bins. Times L it is an intensity."),
     (0.317, "That is the value of the pixel itself, not the centre of its bin."),
 )
 

@@ -83,6 +83,10 @@ RATE_MISTAKES: Mistakes = (
         "That falls by the same amount at each step; exponential decay by the same factor.",
     ),
     (
+        lambda step, of, first, last: first + (last - first) * step / of,
+        "That falls by the same amount at each step; exponential decay by the same factor.",
+    ),
+    (
         lambda step, of, first, last: first * (last / first) ** (step / of),
         "The last step is of - 1: divide step by that, or the last rate is never reached.",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,9 +28,16 @@ class Verdict:
     right: bool | None
     text: str
 
+    @property
+    def sign(self) -> str:
+        return {True: "✓ Right.", False: "✗ Not yet.", None: "… Not answered yet."}[self.right]
+
     def __repr__(self) -> str:
-        sign = {True: "✓ Right.", False: "✗ Not yet.", None: "… Not answered yet."}[self.right]
-        return f"{sign} {self.text}"
+        return f"{self.sign} {self.text}"
+
+    def _repr_html_(self) -> str:
+        """As plain text, a notebook would break the line in the midst of a word."""
+        return f"<p><b>{self.sign}</b> {html.escape(self.text)}</p>"
 
 
 UNANSWERED = Verdict(None, "Replace the ... above and run the cell again.")

@@ -71,3 +71,17 @@ def shut_down(page: Page) -> None:
     page.evaluate(
         "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.shutdown().then(() => null)"
     )
+
+
+def answer(page: Page, index: int, source: str) -> str:
+    """Put this into the code cell at that place in the notebook, run it, and return what it says."""
+    cell = page.locator(".jp-Notebook .jp-Cell").nth(index)
+    prompt = cell.locator(".jp-InputArea-prompt")
+    before = prompt.inner_text()
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(source)
+    page.keyboard.press("Control+Enter")
+    expect(prompt).not_to_have_text(before)
+    expect(prompt).to_have_text(re.compile(r"\[\d+\]"), timeout=MINUTE)
+    return cell.locator(".jp-OutputArea-output").inner_text()

@@ -15,6 +15,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
+from histmatch_lab.lessons import exercises
 from tests.browser import jupyterlab
 from tests.browser.accessibility import raw_formulas, serious_findings, unseen_focus
 from tests.browser.jupyterlab import MINUTE
@@ -101,6 +102,18 @@ def test_a_picture_follows_the_key(opened: Opened) -> None:
         # One repeat, for a machine that was called away in the midst of the first.
         delays = (delay(demo) for _ in range(2))
         assert any(taken <= bar for taken, bar in delays), demo.inner_text()
+
+
+def test_an_exercise_answers_to_a_wrong_answer_and_to_its_solution(opened: Opened) -> None:
+    notebook = nbformat.read(NOTEBOOKS / opened.name, as_version=4)
+    places = {cell.id: index for index, cell in enumerate(notebook.cells)}
+    for exercise in exercises(notebook):
+        is_function = f"def {exercise.answer}" in exercise.solution
+        wrong = f"{exercise.answer} = {'lambda *_: 7.25' if is_function else 7.25}"
+        for answer, sign in ((wrong, "✗ Not yet."), (exercise.solution, "✓ Right.")):
+            source = f"{answer}\n\n\n{exercise.check}({exercise.answer})"
+            said = jupyterlab.answer(opened.page, places[exercise.cell], source)
+            assert said.startswith(sign), f"{exercise.cell}: {said}"
 
 
 def test_a_reload_brings_the_demos_back(opened: Opened) -> None:

@@ -134,6 +134,7 @@ def test_error_and_pull_move_against_each_other():
         ((0.1, 0.1 + 1024 / 1023), "shift"),
         ((-1, 2), "wide"),
         ((-0.000489, 1.000489), "as fractions"),
+        ((-0.0005, 1.0005), "as fractions"),
         ((0.0,), "ValueError"),
     ],
 )

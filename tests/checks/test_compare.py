@@ -55,6 +55,7 @@ def test_the_solutions_are_right():
             lambda gaps, groups: np.mean(gaps) + 1.96 * np.std(gaps) * np.array([-1, 1]),
             "mean of each",
         ),
+        (check_interval, lambda gaps, groups: np.percentile(gaps, (2.5, 97.5)), "mean of each"),
         (
             check_interval,
             lambda gaps, groups: np.mean(gaps) + (interval(gaps, groups) - np.mean(gaps)) / 1.96,

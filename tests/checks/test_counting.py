@@ -85,6 +85,7 @@ def test_the_dahlia_leads_in_pixels_only():
         (check_bin_center, 0.32, "right edge"),
         (check_bin_center, 0.33, "counts from 0"),
         (check_bin_center, -0.69, "erratum 2"),
+        (check_bin_center, 15.5, "counted in bins"),
         (check_bin_center, 0.317, "value of the pixel"),
         (check_bin_center, 0.5, "First L = 1/K"),
         (check_area_as_printed, 1, "should have area 1"),

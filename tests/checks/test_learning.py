@@ -44,6 +44,7 @@ def test_the_solutions_are_right():
         ),
         (check_psnr, lambda p, t: 20.0, "should be"),
         (check_rate, lambda s, n, a, b: a + (b - a) * s / (n - 1), "same factor"),
+        (check_rate, lambda s, n, a, b: a + (b - a) * s / n, "same factor"),
         (check_rate, lambda s, n, a, b: a * (b / a) ** (s / n), "of - 1"),
         (check_rate, lambda s, n, a, b: b * (a / b) ** (s / (n - 1)), "backwards"),
         (check_rate, lambda s, n, a, b: a * math.exp(-s / (n - 1)), "base"),
