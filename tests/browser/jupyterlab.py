@@ -74,7 +74,7 @@ def shut_down(page: Page) -> None:
 
 
 def answer(page: Page, index: int, source: str) -> str:
-    """Put this into the code cell at that place in the notebook, run it, and return what it says."""
+    """Put this into the cell at that place in the notebook, run it, and return what it says."""
     cell = page.locator(".jp-Notebook .jp-Cell").nth(index)
     prompt = cell.locator(".jp-InputArea-prompt")
     before = prompt.inner_text()
