@@ -77,7 +77,8 @@ browser: install
 # calls what a newer ipykernel deprecates: that is its matter, not ours.
 colab: install
 	$(ONE_THREAD) PYTHONPATH=$(COLAB) HISTMATCH_LAB_EXPECT_IPYWIDGETS=7.7.1 \
-	  $(BIN)/python -m pytest tests/test_versions.py tests/test_ui.py tests/test_watch.py tests/demos --numprocesses=2 \
+	  $(BIN)/python -m pytest --numprocesses=2 \
+	  tests/test_versions.py tests/test_ui.py tests/test_watch.py tests/demos \
 	  -W 'ignore:The `ipykernel.comm.Comm` class has been deprecated:DeprecationWarning'
 
 stored-outputs: install
