@@ -220,10 +220,10 @@ def _tell(run: Run, console: Console) -> None:
         return
     facts = f"{run.seconds:.1f} s, {run.peak_bytes / 1e6:.0f} MB, {run.device}"
     if run.status == "passed":
-        console.print(f"passed  {escape(run.name)}  ({escape(facts)})")
+        console.print(f"passed  {escape(run.name)}  ({escape(facts)})", soft_wrap=True)
         return
     number = f", cell [{run.number}]" if run.number else ""
-    console.print(f"[bold red]{run.status}[/]  {escape(run.name + number)}")
+    console.print(f"[bold red]{run.status}[/]  {escape(run.name + number)}", soft_wrap=True)
     if run.cell:
-        console.print(Syntax(run.cell, "python", background_color="default"))
-    console.print(run.error, markup=False, highlight=False)
+        console.print(Syntax(run.cell, "python", background_color="default", word_wrap=True))
+    console.print(run.error, markup=False, highlight=False, soft_wrap=True)

@@ -436,13 +436,15 @@ def test_the_headline_has_time_left_and_the_best():
 
 def test_a_terminal_is_told_of_each_end_once():
     first, last = _status(kept=1), _status(kept=1, waiting={})
-    last.failures.append(Failure("c", "Traceback\nValueError: no"))
-    console = Console(record=True, width=100)
+    key = f"l1-seed0-{'c' * 30}"
+    long = f'  File "{"/folder" * 9}", line 9, in a'
+    last.failures.append(Failure(key, f"Traceback\n{long}\nValueError: no"))
+    console = Console(record=True, width=40)
     assert view.in_terminal((s for s in (first, first, last)), console) is last
-    lines = console.export_text().splitlines()
+    lines = [line.rstrip() for line in console.export_text().splitlines()]
     assert lines[0] == "1 runs were finished before"
     assert lines[1].endswith("PSNR 19.50 dB  (3 s, 5 MB, CPU, resumed at step 100)")
-    assert lines[2:5] == ["failed c", "Traceback", "ValueError: no"]
+    assert lines[2:6] == [f"failed {key}", "Traceback", long, "ValueError: no"]
 
 
 def test_a_notebook_has_bar_and_headline(monkeypatch):

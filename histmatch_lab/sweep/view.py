@@ -49,8 +49,8 @@ def in_terminal(statuses: Generator[Status], console: Console) -> Status:
             for row in status.rows[rows:]:
                 console.print(_line(row), markup=False, highlight=False, soft_wrap=True)
             for failure in status.failures[failures:]:
-                console.print(Text("failed", style="bold red"), failure.key)
-                console.print(failure.traceback, markup=False, highlight=False)
+                console.print(Text("failed", style="bold red"), failure.key, soft_wrap=True)
+                console.print(failure.traceback, markup=False, highlight=False, soft_wrap=True)
             rows, failures = len(status.rows), len(status.failures)
             live.update(Group(bars, Text(headline(status))))
     return status
