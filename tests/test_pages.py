@@ -49,7 +49,7 @@ def test_a_site_tells_what_each_notebook_is_for(tmp_path):
     index = (tmp_path / "out/index.html").read_text()
     assert 'href="01_bumps.html">01 Bumps</a>' in index
     assert "20 minutes" in index
-    assert "Know <math" in index
+    assert 'Know <span class="formula">' in index
     alone = [find_demo(name).title for name in DEMO_PAGES]
     assert [page["title"] for page in contents_of(tmp_path / "out")] == ["01 Bumps", *alone]
 
@@ -72,6 +72,25 @@ def test_contents_hold_what_is_read_by_heading(tmp_path):
     title, section = page["sections"]
     assert "x = 'in code'" in title["text"]
     assert section == {"id": "Two-&-three", "heading": "Two & three", "text": "words there"}
+
+
+def test_formulas_reach_katex_as_they_were_written_and_the_search_as_words(tmp_path):
+    text = "# T\n\nLet $\\alpha<B$ and\n\n$$\\frac{1}{K}$$\n\nfor <span>all</span> {K}"
+    write_page(v4.new_notebook(cells=[v4.new_markdown_cell(text)]), tmp_path / "t.html")
+    page = (tmp_path / "t.html").read_text()
+    assert '<span class="formula">\\alpha&lt;B</span>' in page
+    assert '<span class="formula display wide">\\frac{1}{K}</span>' in page
+    write_contents(tmp_path, ["t"])
+    [section] = contents_of(tmp_path)[0]["sections"]
+    assert section["text"] == "Let alpha<B and frac 1 K for all {K}"
+
+
+def test_every_font_of_a_formula_lies_beside_the_page(tmp_path):
+    write_page(v4.new_notebook(cells=[v4.new_markdown_cell("# T")]), tmp_path / "t.html")
+    style = (tmp_path / "katex/katex.min.css").read_text()
+    fonts = re.findall(r"url\((fonts/[\w-]+\.woff2)\)", style)
+    assert len(fonts) == style.count("@font-face")
+    assert all((tmp_path / "katex" / font).exists() for font in fonts)
 
 
 def test_a_page_asks_for_no_picture_from_the_network(tmp_path):

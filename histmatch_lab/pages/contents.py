@@ -7,6 +7,7 @@ of pages, in order, and their text by heading for the search are one.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -56,6 +57,7 @@ class _Sections(HTMLParser):
         self.found: list[dict[str, str]] = []
         self._field = ""  # of the last section, to which text goes now
         self._within: list[str] = []
+        self._formula = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _HEADINGS:
@@ -63,15 +65,22 @@ class _Sections(HTMLParser):
             self._field = "heading"
         elif tag in ("script", "style"):
             self._within.append(tag)
+        elif "formula" in (dict(attrs).get("class") or "").split():
+            self._formula = True
 
     def handle_endtag(self, tag: str) -> None:
         if tag in _HEADINGS:
             self._field = "text"
         elif tag in ("script", "style"):
             self._within.pop()
+        elif tag == "span":
+            self._formula = False
         elif tag == "main":
             self._field = ""
 
     def handle_data(self, data: str) -> None:
-        if self._field and not self._within:
-            self.found[-1][self._field] += data
+        if not self._field or self._within:
+            return
+        # \alpha is found, and read, as alpha
+        words = re.sub(r"[\\{}$]+", " ", data) if self._formula else data
+        self.found[-1][self._field] += words

@@ -1,4 +1,4 @@
-"""Markdown cells as HTML: formulas as MathML, links from page to page, headings to link to."""
+"""Markdown cells as HTML: formulas for KaTeX, links from page to page, headings to link to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 import warnings
 from typing import Any
 
-from latex2mathml.converter import convert
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 
@@ -50,18 +49,10 @@ class _Renderer(IPythonRenderer):
         return f"<td{style}>{text}</td>\n"
 
     def block_math(self, body: str) -> str:
-        return _mathml(body, display="block")
+        return f'<span class="formula display wide">{html.escape(body)}</span>'
 
     def inline_math(self, body: str) -> str:
-        return _mathml(body, display="inline")
+        return f'<span class="formula">{html.escape(body)}</span>'
 
     def latex_environment(self, name: str, body: str) -> str:
-        return _mathml(f"\\begin{{{name}}}{body}\\end{{{name}}}", display="block")
-
-
-def _mathml(latex: str, display: str) -> str:
-    # latex2mathml knows the starred environment, with the same meaning inside a formula. A prime is
-    # raised by itself: as the superscript that it makes of it, it would be hardly seen.
-    known = latex.strip().replace("{aligned}", "{align*}").replace("'", "{\N{PRIME}}")
-    formula = convert(known, display=display)
-    return f'<span class="wide formula">{formula}</span>' if display == "block" else formula
+        return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")

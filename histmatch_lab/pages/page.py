@@ -7,6 +7,7 @@ import html
 import inspect
 import json
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from histmatch_lab.pages.markdown import to_html
 _TEMPLATES = Path(__file__).with_name("files")
 _PLOTLY = "application/vnd.plotly.v1+json"
 _PLOTLY_FILE = "plotly.min.js"
+_KATEX = _TEMPLATES / "katex"  # of KaTeX 0.19.1's distribution, what a page loads
 _SPENT = ("", "Output()")  # what stays of a progress bar that has gone
 
 
@@ -77,13 +79,14 @@ def write_index(runs: Sequence[Any], file: Path) -> None:
 
 
 def write_framed(file: Path, template: str, **values: Any) -> None:
-    """Write a page from its template, and the style and the script of all pages beside it."""
+    """Write a page from its template, and the styles and scripts of all pages beside it."""
     loader = FileSystemLoader(_TEMPLATES)
     pages = Environment(loader=loader, autoescape=True, trim_blocks=True)
     write_whole(file, pages.get_template(template).render(**values).encode())
     for name, part in (("style.css", STYLE), ("script.js", SCRIPT)):
         shared = (_TEMPLATES / name).read_text(encoding="utf-8")
         write_whole(file.with_name(name), f"{shared}\n{part}".encode())
+    shutil.copytree(_KATEX, file.with_name(_KATEX.name), dirs_exist_ok=True)
 
 
 def _is_spent(output: NotebookNode) -> bool:

@@ -53,7 +53,7 @@ def raw_formulas(page: Page, prose: str) -> list[str]:
           return copy.textContent;
         })"""
     )
-    errors = page.locator("mjx-merror, .MathJax_Error, merror").all_text_contents()
+    errors = page.locator("mjx-merror, .MathJax_Error, merror, .katex-error").all_text_contents()
     return [*errors, *(found[0] for text in texts for found in _TEX.finditer(text))]
 
 

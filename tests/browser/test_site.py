@@ -62,7 +62,7 @@ def visit(browser: Browser, site: Path) -> Iterator[Visit]:
 # What a reader sees of the page's text where no code stands.
 PROSE = """() => {
   const main = document.querySelector("main").cloneNode(true);
-  main.querySelectorAll("pre, code, script").forEach((code) => code.remove());
+  main.querySelectorAll("pre, code, script, annotation").forEach((code) => code.remove());
   return main.textContent;
 }"""
 DEAD_LINKS = """() => [...document.querySelectorAll("a[href^='#']")]
@@ -182,7 +182,7 @@ def _channels(colour: str) -> list[int]:
 
 
 def test_the_whole_site_is_small(site: Path) -> None:
-    assert sum(file.stat().st_size for file in site.iterdir()) < 15e6
+    assert sum(file.stat().st_size for file in site.rglob("*.*")) < 15e6
 
 
 def _save_picture(page: Page, name: str) -> None:

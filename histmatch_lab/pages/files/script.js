@@ -1,5 +1,5 @@
-// The list of pages, the way to the previous and the next one, the search, and what scrolls.
-// CONTENTS comes from contents.js.
+// The list of pages, the way to the previous and the next one, the search, formulas, and what
+// scrolls. CONTENTS comes from contents.js.
 {
   const element = (tag, text, attributes = {}) => {
     const made = Object.assign(document.createElement(tag), attributes);
@@ -76,6 +76,11 @@
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     list.querySelector("a")?.click();
+  });
+
+  document.querySelectorAll(".formula").forEach((formula) => {
+    const displayMode = formula.classList.contains("display");
+    katex.render(formula.textContent, formula, { displayMode, throwOnError: false });
   });
 
   // What scrolls in itself must be reached by keyboard; what does not would only be in the way.
