@@ -7,28 +7,30 @@ in the widget's state, the memory that the kernel needed and the device that it 
 from __future__ import annotations
 
 import ast
-import asyncio
 import json
 import os
 import random
 import re
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty
 from threading import Event, Thread
 from typing import IO, Any
 
 import nbformat
 import papermill
 import psutil
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_core.utils import run_sync
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
+from traitlets import Type
 
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -39,7 +41,7 @@ _CAPS = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
-NUDGE = 15.0  # seconds of waiting for a kernel's answer until it is nudged
+LOOK_EVERY = 1.0  # seconds of waiting for a message until the socket is looked at by itself
 _CHANNELS = ("shell", "iopub", "stdin", "hb", "control")
 _ALERT = "histmatch-lab-error"  # the class of the line in which a live demo reports a mistake
 _TRACEBACK = "Traceback (most recent call last)"
@@ -165,6 +167,25 @@ def strip(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
+class _Channel(AsyncKernelClient.shell_channel_class.klass):  # type: ignore[name-defined]
+    """A channel that finds each message.
+
+    ZeroMQ says once that one has come. If something is sent over the socket at that moment, the
+    sending hears it instead of the loop, which would wait for ever, whatever else comes.
+    """
+
+    async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
+        while timeout is None:
+            with suppress(Empty):
+                return await super().get_msg(LOOK_EVERY)
+        return await super().get_msg(timeout)
+
+
+class _Client(AsyncKernelClient):
+    shell_channel_class = Type(_Channel)
+    iopub_channel_class = Type(_Channel)
+
+
 class _WatchedClient(PapermillNotebookClient):
     """papermill's client, its kernel watched and, in the end, asked what it used.
 
@@ -181,6 +202,7 @@ class _WatchedClient(PapermillNotebookClient):
 
     def create_kernel_manager(self) -> Any:
         manager = super().create_kernel_manager()
+        manager.client_factory = _Client
         manager.cache_ports = False
         for channel, port in zip(_CHANNELS, _free_ports(), strict=False):
             setattr(manager, f"{channel}_port", port)
@@ -202,31 +224,6 @@ class _WatchedClient(PapermillNotebookClient):
             reply = run_sync(self.async_wait_for_reply)(question)["content"]
         answer: dict[str, Any] = reply["user_expressions"]["it"]
         return answer
-
-    async def async_wait_for_reply(self, *arguments: Any, **options: Any) -> Any:
-        async with self._nudged():
-            return await super().async_wait_for_reply(*arguments, **options)
-
-    async def _async_poll_for_reply(self, *arguments: Any, **options: Any) -> Any:
-        async with self._nudged():
-            return await super()._async_poll_for_reply(*arguments, **options)
-
-    @asynccontextmanager
-    async def _nudged(self) -> AsyncIterator[None]:
-        """Now and then a message lies unseen in a socket, here or in the kernel, until the next
-        one comes: so one that asks for nothing new follows.
-        """
-
-        async def nudge() -> None:
-            while True:
-                await asyncio.sleep(NUDGE)
-                self.kc.kernel_info()
-
-        task = asyncio.create_task(nudge())
-        try:
-            yield
-        finally:
-            task.cancel()
 
 
 def _free_ports() -> Iterator[int]:

@@ -77,16 +77,16 @@ def check_balance(balanced_lam: Callable[[Tensor, Tensor], Any]) -> Verdict:
         rec, match = _gradients(pred, target)
         lam = float(rec.norm() / match.norm())
         if not close(got, lam, TOLERANCE):
-            return wrong(_what_is_wrong(got, pred, target))
+            of_values = float((pred - target).square().mean()) / _paper_loss(pred, target)
+            return wrong(_what_is_wrong(got, of_values, rec, match))
     return right(
         f"At this λ neither term drowns the other. On a random pair it was {lam:.2g}: far "
         f"below the paper's 0.1, 1 and 10, which weigh L_hm in bins."
     )
 
 
-def _what_is_wrong(got: float, pred: Tensor, target: Tensor) -> str:
-    rec, match = _gradients(pred, target)
-    if close(got, float((pred - target).square().mean()) / _paper_loss(pred, target), TOLERANCE):
+def _what_is_wrong(got: float, of_values: float, rec: Tensor, match: Tensor) -> str:
+    if close(got, of_values, TOLERANCE):
         return _VALUES
     hint = hint_to(BALANCE_MISTAKES, lambda function: close(got, function(rec, match), TOLERANCE))
     return hint or (
