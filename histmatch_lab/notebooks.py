@@ -26,6 +26,7 @@ import papermill
 import psutil
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_core.utils import run_sync
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
@@ -152,6 +153,8 @@ def execute(
         raise NotebookError(
             f"outside of any cell: {watch.stderr[watch.stderr.index(_TRACEBACK) :]}"
         )
+    # where a kernel cuts what it prints is chance
+    notebook, _ = CoalesceStreamsPreprocessor().preprocess(notebook, {})
     return strip(notebook)
 
 

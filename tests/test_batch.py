@@ -245,3 +245,9 @@ def test_a_message_that_zeromq_did_not_tell_of_is_found(write, run, monkeypatch)
     monkeypatch.setattr(zmq.asyncio.Socket, "_handle_events", lambda *_: None)
     [found] = run(write("found", "print('done')"))[0].values()
     assert found.status == "passed"
+
+
+def test_what_is_printed_in_parts_is_one_text(write, run, tmp_path):
+    run(write("parts", "import time\nprint(1, flush=True)\ntime.sleep(0.5)\nprint(2)"))
+    [cell] = nbformat.read(tmp_path / "out/parts.ipynb", as_version=4).cells
+    assert [output.text for output in cell.outputs] == ["1\n2\n"]
