@@ -69,12 +69,22 @@ def hard_histogram(values: Tensor, bins: int = 256, *, range: Range = (0.0, 1.0)
     """
     values = checked_samples(values).detach()
     edges = bin_edges(bins, range=range, dtype=torch.float64, device=values.device)
-    index = torch.bucketize(values.double().contiguous(), edges[1:-1], right=True)
-    counts = torch.zeros(
-        *values.shape[:-1], checked_bins(bins), dtype=torch.float64, device=values.device
-    )
-    counts.scatter_add_(-1, index, torch.ones_like(index, dtype=torch.float64))
+    index = _bin_of(values.double(), edges)
+    counts = torch.zeros(*values.shape[:-1], bins, dtype=torch.float64, device=values.device)
+    counts.scatter_add_(-1, index, values.new_ones((), dtype=torch.float64).expand_as(index))
     return (counts / values.shape[-1]).to(values.dtype)
+
+
+def _bin_of(values: Tensor, edges: Tensor) -> Tensor:
+    """A division finds the bin, but for rounding; the edges beside it decide. (A search among all
+    edges takes five times as long.)
+    """
+    last = len(edges) - 2
+    position = (values - edges[0]) / ((edges[-1] - edges[0]) / (last + 1))
+    index = position.clamp_(0, last).long()
+    index += (values >= edges[index + 1]).long()
+    index -= (values < edges[index]).long()
+    return index.clamp_(0, last)
 
 
 def soft_histogram(

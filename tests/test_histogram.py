@@ -352,6 +352,16 @@ def test_counts_equal_numpy(bins):
     assert np.allclose(hard_histogram(values, bins), counts / counts.sum(), atol=1e-7)
 
 
+@pytest.mark.parametrize("range_", [(0, 1), (-3.3, 7.1), (1e-8, 3e-8), (-1e6, 1e6 + 0.1)])
+@pytest.mark.parametrize("bins", [1, 3, 50, 256, 99_991])
+def test_counts_on_an_edge_and_next_to_it(bins, range_):
+    edges = bin_edges(bins, range=range_, dtype=torch.float64)
+    low, high = (torch.nextafter(edges, edges + by) for by in (-1e9, 1e9))
+    values = torch.cat([edges, edges[::2], low, high, torch.tensor([-1e300, 1e300])])
+    counts = torch.bincount(torch.bucketize(values, edges[1:-1], right=True), minlength=bins)
+    assert torch.equal(hard_histogram(values, bins, range=range_), counts / len(values))
+
+
 def test_counts_outside_the_range_go_to_the_end_bins():
     assert hard_histogram(torch.tensor([-3.0, 0.4, 7.0, 8.0]), 2).tolist() == [0.5, 0.5]
 

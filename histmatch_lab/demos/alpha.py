@@ -15,7 +15,16 @@ from torch import Tensor
 
 from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Slider
 from histmatch_lab.demos.demo import Frame, demo
-from histmatch_lab.demos.style import COUNTS, FAINT, MARK, OURS, panels, picture
+from histmatch_lab.demos.style import (
+    COUNTS,
+    FAINT,
+    MARK,
+    OURS,
+    filled_steps,
+    panels,
+    picture,
+    steps,
+)
 from histmatch_lab.histogram import (
     Outside,
     bin_edges,
@@ -170,8 +179,8 @@ def alpha_explorer(
 def draw_histograms(axes: Axes, found: Estimate, edges: Tensor, limit: float) -> None:
     """Counts in grey, the soft histogram over it; `limit` is the top of the axis as a share."""
     percent = 100 * limit
-    axes.stairs(100 * found.counts, edges, fill=True, color=COUNTS, alpha=0.4, label="counted")
-    axes.stairs(100 * found.soft, edges, color=OURS, linewidth=1.5, label="soft")
+    filled_steps(axes, 100 * found.counts, edges, color=COUNTS, alpha=0.4, label="counted")
+    steps(axes, 100 * found.soft, edges, color=OURS, linewidth=1.5, label="soft")
     axes.set(ylim=(0, percent), yticks=(0, percent / 2, percent))
     axes.set(xlabel="intensity", ylabel="% of pixels")
 
@@ -179,7 +188,8 @@ def draw_histograms(axes: Axes, found: Estimate, edges: Tensor, limit: float) ->
 def _draw_pull(axes: Axes, window: float, bins: int, slope: float, outside: Outside) -> None:
     x = points_between(window, window + WINDOW, bins, slope)
     y = pull(x, bins, alpha=slope, outside=outside)
-    axes.fill_between(x, -0.5, 2.5, where=y.abs() < DEAD, color=FAINT, alpha=0.6, linewidth=0)
+    dead = (y.abs() < DEAD).numpy()
+    axes.fill_between(x.numpy(), -0.5, 2.5, where=dead, color=FAINT, alpha=0.6, linewidth=0)
     axes.axhline(1, color=COUNTS, linewidth=1, linestyle="--")
     axes.plot(x, y.clamp(-10, 10), color=OURS)
     axes.set(xlim=(window, window + WINDOW), ylim=(-0.5, 2.5), yticks=(0, 1, 2))

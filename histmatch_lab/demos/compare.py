@@ -101,6 +101,9 @@ def prediction(photo: Tensor, expert: str, flaw: str, recipe: str) -> Tensor:
     return output
 
 
+emds = lru_cache(maxsize=64)(channel_emds)
+
+
 @demo(
     swipe=Slider(
         label="swipe",
@@ -130,7 +133,7 @@ def before_after(
     left.plot((edge, edge), (0, photo.shape[1] - 1), color="white", linewidth=2)
     picture(right, target, "What the expert made of it")
     before, after = (
-        (float(psnr(shown[None], target[None])), float(channel_emds(shown, target).mean()))
+        (float(psnr(shown[None], target[None])), float(emds(shown, target).mean()))
         for shown in (image, output)
     )
     says = (
@@ -149,7 +152,9 @@ def histograms(channel: str, lam: float, expert: str, flaw: str, photo: Tensor) 
     figure, (left, right) = panels(1, 2, height=3.5)
     centers, shares = smooth_histograms(target)
     wanted = shares[index]
-    left.fill_between(centers, wanted, color=TARGET, alpha=0.25, linewidth=0, label="target")
+    left.fill_between(
+        centers.numpy(), wanted.numpy(), color=TARGET, alpha=0.25, linewidth=0, label="target"
+    )
     right.plot(centers, wanted.cumsum(0), color=TARGET, linewidth=4, alpha=0.4, label="target")
     parts = []
     for name, colour, dash in (("l2", OTHER, "--"), (ours, OURS, "-")):
@@ -157,7 +162,7 @@ def histograms(channel: str, lam: float, expert: str, flaw: str, photo: Tensor) 
         of_channel = smooth_histograms(output)[1][index]
         left.plot(centers, of_channel, dash, color=colour, label=name)
         right.plot(centers, of_channel.cumsum(0), dash, color=colour, label=name)
-        parts.append(f"{name} {float(channel_emds(output, target)[index]):.3f}")
+        parts.append(f"{name} {float(emds(output, target)[index]):.3f}")
     top = float(wanted.max()) * 1.3
     left.set(xlim=(0, 1), ylim=(0, top), yticks=(), xlabel="intensity")
     left.set_title("Histograms, smoothed to 64 bins")

@@ -97,7 +97,7 @@ def count_pixels(bins: int, column: int, row: int, channel: str, photo: Tensor) 
         draw(at, color="white", lw=2.6)
         draw(at, color=style.MARK, lw=1.4)
     draw_bars(axes, counts)
-    axes.stairs(100 * counts[k : k + 1], [k / bins, (k + 1) / bins], fill=True, color=style.MARK)
+    style.filled_steps(axes, 100 * counts[k : k + 1], [k / bins, (k + 1) / bins], color=style.MARK)
     axes.axvline(value, color=style.MARK, lw=1.4, ls=(0, (4, 3)))
     axes.plot(value, 0, "^", color=style.MARK, ms=10, clip_on=False, zorder=5)
     label_axes(axes, roof_above(float(counts.max())), "The counted histogram", "share of pixels, %")
@@ -135,7 +135,9 @@ def brighten(shift: float, pixels: int, photo: Tensor) -> Frame:
     figure, (left, right) = style.panels(1, 2, height=3.3, gaps=(0.8, 0))
     moved, target = (hard_histogram(values + by, bins) for by in (shift, goal))
     draw_bars(left, moved, label="brightened, counted")
-    left.stairs(100 * target, bin_edges(bins), color=style.TARGET, lw=1.8, label="target, counted")
+    style.steps(
+        left, 100 * target, bin_edges(bins), color=style.TARGET, lw=1.8, label="target, counted"
+    )
     label_axes(left, roof_above(1.3 * float(hard_histogram(values, bins).max())), "K = 16 bins")
     left.set_ylabel("share of pixels, %")
     left.legend(loc="upper left")
@@ -170,7 +172,8 @@ def bin_of(value: float, bins: int) -> int:
 
 
 def draw_bars(axes: Axes, shares: Tensor, label: str | None = None) -> None:
-    axes.stairs(100 * shares, bin_edges(len(shares)), fill=True, color=style.FAINT, label=label)
+    edges = bin_edges(len(shares))
+    style.filled_steps(axes, 100 * shares, edges, color=style.FAINT, label=label)
 
 
 def label_axes(axes: Axes, roof: float, title: str, ylabel: str = "") -> None:

@@ -180,9 +180,9 @@ def _pixel_frame(
 
 
 def _draw_cdfs(axes: Axes, got: Tensor, aim: Tensor) -> None:
-    centers = bin_centers(BINS)
+    centers = bin_centers(BINS).numpy()
     for color, width, name, one, other in zip(
-        CHANNELS, CHANNEL_WIDTHS, "RGB", got, aim, strict=True
+        CHANNELS, CHANNEL_WIDTHS, "RGB", got.numpy(), aim.numpy(), strict=True
     ):
         axes.fill_between(centers, one, other, color=color, alpha=0.2, linewidth=0)
         axes.plot(centers, one, color=color, linewidth=width, label=name)

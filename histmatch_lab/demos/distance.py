@@ -23,6 +23,7 @@ from histmatch_lab.demos.style import (
     FAINT,
     OTHER,
     OURS,
+    filled_steps,
     panels,
     picture,
 )
@@ -101,10 +102,7 @@ def two_bumps(shift: float, width: float) -> Frame:
     figure, (left, middle, right) = panels(1, 3, height=3.3, gaps=(0.7, 0.85))
     edges = bin_edges(BINS)
     for shares, color, name in ((first, COUNTS, "one"), (second, OURS, "the other")):
-        heights = torch.cat([shares, shares[-1:]]) * 100
-        left.fill_between(
-            edges, heights, step="post", color=color, alpha=0.5, linewidth=0, label=name
-        )
+        filled_steps(left, 100 * shares, edges, color=color, alpha=0.5, label=name)
     left.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(0, 12), yticks=(0, 6, 12), title="Histograms")
     left.set(xlabel="intensity", ylabel="% of pixels")
     left.legend(loc="upper right")
@@ -134,8 +132,8 @@ def _half_l1(p: Tensor, q: Tensor) -> Tensor:
 
 def _shade(axes: Axes, one: Tensor, other: Tensor, color: str) -> None:
     """Two CDFs and the area between; the second is drawn in colour."""
-    centers = bin_centers(BINS)
-    axes.fill_between(centers, one, other, color=color, alpha=0.25, linewidth=0)
+    centers = bin_centers(BINS).numpy()
+    axes.fill_between(centers, one.numpy(), other.numpy(), color=color, alpha=0.25, linewidth=0)
     axes.plot(centers, one, color=COUNTS, linestyle="--", linewidth=1.5)
     axes.plot(centers, other, color=color)
     axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(0, 1.03), yticks=(0, 0.5, 1))
@@ -305,9 +303,9 @@ def pull_on_the_photograph(
     below_left.set_title("CDF: photograph in colour, target dashed")
     points, along = pull_along(got - aim, alpha=alpha, outside=outside)
     below_right.axhline(0, color=FAINT, linewidth=1)
-    up, down = along.clamp(0, 2.2), along.clamp(-2.2, 0)
-    below_right.fill_between(points, 0, up, color=LIGHTER, linewidth=0)
-    below_right.fill_between(points, 0, down, color=DARKER, linewidth=0)
+    for limits, color in (((0, 2.2), LIGHTER), ((-2.2, 0), DARKER)):
+        curve = along.clamp(*limits).numpy()
+        below_right.fill_between(points.numpy(), 0, curve, color=color, linewidth=0)
     below_right.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(-2.3, 2.3), yticks=(-2, -1, 0, 1, 2))
     below_right.set(
         xlabel="intensity", ylabel="pull (exact EMD: ±1)", title="The pull, by intensity"

@@ -9,7 +9,7 @@ from torch import Tensor
 from histmatch_lab.demos.alpha import BINS, CHANNEL, PHOTO, Estimate, estimate, nice
 from histmatch_lab.demos.controls import Choice, LogSlider, Slider
 from histmatch_lab.demos.demo import Frame, demo
-from histmatch_lab.demos.style import COUNTS, MARK, OTHER, OURS, TARGET, panels
+from histmatch_lab.demos.style import COUNTS, MARK, OTHER, OURS, TARGET, filled_steps, panels, steps
 from histmatch_lab.histogram import Range, bin_edges, hard_histogram, soft_histogram
 
 SHOWN = 6  # bins at each end
@@ -46,10 +46,10 @@ def leak_at_the_ends(alpha: float, bins: int, photo: Tensor, channel: str) -> Fr
 def _draw_end(axes: Axes, found: dict[str, Estimate], part: slice, left: int) -> None:
     edges = torch.arange(left, left + SHOWN + 1)
     counts = 100 * found["drop"].counts[part]
-    axes.stairs(counts, edges, fill=True, color=COUNTS, alpha=0.4, label="counted")
+    filled_steps(axes, counts, edges, color=COUNTS, alpha=0.4, label="counted")
     for mode, colour, dash in MODES:
         soft = 100 * found[mode].soft[part]
-        axes.stairs(soft, edges, color=colour, linestyle=dash, linewidth=2, label=mode)
+        steps(axes, soft, edges, color=colour, linestyle=dash, linewidth=2, label=mode)
     top = nice(1.1 * float(counts.max()))
     axes.set(xlim=(left, left + SHOWN), ylim=(0, top), yticks=(0, top / 2, top))
     axes.set_ylabel("% of pixels")
@@ -87,8 +87,8 @@ def comb_of_levels(first: int, alpha: float, extent: str) -> Frame:
     figure, (comb, drift) = panels(1, 2, height=3.5, widths=(1.5, 1), margins=(0.8, 0.3, 0.4, 0.6))
     bins = slice(max(first - 2, 0), min(first + 17, 256))
     where = torch.arange(bins.start, bins.stop + 1)
-    comb.stairs(100 * counts[bins], where, fill=True, color=COUNTS, alpha=0.4, label="counted")
-    comb.stairs(100 * soft[bins], where, color=OURS, linewidth=1.8, label="soft")
+    filled_steps(comb, 100 * counts[bins], where, color=COUNTS, alpha=0.4, label="counted")
+    steps(comb, 100 * soft[bins], where, color=OURS, linewidth=1.8, label="soft")
     inside = (used - edges[0]) / (edges[1] - edges[0])
     comb.plot(inside, torch.full_like(used, 0.4), "|", color=TARGET, markersize=13, label="level")
     comb.set(xlim=(first - 2, first + 17), ylim=(0, 18), yticks=(0, 5, 10, 15))

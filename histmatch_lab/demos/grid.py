@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
 import plotly.graph_objects as go
 import torch
 from matplotlib.axes import Axes
@@ -131,7 +132,9 @@ def guide_and_level(level: int, photo: Tensor) -> Frame:
     picture(middle, 1 - weight * (1 - photo), f"Who reads level {level}")
     counts = torch.histc(guide, 64, 0, 1) / guide.numel()
     at = (torch.arange(64) + 0.5) / 64
-    right.fill_between(at, counts, step="mid", color=COUNTS, alpha=0.35, linewidth=0)
+    right.fill_between(
+        at.numpy(), counts.numpy(), step="mid", color=COUNTS, alpha=0.35, linewidth=0
+    )
     tops = torch.linspace(0, 1, 801)
     top = float(counts.max())
     tent = (1 - (DEPTH * tops - 0.5 - level).abs()).clamp(min=0)
@@ -207,15 +210,15 @@ def _draw_matrix(axes: Axes, matrix: Tensor) -> None:
 def _draw_tone(axes: Axes, grid: Tensor, down: float, across: float) -> None:
     """What greys of every brightness would become at this place of the picture."""
     greys = torch.linspace(0, 1, 65)
-    guide = trained().guide(greys.expand(1, 3, 1, -1))
-    size, count = 99, len(greys)
+    guide = trained().guide(greys.expand(1, 3, 1, -1)).flatten()
+    size = 99
     row, column = min(int(down * size), size - 1), min(int(across * size), size - 1)
-    curves = []
-    for value, grey in zip(guide.view(count), greys, strict=True):
-        read = bilateral_slice(grid[None], value.expand(1, size, size))[0, :, row, column]
-        matrix = read.view(3, 4)
-        curves.append(matrix[:, :3].sum(1) * grey + matrix[:, 3])
-    for curve, colour, dash in zip(torch.stack(curves, 1), CHANNELS, ("-", "--", ":"), strict=True):
+    centers = (torch.arange(DEPTH) + 0.5) / DEPTH
+    levels = torch.cat([bilateral_slice(grid[None], c.expand(1, size, size)) for c in centers])
+    columns = levels[:, :, row, column].T  # between the levels' centres, slicing is linear
+    matrix = torch.tensor(np.stack([np.interp(guide, centers, c) for c in columns])).view(3, 4, -1)
+    curves = matrix[:, :3].sum(1) * greys + matrix[:, 3]
+    for curve, colour, dash in zip(curves, CHANNELS, ("-", "--", ":"), strict=True):
         axes.plot(greys, curve, dash, color=colour)
     axes.plot((0, 1), (0, 1), color=FAINT, linewidth=1, zorder=1)
     axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(-0.1, 1.1), yticks=(0, 0.5, 1))

@@ -58,7 +58,7 @@ def build_kde(pixels: float, alpha: float, photo: Tensor) -> Frame:
     picked[order[:count]] = True
     height, width = photo.shape[1:]
     style.picture(image, torch.where(picked.view(height, width), photo, 0.3 * photo + 0.6))
-    axes.stairs(counts, bin_edges(256), fill=True, color=style.FAINT, label="all pixels, counted")
+    style.filled_steps(axes, counts, bin_edges(256), color=style.FAINT, label="all pixels, counted")
     if count <= FEW:
         image.plot(order[:count] % width, order[:count] // width, "o", color=style.MARK, mec="w")
         for value in values[:count]:
@@ -112,12 +112,12 @@ def share_a_pixel(value: float, alpha: float, bins: int) -> Frame:
     top.plot(at, height, color=style.MARK)
     own = bin_of(value, bins)
     inside = (at >= edges[own]) & (at <= edges[own + 1])
-    top.fill_between(at, height, color=style.MARK, alpha=0.15, lw=0)
-    top.fill_between(at[inside], height[inside], color=style.MARK, alpha=0.45, lw=0)
+    top.fill_between(at.numpy(), height.numpy(), color=style.MARK, alpha=0.15, lw=0)
+    top.fill_between(at[inside].numpy(), height[inside].numpy(), color=style.MARK, alpha=0.45, lw=0)
     top.vlines(edges, 0, 1e4, color=style.FAINT, lw=0.8)
     label_axes(top, roof_above(alpha / 4) / 100, "Eq. 1 and 2: the kernel of one pixel", "density")
     top.xaxis.set_visible(False)
-    bottom.stairs(shares, edges, fill=True, color=style.OURS)
+    style.filled_steps(bottom, shares, edges, color=style.OURS)
     bottom.vlines(edges, 0, 2, color=style.FAINT, lw=0.8)
     bottom.plot(value, 0, "^", color=style.MARK, ms=11, clip_on=False, zorder=5)
     label_axes(bottom, 1.0, "Eq. 3: the area over each bin", "P(k)")
@@ -168,7 +168,7 @@ def figure_2(centre: float, width: int, channel: str, stretched: bool, photo: Te
     whole.axvspan(low, high, fc=(style.MARK, 0.25), ec=style.MARK, lw=1)
     label_axes(whole, roof_above(float(counts.quantile(0.985))), "The whole histogram", "share, %")
     edges, centres = torch.arange(width + 1), torch.arange(width) + 0.5
-    zoom.stairs(100 * counts[window], edges, fill=True, color=style.FAINT, label="counted")
+    style.filled_steps(zoom, 100 * counts[window], edges, color=style.FAINT, label="counted")
     for estimate, colour, mark, label in (
         (deephist, style.OTHER, "s--", "DeepHist: B = L/2.5, α = 1"),
         (paper, style.OURS, "o-", "the paper: B = 1, α = 1000"),

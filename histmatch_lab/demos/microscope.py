@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +22,17 @@ from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Slider
 from histmatch_lab.demos.demo import Frame, demo
 from histmatch_lab.demos.distance import DARKER, FAIR, LIGHTER
 from histmatch_lab.demos.ends import CENTRED
-from histmatch_lab.demos.style import COUNTS, DIVERGING, FAINT, MARK, OURS, TARGET, panels
+from histmatch_lab.demos.style import (
+    COUNTS,
+    DIVERGING,
+    FAINT,
+    MARK,
+    OURS,
+    TARGET,
+    filled_steps,
+    panels,
+    steps,
+)
 from histmatch_lab.histogram import (
     Outside,
     Range,
@@ -250,10 +260,10 @@ def _draw_histograms(axes: Axes, view: View, lens: Lens) -> None:
     counted = view.shares @ hard_histogram(view.values[:, None], lens.bins, range=lens.range)
     wanted, alone = in_bins(view.wanted), in_bins(view.pixel)
     top = nice(110 * float(torch.stack([counted, wanted]).quantile(0.98, dim=1).max()))
-    _fill(axes, lens.edges, 100 * counted, color=COUNTS, alpha=0.35)
-    _fill(axes, lens.edges, 0.7 * top / alone.max() * alone, color=MARK, alpha=0.4)
-    _steps(axes, lens.edges, 100 * in_bins(view.cdf), color=OURS, linewidth=1.3)
-    _steps(axes, lens.edges, 100 * wanted, DASHES, color=TARGET, linewidth=1.1)
+    filled_steps(axes, 100 * counted, lens.edges, color=COUNTS, alpha=0.35)
+    filled_steps(axes, 0.7 * top / alone.max() * alone, lens.edges, color=MARK, alpha=0.4)
+    steps(axes, 100 * in_bins(view.cdf), lens.edges, color=OURS, linewidth=1.3)
+    steps(axes, 100 * wanted, lens.edges, ls=DASHES, color=TARGET, linewidth=1.1)
     axes.set(ylim=(0, top), yticks=(0, top / 2, top), ylabel="% of pixels")
     axes.set_title("Histogram: counted (grey), soft (line), target (dashed)")
     axes.xaxis.set_visible(False)
@@ -296,7 +306,7 @@ def _draw_close_up(axes: Axes, view: View, lens: Lens) -> None:
     places = (lens.edges - view.values[-1]) / lens.bin_width
     near = torch.nonzero(places.abs() < REACH + 1)[:, 0]
     shares = in_bins(view.pixel)[near[:-1]]
-    _fill(axes, places[near], shares, color=MARK, alpha=0.4)
+    filled_steps(axes, shares, places[near], color=MARK, alpha=0.4)
     row = torch.linspace(-REACH, REACH, 501, dtype=torch.float64)
     axes.plot(row.numpy(), kernel(step, row).numpy(), color=MARK, linewidth=1.5)
     near = near[near > 0]  # the CDF starts at the first edge
@@ -306,16 +316,6 @@ def _draw_close_up(axes: Axes, view: View, lens: Lens) -> None:
         axes.vlines(places[near][some].numpy(), 0, heights[some].numpy(), color=color, lw=3)
     axes.set(xlim=(-REACH, REACH), ylim=(0, 1.15), yticks=(0, 0.5, 1))
     axes.set(xlabel="bins from the pixel", ylabel="share, pull", title="The pixel, close up")
-
-
-def _steps(axes: Axes, edges: Tensor, heights: Tensor, dashes: Any = "-", **look: Any) -> None:
-    closed = np.append(heights, heights[-1])
-    axes.plot(edges.numpy(), closed, linestyle=dashes, drawstyle="steps-post", **look)
-
-
-def _fill(axes: Axes, edges: Tensor, heights: Tensor, **look: Any) -> None:
-    closed = np.append(heights, heights[-1:])
-    axes.fill_between(edges.numpy(), closed, step="post", linewidth=0, **look)
 
 
 def in_bins(cdf: Tensor) -> Tensor:

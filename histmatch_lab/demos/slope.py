@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import plotly.graph_objects as go
 import torch
@@ -62,7 +62,8 @@ def pull_over_a_bin(sharpness: float) -> Frame:
     ripple = gradient_ripple(1, alpha=sharpness)
     dead = _share_below(x, y, DEAD)
     figure, (near, far) = panels(1, 2, height=3.4, widths=(1.15, 1))
-    near.fill_between(x, 0, 5.5, where=y < DEAD, color=FAINT, alpha=0.6, linewidth=0)
+    dead_here = (y < DEAD).numpy()
+    near.fill_between(x.numpy(), 0, 5.5, where=dead_here, color=FAINT, alpha=0.6, linewidth=0)
     near.axhline(1, color=COUNTS, linewidth=1, linestyle="--")
     near.plot(x, y.clamp(max=20), color=OURS)
     near.set(xlim=(-1, 1), xticks=(-1, 0, 1), ylim=(0, 5.5), yticks=(0, 1, 2, 3, 4, 5))
@@ -160,6 +161,12 @@ def error_map(photo: Tensor, channel: str) -> Tensor:
     return torch.tensor([[_error(photo, channel, a, b) for a in ALPHAS] for b in BINS])
 
 
+@cache
+def ripple_map() -> Tensor:
+    """The ripple of the pull over (BINS, ALPHAS)."""
+    return torch.tensor([[gradient_ripple(b, alpha=a) for a in ALPHAS] for b in BINS])
+
+
 def _error(photo: Tensor, channel: str, alpha: float, bins: int) -> float:
     return estimate(photo, channel, bins, alpha, "clamp").emd * 255 / bins
 
@@ -190,8 +197,7 @@ def error_against_evenness(alpha: float, bins: int, photo: Tensor, channel: str)
     _draw_map(left, errors, 0.01, 40)
     left.contour(ALPHAS, BINS, errors, (0.1, 0.3, 1, 3), colors="white", linewidths=1, zorder=1.5)
     left.set_title("Error in 8-bit levels; lines: 3, 1, 0.3, 0.1")
-    ripples = torch.tensor([[gradient_ripple(b, alpha=a) for a in ALPHAS] for b in BINS])
-    _draw_map(right, ripples, 1e-4, 3000)
+    _draw_map(right, ripple_map(), 1e-4, 3000)
     right.set_title("Ripple of the pull; lines: s L constant")
     for axes in (left, right):
         for step in (2.5, 3.9, 10, 20):
@@ -216,11 +222,12 @@ def error_against_evenness(alpha: float, bins: int, photo: Tensor, channel: str)
 def _draw_map(axes: Axes, values: Tensor, lowest: float, highest: float) -> None:
     """Values over (BINS, ALPHAS), in colours of their logarithm."""
     norm = LogNorm(lowest, highest, clip=True)
-    shown = values.clamp(min=lowest)
+    shown = values.clamp(min=lowest).numpy()
     axes.set(xscale="log", yscale="log", xlim=(10, 1e5), ylim=(8, 512))
     axes.pcolormesh(ALPHAS, BINS, shown, norm=norm, cmap=SEQUENTIAL, shading="gouraud")
     axes.set(xlabel="α (with B = 1)", ylabel="K, bins")
-    axes.set_yticks((16, 50, 100, 256), ("16", "50", "100", "256"))
+    axes.set_yticks((16, 50, 100, 256))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xticks((10, 100, 1000, 1e4, 1e5))
     axes.minorticks_off()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -83,6 +84,18 @@ def panels(
         height_ratios=heights,
     )
     return figure, [figure.add_subplot(grid[r, c]) for r in range(rows) for c in range(columns)]
+
+
+def steps(axes: Axes, heights: Any, edges: Any, **look: Any) -> None:
+    """The outline of a histogram. `axes.stairs` draws it too, in ten times the time."""
+    up = np.concatenate([[0], np.asarray(heights).repeat(2), [0]])
+    axes.plot(np.asarray(edges).repeat(2), up, **look)
+
+
+def filled_steps(axes: Axes, heights: Any, edges: Any, **look: Any) -> None:
+    """The area of a histogram."""
+    heights = np.append(heights, heights[-1:])
+    axes.fill_between(np.asarray(edges), heights, step="post", linewidth=0, **look)
 
 
 def picture(axes: Axes, image: Any, title: str = "") -> None:
