@@ -357,7 +357,8 @@ def test_counts_equal_numpy(bins):
 def test_counts_on_an_edge_and_next_to_it(bins, range_):
     edges = bin_edges(bins, range=range_, dtype=torch.float64)
     low, high = (torch.nextafter(edges, edges + by) for by in (-1e9, 1e9))
-    values = torch.cat([edges, edges[::2], low, high, torch.tensor([-1e300, 1e300])])
+    far = torch.tensor([-1e300, 1e300], dtype=torch.float64)
+    values = torch.cat([edges, edges[::2], low, high, far])
     counts = torch.bincount(torch.bucketize(values, edges[1:-1], right=True), minlength=bins)
     assert torch.equal(hard_histogram(values, bins, range=range_), counts / len(values))
 
