@@ -360,7 +360,7 @@ def test_counts_on_an_edge_and_next_to_it(bins, range_):
     far = torch.tensor([-1e300, 1e300], dtype=torch.float64)
     values = torch.cat([edges, edges[::2], low, high, far])
     counts = torch.bincount(torch.bucketize(values, edges[1:-1], right=True), minlength=bins)
-    assert torch.equal(hard_histogram(values, bins, range=range_), counts / len(values))
+    assert torch.equal(hard_histogram(values, bins, range=range_), counts.double() / len(values))
 
 
 def test_counts_outside_the_range_go_to_the_end_bins():
