@@ -2,7 +2,7 @@
 
 Each control of each demo is moved through its stops, two rounds; the first round, which also
 reads photographs and fills caches, is left out. Prints a Markdown table and writes it to
-benchmarks/results/demos.md. The aim: 50 ms for curves, 100 ms where there is a photograph.
+benchmarks/results/demos.md. The aim: 50 ms for curves, 100 ms where there is a photograph or a map.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import torch
+from matplotlib.collections import QuadMesh
 
 from histmatch_lab.demos import Demo, all_demos
 from histmatch_lab.demos.render import encode
@@ -36,9 +37,10 @@ def row(demo: Demo) -> str:
     by_control = {name: redraw_times(demo, name) for name in demo.controls}
     everything = [value for times in by_control.values() for value in times]
     slowest = max(by_control, key=lambda name: statistics.median(by_control[name]))
-    photograph = encode(demo().figure)[1] == "jpeg"
+    panels = demo().figure.axes
+    picture = any(axes.images or axes.findobj(QuadMesh) for axes in panels)
     return (
-        f"| {demo.name.split('.')[-1]} | {'photograph' if photograph else 'curves'} "
+        f"| {demo.name.split('.')[-1]} | {'picture' if picture else 'curves'} "
         f"| {statistics.median(everything):.0f} | {statistics.median(by_control[slowest]):.0f} "
         f"({slowest}) | {max(everything):.0f} |"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import matplotlib as mpl
@@ -102,6 +102,13 @@ def prediction(photo: Tensor, expert: str, flaw: str, recipe: str) -> Tensor:
 
 
 emds = lru_cache(maxsize=64)(channel_emds)
+means_by_seed = cache(seed_means)
+
+
+@cache
+def values_of(expert: str, name: str, field: str) -> list[float]:
+    """A measure on each test picture, with each seed."""
+    return [getattr(row.score, field) for row in scores_of(expert, name)]
 
 
 @demo(
@@ -265,7 +272,7 @@ SHOWN = {
 def violins(measure: str, expert: str) -> Frame:
     """Fig. 6: each loss over all test pictures and seeds."""
     field, label, more_is_better = MEASURES[measure]
-    values = [[getattr(r.score, field) for r in scores_of(expert, name)] for name in SHOWN]
+    values = [values_of(expert, name, field) for name in SHOWN]
     figure, (axes,) = panels(1, 1, height=4.0, margins=(0.75, 0.2, 0.4, 0.75))
     places = range(len(SHOWN))
     drawn: Any = axes.violinplot(values, list(places), widths=0.85, showextrema=False)
@@ -276,7 +283,7 @@ def violins(measure: str, expert: str) -> Frame:
     means = [float(np.mean(v)) for v in values]
     tails = [float(np.percentile(v, tail)) for v in values]
     for place, name in enumerate(SHOWN):
-        seeds = seed_means(expert, name, field)
+        seeds = means_by_seed(expert, name, field)
         axes.plot([place] * len(seeds), seeds, ".", color=COUNTS, markersize=4)
     axes.plot(places, means, "+", color="black", markersize=13, markeredgewidth=2, label="mean")
     axes.plot(places, tails, "x", color="black", markersize=8, label=f"{tail}th percentile")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator
 
 OURS = "#D55E00"  # vermilion: the soft histogram, the histogram loss, our result
 COUNTS = "#4D4D4D"  # dark grey: what is counted, the hard histogram, the truth
@@ -46,6 +47,23 @@ LOOK: Any = {  # matplotlib's settings while a demo draws
     "figure.facecolor": "white",
     "figure.dpi": DPI,
 }
+
+
+class _Axes(Axes):
+    """Axes that make their ticks when these are drawn, which is seldom (see `render.draw`).
+
+    Ticks do not widen the limits here: those beyond are left out.
+    """
+
+    def set_xticks(self, ticks: Any, labels: Any = None, **options: Any) -> Any:
+        if labels is not None or options:
+            return super().set_xticks(ticks, labels, **options)
+        return self.xaxis.set_major_locator(FixedLocator(ticks))
+
+    def set_yticks(self, ticks: Any, labels: Any = None, **options: Any) -> Any:
+        if labels is not None or options:
+            return super().set_yticks(ticks, labels, **options)
+        return self.yaxis.set_major_locator(FixedLocator(ticks))
 
 
 def panels(
@@ -83,7 +101,8 @@ def panels(
         width_ratios=widths,
         height_ratios=heights,
     )
-    return figure, [figure.add_subplot(grid[r, c]) for r in range(rows) for c in range(columns)]
+    places = (grid[row, column] for row in range(rows) for column in range(columns))
+    return figure, [figure.add_subplot(place, axes_class=_Axes) for place in places]
 
 
 def steps(axes: Axes, heights: Any, edges: Any, **look: Any) -> None:
