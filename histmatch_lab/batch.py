@@ -226,4 +226,4 @@ def _tell(run: Run, console: Console) -> None:
     console.print(f"[bold red]{run.status}[/]  {escape(run.name + number)}", soft_wrap=True)
     if run.cell:
         console.print(Syntax(run.cell, "python", background_color="default", word_wrap=True))
-    console.print(run.error, markup=False, highlight=False, soft_wrap=True)
+    console.out(run.error, highlight=False)

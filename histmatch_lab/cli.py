@@ -163,7 +163,7 @@ def enhance(weights: Path, images: tuple[Path, ...], output: Path) -> None:
     for source, wrong in track(files, "Enhancing", total=len(places), console=console):
         if wrong:
             failed += 1
-            console.print(f"{source}: {wrong}", markup=False, highlight=False, soft_wrap=True)
+            console.out(f"{source}: {wrong}", highlight=False)
     click.echo(f"{len(places) - failed} of {len(places)} pictures written to {output}")
     if failed:
         raise click.exceptions.Exit(1)

@@ -314,7 +314,7 @@ def bins_and_lam(units: str, measure: str, expert: str) -> Frame:
     """The grid search over K and λ, in both units."""
     field, label, more_is_better = MEASURES[measure]
     names = [[Recipe("l2+histmatch", lam, k).name for lam in LAMS] for k in BINS]
-    seeds = [[seed_means(expert, name, field) for name in row] for row in names]
+    seeds = [[means_by_seed(expert, name, field) for name in row] for row in names]
     means = np.array([[np.mean(values) for values in row] for row in seeds])
     figure, (left, right) = panels(1, 2, height=3.6, gaps=(0.95, 0.85))
     left.imshow(means if more_is_better else -means, cmap=SEQUENTIAL, aspect="auto")

@@ -28,6 +28,7 @@ from histmatch_lab.demos.style import (
     picture,
 )
 from histmatch_lab.hdrnet import HDRNet
+from histmatch_lab.histogram import bin_centers
 from histmatch_lab.losses import EnhancementLoss
 from histmatch_lab.slicing import bilateral_slice, slice_and_apply
 
@@ -213,7 +214,7 @@ def _draw_tone(axes: Axes, grid: Tensor, down: float, across: float) -> None:
     guide = trained().guide(greys.expand(1, 3, 1, -1)).flatten()
     size = 99
     row, column = min(int(down * size), size - 1), min(int(across * size), size - 1)
-    centers = (torch.arange(DEPTH) + 0.5) / DEPTH
+    centers = bin_centers(DEPTH)
     levels = torch.cat([bilateral_slice(grid[None], c.expand(1, size, size)) for c in centers])
     columns = levels[:, :, row, column].T  # between the levels' centres, slicing is linear
     matrix = torch.tensor(np.stack([np.interp(guide, centers, c) for c in columns])).view(3, 4, -1)

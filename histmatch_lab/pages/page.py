@@ -7,7 +7,6 @@ import html
 import inspect
 import json
 import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -86,7 +85,10 @@ def write_framed(file: Path, template: str, **values: Any) -> None:
     for name, part in (("style.css", STYLE), ("script.js", SCRIPT)):
         shared = (_TEMPLATES / name).read_text(encoding="utf-8")
         write_whole(file.with_name(name), f"{shared}\n{part}".encode())
-    shutil.copytree(_KATEX, file.with_name(_KATEX.name), dirs_exist_ok=True)
+    for source in (path for path in _KATEX.rglob("*") if path.is_file()):
+        place = file.parent / source.relative_to(_TEMPLATES)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(place, source.read_bytes())
 
 
 def _is_spent(output: NotebookNode) -> bool:

@@ -47,10 +47,10 @@ def in_terminal(statuses: Generator[Status], console: Console) -> Status:
                     of_key[key] = bars.add_task(key, total=status.waiting[key])
                 bars.update(of_key[key], completed=place.step)
             for row in status.rows[rows:]:
-                console.print(_line(row), markup=False, highlight=False, soft_wrap=True)
+                console.out(_line(row), highlight=False)
             for failure in status.failures[failures:]:
                 console.print(Text("failed", style="bold red"), failure.key, soft_wrap=True)
-                console.print(failure.traceback, markup=False, highlight=False, soft_wrap=True)
+                console.out(failure.traceback, highlight=False)
             rows, failures = len(status.rows), len(status.failures)
             live.update(Group(bars, Text(headline(status))))
     return status
