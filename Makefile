@@ -78,7 +78,7 @@ browser: install
 colab: install
 	$(ONE_THREAD) PYTHONPATH=$(COLAB) HISTMATCH_LAB_EXPECT_IPYWIDGETS=7.7.1 \
 	  $(BIN)/python -m pytest --numprocesses=2 \
-	  tests/test_versions.py tests/test_ui.py tests/test_watch.py tests/demos \
+	  tests/test_versions.py tests/demos \
 	  -W 'ignore:The `ipykernel.comm.Comm` class has been deprecated:DeprecationWarning'
 
 stored-outputs: install
@@ -92,7 +92,7 @@ $(SETS:%=set-%): set-%: .venv/sets/%/installed
 	$(ONE_THREAD) $(<D)/bin/python -m pytest $(NBVAL) -o filterwarnings=
 
 # Colab has neither papermill nor JupyterLab.
-set-colab: UNIT := tests/test_versions.py tests/test_ui.py tests/test_watch.py tests/demos
+set-colab: UNIT := tests/test_versions.py tests/demos
 set-newest set-oldest: UNIT := tests --ignore=tests/browser
 set-colab set-oldest: export HISTMATCH_LAB_EXPECT_IPYWIDGETS := 7.7.1
 
@@ -115,14 +115,14 @@ bench: install
 
 # What is there already is not trained again; two trainings at a time, a thread each.
 weights: install
-	$(ONE_THREAD) $(BIN)/python -m histmatch_lab.comparison $(ARGS)
+	$(ONE_THREAD) $(BIN)/python -m histmatch_lab.results.shipped $(ARGS)
 
 ledger: install
-	$(ONE_THREAD) $(BIN)/python -m histmatch_lab.ledger
+	$(ONE_THREAD) $(BIN)/python -m tools.ledger
 
 notebooks: install
-	$(BIN)/python -m tests.notebooks.set_up
-	$(BIN)/python -m tests.notebooks.refresh $(NB)
+	$(BIN)/python -m tools.set_up
+	$(BIN)/python -m tools.refresh $(NB)
 
 clean:
 	rm -rf .venv report site lecturer .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -25,11 +25,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from histmatch_lab import EnhancementLoss, HDRNet
 from histmatch_lab.data.images import resize
-from histmatch_lab.data.prepared import PreparedPairs, to_levels, write_pair
+from histmatch_lab.data.own.prepared import PreparedPairs, to_levels, write_pair
 from histmatch_lab.data.retouch import retouch
 from histmatch_lab.data.samples import photo
 from histmatch_lab.data.scenes import TRAIN_NAMES
-from histmatch_lab.training import PRESETS, train
+from histmatch_lab.training.loop import PRESETS, train
 
 RESULT = Path(__file__).parent / "results" / "data.md"
 COUNT, CROP, BATCH = 40, 256, 4

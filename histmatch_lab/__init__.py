@@ -15,8 +15,8 @@ from histmatch_lab.histogram import (
     soft_histogram,
 )
 from histmatch_lab.losses import EnhancementLoss, HistogramMatchingLoss
-from histmatch_lab.seeding import seed_everything
 from histmatch_lab.slicing import bilateral_slice, slice_and_apply
+from histmatch_lab.training.seeding import seed_everything
 
 __all__ = [
     "EnhancementLoss",

@@ -1,7 +1,7 @@
 """Pairs by a name: as a command or a file of settings states them."""
 
+from histmatch_lab.data.own.prepared import MANIFEST, PreparedPairs
 from histmatch_lab.data.pairs import PairSource
-from histmatch_lab.data.prepared import MANIFEST, PreparedPairs
 from histmatch_lab.data.retouch import EXPERTS
 from histmatch_lab.data.scenes import ScenePairs
 

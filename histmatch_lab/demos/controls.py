@@ -1,6 +1,6 @@
 """The controls of an interactive figure: plain descriptions, no widgets.
 
-A control knows its range, its default and its label. `histmatch_lab.ui` turns it into a live
+A control knows its range, its default and its label. `histmatch_lab.demos.live` turns it into a live
 widget, into a slider on a page without a kernel, and the tests move it to its ends. Values are
 what a user can type (numbers, words, a photograph's name or path); `resolve` turns such a value
 into what the figure's function receives.

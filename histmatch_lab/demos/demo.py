@@ -14,7 +14,7 @@ step (`yield partial(draw_state, state)`), so that a step nobody looks at costs 
 
 `presets={"sharp": {"alpha": 1e5}}` gives a button that moves several controls at once.
 
-`histmatch_lab.ui` shows a demo live, as a page without a kernel, and as a captioned PNG.
+`histmatch_lab.demos.live` shows a demo live, as a page without a kernel, and as a captioned PNG.
 """
 
 from __future__ import annotations

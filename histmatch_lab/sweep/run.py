@@ -18,13 +18,13 @@ import psutil
 import torch
 
 import histmatch_lab
-from histmatch_lab.data.prepared import MANIFEST
+from histmatch_lab.data.own.prepared import MANIFEST
 from histmatch_lab.data.retouch import EXPERTS
 from histmatch_lab.data.samples import data_samples_dir
-from histmatch_lab.evaluation import evaluate, summarize
-from histmatch_lab.seeding import seed_everything
 from histmatch_lab.sweep.plan import NETWORKS, Settings
-from histmatch_lab.training import Step, best_device, close, train
+from histmatch_lab.training.evaluation import evaluate, summarize
+from histmatch_lab.training.loop import Step, best_device, close, train
+from histmatch_lab.training.seeding import seed_everything
 
 Row = dict[str, Any]
 LOOK_EVERY = 0.1  # seconds between two looks at the memory
@@ -62,7 +62,7 @@ def code_hash() -> str:
     folder = Path(histmatch_lab.__file__).parent
     files = {path.relative_to(folder): path for path in folder.rglob("*.py")}
     return _hash_of(
-        [files[name] for name in sorted(files) if name.parts[0] not in ("demos", "checks")]
+        [files[name] for name in sorted(files) if name.parts[0] not in ("demos", "course")]
     )
 
 

@@ -9,13 +9,13 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from histmatch_lab.demos import find_demo
-from histmatch_lab.pages import write_demo_page
+from histmatch_lab.publish import write_demo_page
 from tests.browser.accessibility import raw_formulas, serious_findings, unseen_focus
 
 # Every kind of control; test_site.py looks at all pages.
 DEMOS = {
-    "film": "histmatch_lab.demos.descent:descent_on_a_curve",
-    "stills": "histmatch_lab.demos.kernels:figure_2",
+    "film": "histmatch_lab.demos.figures.descent:descent_on_a_curve",
+    "stills": "histmatch_lab.demos.figures.kernels:figure_2",
 }
 
 

@@ -15,7 +15,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
-from histmatch_lab.lessons import exercises
+from histmatch_lab.course.lessons import exercises
 from tests.browser import jupyterlab
 from tests.browser.accessibility import raw_formulas, serious_findings, unseen_focus
 from tests.browser.jupyterlab import MINUTE

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from histmatch_lab import gradient_ripple
-from histmatch_lab.demos import alpha, ends, slope
+from histmatch_lab.demos.figures import alpha, ends, slope
+from histmatch_lab.demos.live import show_hover
 from histmatch_lab.pull import pull
-from histmatch_lab.ui import show_hover
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_the_hover_map_reads_out_what_the_picture_says(astronaut):
 
 def test_a_hover_figure_is_stored_for_readers_with_and_without_plotly(monkeypatch, astronaut):
     shown = []
-    monkeypatch.setattr("histmatch_lab.ui.display", lambda *a, **k: shown.append((a[0], k)))
+    monkeypatch.setattr("histmatch_lab.demos.live.display", lambda *a, **k: shown.append((a[0], k)))
     frame = slope.error_against_evenness()
     show_hover(slope.hover_map(astronaut), frame)
     [(bundle, options)] = shown

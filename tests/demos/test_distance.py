@@ -10,8 +10,8 @@ from scipy.stats import wasserstein_distance  # type: ignore[import-untyped]
 
 from histmatch_lab import HistogramMatchingLoss
 from histmatch_lab.data.samples import photo
-from histmatch_lab.demos import descent, distance
-from histmatch_lab.demos.descent import STEPS, ToneCurves, descend_curve, descend_pixels
+from histmatch_lab.demos.figures import descent, distance
+from histmatch_lab.demos.figures.descent import STEPS, ToneCurves, descend_curve, descend_pixels
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,14 @@
 import torch
 
 from histmatch_lab.data.retouch import retouch
-from histmatch_lab.demos.grid import PHOTO as CONTROL
-from histmatch_lab.demos.grid import _pulls, _target, hover_matrix, matrix_at_a_pixel, taken_apart
+from histmatch_lab.demos.figures.grid import PHOTO as CONTROL
+from histmatch_lab.demos.figures.grid import (
+    _pulls,
+    _target,
+    hover_matrix,
+    matrix_at_a_pixel,
+    taken_apart,
+)
 
 PICTURE = CONTROL.resolve("china")
 

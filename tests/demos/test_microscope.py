@@ -8,11 +8,11 @@ import torch
 from scipy.stats import wasserstein_distance  # type: ignore[import-untyped]
 
 from histmatch_lab import HistogramMatchingLoss, bin_centers, emd, gradient_ripple, soft_histogram
-from histmatch_lab.demos import microscope as module
-from histmatch_lab.demos.microscope import Lens, lens_of, look, microscope
+from histmatch_lab.demos.figures import microscope as module
+from histmatch_lab.demos.figures.microscope import Lens, lens_of, look, microscope
+from histmatch_lab.demos.live import Live
 from histmatch_lab.demos.style import MARK
 from histmatch_lab.pull import pull
-from histmatch_lab.ui import Live
 
 X = 0.431
 CENTRED = (-0.5 / 255, 255.5 / 255)

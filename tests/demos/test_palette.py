@@ -18,12 +18,12 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgba
 
-from histmatch_lab.data.movies import Sync
+from histmatch_lab.data.own.movies import Sync
 from histmatch_lab.data.pairs import Pair
 from histmatch_lab.demos import Frame, all_demos
-from histmatch_lab.demos.distance import DARKER, LIGHTER
-from histmatch_lab.demos.learning import training_so_far
-from histmatch_lab.demos.own_data import joint_histogram, sync_curve
+from histmatch_lab.demos.figures.distance import DARKER, LIGHTER
+from histmatch_lab.demos.figures.learning import training_so_far
+from histmatch_lab.demos.figures.own_data import joint_histogram, sync_curve
 from histmatch_lab.demos.style import (
     COUNTS,
     DIVERGING,
@@ -35,7 +35,7 @@ from histmatch_lab.demos.style import (
     TARGET,
     panels,
 )
-from histmatch_lab.training import Step
+from histmatch_lab.training.loop import Step
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it warns of optional packages that it could use

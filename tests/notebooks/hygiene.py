@@ -10,7 +10,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from histmatch_lab.parameters import ParameterError, parse_parameters
+from histmatch_lab.publish.parameters import ParameterError, parse_parameters
 
 LONGEST_CELL = 15
 _HEADING = re.compile(r"^(#{1,6}) +(.+?)[ #]*$", re.M)

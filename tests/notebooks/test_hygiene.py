@@ -6,9 +6,9 @@ import nbformat
 import pytest
 from nbformat import v4
 
-from histmatch_lab.notebooks import NotebookError
+from histmatch_lab.publish.notebooks import NotebookError
 from tests.notebooks.hygiene import problems
-from tests.notebooks.refresh import ROOT, fingerprint, refresh
+from tools.refresh import ROOT, fingerprint, refresh
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -59,7 +59,7 @@ def test_changed_prose_does_not(fresh):
 def test_changed_library_makes_outputs_stale(fresh, tmp_path, monkeypatch):
     before = fingerprint(fresh)
     (tmp_path / "losses.py").write_text("other = 1")
-    monkeypatch.setattr("tests.notebooks.refresh.LIBRARY", tmp_path)
+    monkeypatch.setattr("tools.refresh.LIBRARY", tmp_path)
     assert fingerprint(fresh) != before
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from histmatch_lab.color import srgb_to_linear
-from histmatch_lab.data.prepared import read_manifest
-from histmatch_lab.notebooks import Watch, execute
+from histmatch_lab.data.own.prepared import read_manifest
+from histmatch_lab.publish.notebooks import Watch, execute
 from tests.data.files import picture, write_dng, write_pictures, write_prophoto_tiff
-from tests.notebooks.refresh import ROOT
+from tools.refresh import ROOT
 
 NOTEBOOK = ROOT / "notebooks" / "07_your_own_data.ipynb"
 NAMES = [f"a{number:04d}" for number in range(5)]

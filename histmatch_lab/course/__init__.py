@@ -1,0 +1,1 @@
+"""What the notebooks lean on: checks of exercises, set-up, lessons."""

@@ -1,0 +1,205 @@
+"""Checks of the exercises of notebook 02: dead zones, the pull, alpha at K = 50, levels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from histmatch_lab.course.checks.verdict import (
+    Mistakes,
+    Verdict,
+    ask,
+    check,
+    close,
+    fresh,
+    hint_to,
+    right,
+    wrong,
+)
+from histmatch_lab.data.samples import photo
+from histmatch_lab.histogram import emd, hard_histogram, soft_histogram
+from histmatch_lab.pull import pull
+
+FELT, FELT_BY, LARGEST_ERROR = 0.5, 0.9, 0.3  # of the fair pull, of the pixels, in 8-bit levels
+
+_DEAD = 1 - 2 * math.log(100 * 20) / 20  # the pull, s L exp(-s d), is 0.01 where s d = ln(100 s L)
+DEAD_MISTAKES: Mistakes = (
+    (1 - _DEAD, "That is the share which does feel a pull."),
+    (_DEAD / 2, "A bin has an edge on each side. Did you look at only one half of it?"),
+    ((1 + _DEAD) / 2, "A bump reaches to both sides of its edge, so it covers twice as much."),
+)
+
+
+@check(DEAD_MISTAKES)
+def check_dead_share(share: float) -> Verdict:
+    """02: the share of the intensities between two edges that feel nothing, s = 1000, K = 50."""
+    if abs(share - _DEAD) < 0.05:
+        return right(
+            f"{_DEAD:.0%}: the pull sinks below 1 % at s d = ln 2000 = 7.6, d the distance from "
+            "an edge, and half a bin reaches to s d = 10."
+        )
+    if 1 < share <= 100:
+        return wrong("Give a share between 0 and 1, not a percentage.")
+    if hint := hint_to(DEAD_MISTAKES, lambda mistaken: abs(share - mistaken) < 0.04):
+        return wrong(hint)
+    side = "too small" if share < _DEAD else "too large"
+    return wrong(f"{share:g} is {side}. Where does s L exp(-s d) fall to 0.01, if s L = 20?")
+
+
+def _bumps(x: Tensor, edges: Tensor, s: float) -> Tensor:
+    z = s * (x[:, None] - edges)
+    return s * torch.sigmoid(z) * torch.sigmoid(-z)
+
+
+def _pull(x: Tensor, edges: Tensor, s: float) -> Tensor:
+    return _bumps(x, edges, s).sum(1) * (edges[1] - edges[0])
+
+
+PULL_MISTAKES: Mistakes = (
+    (
+        lambda x, e, s: _bumps(x, e, s).sum(1),
+        "The factor L is missing: the loss counts in bins, the pull in intensity.",
+    ),
+    (
+        lambda x, e, s: _pull(x, e, s) / s,
+        "The factor s is missing: the chain rule of sigma(s (x - e)).",
+    ),
+    (lambda x, e, s: _bumps(x, e, s).sum(1) / s, "The factors s and L are missing."),
+    (
+        lambda x, e, s: _pull(x, e, s) / len(e),
+        "A mean over the edges. The loss of Eq. 5 is a sum.",
+    ),
+    (
+        lambda x, e, s: _bumps(x, e, s).mean(1),
+        "A mean over the edges gives 1/(K + 1), and L is 1/K.",
+    ),
+    (
+        lambda x, e, s: -_pull(x, e, s),
+        "The sign is turned. Count the pull towards the target as positive.",
+    ),
+    (
+        lambda x, e, s: s * torch.sigmoid(s * (x[:, None] - e)).sum(1) * e[1],
+        "That sums sigma. The pull sums its derivative.",
+    ),
+    (
+        lambda x, e, s: _pull(x, (e[1:] + e[:-1]) / 2, s),
+        "These bumps stand on the bin centres. The loss compares CDFs at the bin edges.",
+    ),
+    (
+        lambda x, e, s: _bumps(x, e, s).max(1).values * e[1],
+        "Only the nearest edge. Its neighbours reach here.",
+    ),
+)
+
+
+@check(PULL_MISTAKES)
+def check_pull(function: Callable[[Tensor, Tensor, float], Tensor]) -> Verdict:
+    """02: the pull on pixels of intensity x: (x, edges, s) -> a number for each x."""
+    generator = fresh()
+    bins = int(torch.randint(20, 60, (), generator=generator))
+    slope = bins * float(4 + 6 * torch.rand((), generator=generator))
+    x = 0.2 + 0.6 * torch.rand(50, dtype=torch.float64, generator=generator)
+    edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
+    answer = ask(function, x.clone(), edges.clone(), slope)
+    if not isinstance(answer, Tensor):
+        return wrong(f"Return a tensor; this is a {type(answer).__name__}.")
+    if answer.shape != x.shape:
+        return wrong(
+            f"One number for each x is wanted, shape {tuple(x.shape)}; "
+            f"this has shape {tuple(answer.shape)}. Sum over the edges, the last axis."
+        )
+
+    def is_from(other: Callable[[Tensor, Tensor, float], Tensor]) -> bool:
+        return torch.allclose(answer.double(), other(x, edges, slope), rtol=1e-4, atol=1e-7)
+
+    if is_from(_pull):
+        return right("The same as the gradient of the library's loss.")
+    hint = hint_to(PULL_MISTAKES, is_from)
+    return wrong(
+        hint or "These are other numbers. Evaluate at one edge, x = e: there sigma'(0) = 1/4."
+    )
+
+
+FIFTY_MISTAKES: Mistakes = (
+    (lambda felt, _: felt < FELT_BY, "Too sharp: that leaves gaps between the bumps."),
+    (
+        lambda _, error: error > LARGEST_ERROR,
+        "The pull is even enough; the histogram is too blurred. Sharpen it.",
+    ),
+)
+
+
+@check(FIFTY_MISTAKES)
+def check_alpha_for_50_bins(alpha: float) -> Verdict:
+    """02: alpha for K = 50: 90 % of coffee's red pixels feel half the fair pull, error <= 0.3."""
+    felt, error = measure_alpha(float(alpha))
+    found = (
+        f"{felt:.0%} of the pixels feel the pull, and the error is {error:.2f} levels, "
+        f"with s L = {alpha / 50:.2g}."
+    )
+    if hint := hint_to(FIFTY_MISTAKES, lambda breaks_a_rule: breaks_a_rule(felt, error)):
+        return wrong(f"{found} {hint}")
+    return right(f"{found} Compare that with 3.9, the paper's at K = 256.")
+
+
+@lru_cache(maxsize=64)
+def measure_alpha(alpha: float) -> tuple[float, float]:
+    """On the sample coffee, red, K = 50, ends clamped: the share of the pixels that feel at least
+    half of the fair pull, and the soft histogram's EMD from the counts in 8-bit levels."""
+    pixels = photo("coffee")[0].flatten()
+    values, counts = pixels.unique(return_counts=True)
+    felt = pull(values.double(), 50, alpha=alpha, outside="clamp") >= FELT
+    soft = soft_histogram(pixels, 50, alpha=alpha, outside="clamp")
+    error = emd(soft, hard_histogram(pixels, 50)) * 255 / 50
+    return float(counts[felt].sum() / counts.sum()), float(error)
+
+
+_HALF = 0.5 / 1023  # of the step from one level to the next
+RANGE_MISTAKES: Mistakes = (
+    ((0, 1), "With (0, 1) the bin width is 1/1024, but the levels are 1/1023 apart."),
+    ((-0.5 / 255, 255.5 / 255), "That centres 8-bit levels. Ten bits have 1024 levels, v/1023."),
+    (
+        (-0.5 / 1024, 1 + 0.5 / 1024),
+        "Almost: the levels are v/1023, so one step is 1/1023 and not 1/1024.",
+    ),
+    (
+        (-0.5 / 1024, 1023.5 / 1024),
+        "Almost: the levels are v/1023, so one step is 1/1023 and not 1/1024.",
+    ),
+    (
+        (_HALF, 1 - _HALF),
+        "The other way: the range must grow by half a step at each end, not shrink.",
+    ),
+    (
+        (-2 * _HALF, 1 + 2 * _HALF),
+        "A whole step at each end is too much: level 0 then lies on an edge again.",
+    ),
+    (
+        (0, 1 + 2 * _HALF),
+        "The bins are now as wide as a step, but each level lies on a left edge.",
+    ),
+)
+
+
+@check(RANGE_MISTAKES)
+def check_ten_bit_range(extent: tuple[float, float]) -> Verdict:
+    """02: the range that puts each 10-bit level v/1023 in the middle of one of 1024 bins."""
+    low, high = map(float, extent)
+
+    def is_range(other: tuple[float, float]) -> bool:
+        return abs(low - other[0]) < 1e-7 and abs(high - other[1]) < 1e-7
+
+    if is_range((-_HALF, 1 + _HALF)):
+        return right("Half a level more at each end: 1024 bins, each as wide as one level step.")
+    if hint := hint_to(RANGE_MISTAKES, is_range):
+        return wrong(hint)
+    if max(abs(low + _HALF), abs(high - 1 - _HALF)) < 5e-5:
+        return wrong("The right idea, rounded too far: give the ends as fractions, 0.5 / 1023.")
+    width = (high - low) / 1024
+    if close(width, 1 / 1023, 1e-6):
+        return wrong("The width of the bins is right. Now shift them: level 0 goes in a middle.")
+    return wrong(f"These bins are {width:.7f} wide; the levels are 1/1023 = {1 / 1023:.7f} apart.")

@@ -1,0 +1,246 @@
+"""Checks of the exercises in notebook 03, on the Earth Mover's Distance of Eq. 5."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from histmatch_lab.course.checks.verdict import (
+    Mistakes,
+    Verdict,
+    ask,
+    check,
+    close,
+    fresh,
+    hint_to,
+    number,
+    right,
+    wrong,
+)
+
+BINS = 256
+
+
+EMD_MISTAKES: Mistakes = (
+    (
+        lambda d: float(d.abs().sum()),
+        "That is the L1 distance of the histograms, bin by bin. Eq. 5 compares the CDFs: sum "
+        "each histogram up first (cumsum).",
+    ),
+    (
+        lambda d: float(d.abs().sum()) / 2,
+        "That is half the L1 distance of the histograms, bin by bin. Eq. 5 compares the CDFs: "
+        "sum each histogram up first (cumsum).",
+    ),
+    (
+        lambda d: float(d.cumsum(0).abs().mean()),
+        "You have taken the mean over the bins; Eq. 5 takes the sum. (The mean is a useful "
+        "unit too: it is the same EMD in intensity, on [0, 1].)",
+    ),
+    (
+        lambda d: float(d.cumsum(0).sum()),
+        "The absolute value is missing: earth moved up and earth moved down cancel out.",
+    ),
+    (
+        lambda d: abs(float(d.cumsum(0).sum())),
+        "The absolute value comes too late: take it of each gap, and then the sum.",
+    ),
+    (
+        lambda d: -float(d.cumsum(0).sum()),
+        "The absolute value is missing: earth moved up and earth moved down cancel out.",
+    ),
+    (
+        lambda d: float(d.cumsum(0).square().sum()),
+        "You have squared the gaps between the CDFs; Eq. 5 takes their absolute values.",
+    ),
+    (
+        lambda d: float(d.cumsum(0).square().mean().sqrt()),
+        "That is the root of the mean square of the gaps; Eq. 5 is the sum of their absolute "
+        "values.",
+    ),
+    (
+        lambda d: float(d.cumsum(0).square().sum().sqrt()),
+        "That is the Euclidean length of the gaps; Eq. 5 is the sum of their absolute values.",
+    ),
+    (
+        lambda d: float(d.cumsum(0).abs().max()),
+        "That is the largest gap between the CDFs (Kolmogorov and Smirnov's distance); Eq. 5 "
+        "adds all of them up.",
+    ),
+    (
+        lambda d: float(d.abs().cumsum(0).sum()),
+        "You take the absolute value before you sum up. Sum up first: a bin too full may fill a "
+        "later one that is too empty.",
+    ),
+)
+
+
+@check(EMD_MISTAKES)
+def check_emd(emd_by_hand: Callable[[Tensor, Tensor], Any]) -> Verdict:
+    """`emd_by_hand(p, q)`: Eq. 5 of two histograms (K,), in bins."""
+    generator = fresh()
+    pairs = [[_random_histogram(bins, generator) for _ in range(2)] for bins in (5, 64, 256)]
+    answers = [number(ask(emd_by_hand, p.clone(), q.clone())) for p, q in pairs]
+
+    def is_from(function: Callable[[Tensor], float]) -> bool:
+        return all(close(got, function(p - q)) for got, (p, q) in zip(answers, pairs, strict=True))
+
+    if is_from(_emd):
+        return right("Your function agrees with Eq. 5 on random histograms of 5, 64 and 256 bins.")
+    hint = hint_to(EMD_MISTAKES, is_from)
+    return wrong(
+        hint
+        or f"For two random histograms of 256 bins you get {answers[-1]:.4f}, "
+        f"Eq. 5 gives {_emd(pairs[-1][0] - pairs[-1][1]):.4f}."
+    )
+
+
+def _emd(difference: Tensor) -> float:
+    total, gap = 0.0, 0.0
+    for step in difference.tolist():
+        gap += step
+        total += abs(gap)
+    return total
+
+
+SHIFT_MISTAKES: Mistakes = (
+    (
+        lambda bins, intensity: close(bins, 10 / BINS, 5e-3) and close(intensity, 10),
+        "Both are right, in the wrong order: bins come first, then intensity.",
+    ),
+    (
+        lambda bins, _: bins in (1, 2),
+        "That looks like an L1 distance, which stops at 2 (or 1, if halved) once two histograms "
+        "share no bin. Every pixel travels, and Eq. 5 counts how far.",
+    ),
+    (
+        lambda bins, _: bins == 20,
+        "No pixel travels twice: what leaves one bin is what arrives in another.",
+    ),
+    (
+        lambda bins, _: not close(bins, 10),
+        "In bins: every pixel travels by the same number of bins. What is the mean over the "
+        "pixels?",
+    ),
+    (
+        lambda _, intensity: close(intensity, 10 / 255, 5e-4),
+        "In intensity, you are nearly there: 256 bins share [0, 1], so the bin width is L = 1/256. "
+        "(255 is the number of steps between 8-bit levels.)",
+    ),
+    (
+        lambda _, intensity: intensity == 10,
+        "In intensity, the distance is that in bins times the width of a bin, L.",
+    ),
+    (
+        lambda _, intensity: 2e-3 < abs(intensity * BINS / 10 - 1) < 0.03,
+        "Nearly: give the distance in intensity to three digits, or as a fraction.",
+    ),
+    (
+        lambda _, intensity: not close(intensity, 10 / BINS, 2e-3),
+        "In bins you are right. In intensity: times the width of a bin, L = 1/K.",
+    ),
+)
+
+
+@check(SHIFT_MISTAKES)
+def check_shift(answer: tuple[float, float]) -> Verdict:
+    """(EMD in bins, EMD in intensity) of a histogram moved by ten of 256 bins."""
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        return wrong("Give two numbers: (in bins, in intensity).")
+    if any(part is None or part is ... for part in answer):
+        return Verdict(None, "Replace both ... above and run the cell again.")
+    bins, intensity = map(number, answer)
+    if hint := hint_to(SHIFT_MISTAKES, lambda is_so: is_so(bins, intensity)):
+        return wrong(hint)
+    return right(
+        "Ten bins, or 10/256 = 0.039 in intensity: for a pure shift, the EMD is the shift. With "
+        "K = 50 bins the same shift in intensity would be about 2 bins."
+    )
+
+
+def _pull_sign(cdf_image: Tensor, cdf_target: Tensor, x: float) -> float:
+    k = int(x * len(cdf_image))
+    return _sign(float(cdf_image[k] - cdf_target[k]))
+
+
+def _of_histograms(cdf_image: Tensor, cdf_target: Tensor, x: float) -> float:
+    k = int(x * len(cdf_image))
+    return _sign(float((cdf_image - cdf_target).diff(prepend=cdf_image[:1] * 0)[k]))
+
+
+_OFF_BY_ONE = (
+    "You are off by one bin: x lies in bin k = int(x * K), counted from 0, and K is the number of "
+    "entries of the CDF."
+)
+_NO_PULL = "Where the two CDFs are equal, there is no pull: the answer there is 0."
+_NO_SIGN = (
+    "Return 1, 0 or -1. Only the sign of the gap counts: the pull does not depend on how large the "
+    "gap is. That is what L1 means."
+)
+SIGN_MISTAKES: Mistakes = (
+    (
+        lambda image, target, x: _pull_sign(target, image, x),
+        "The other way round. CDF(image) > CDF(target) means that too many pixels lie below x: "
+        "they have to become lighter, which is +1.",
+    ),
+    (
+        _of_histograms,
+        "You compare the histograms at x, which are densities, not the CDFs. A pixel is pulled by "
+        "the pixels missing further up, however far away they are.",
+    ),
+    (lambda image, target, x: _pull_sign(image.roll(-1), target.roll(-1), x), _OFF_BY_ONE),
+    (lambda image, target, x: _pull_sign(image.roll(1), target.roll(1), x), _OFF_BY_ONE),
+    (lambda image, target, x: _pull_sign(target.roll(-1), image.roll(-1), x), _OFF_BY_ONE),
+    (lambda image, target, x: _pull_sign(target.roll(1), image.roll(1), x), _OFF_BY_ONE),
+)
+
+
+@check((*SIGN_MISTAKES, (None, _NO_SIGN), (None, _NO_PULL)))
+def check_pull_sign(pull_sign: Callable[[Tensor, Tensor, float], Any]) -> Verdict:
+    """`pull_sign(cdf_image, cdf_target, x)`: 1 where the loss makes a pixel lighter, else -1 or 0.
+
+    Asked just below the upper edge of a bin, where that edge alone decides.
+    """
+    generator, asked = fresh(), []
+    for bins in (8, 256):
+        image, target = _crossing_cdfs(bins, generator)
+        inner = torch.randperm(bins - 2, generator=generator)[:80].add(1).tolist()
+        asked += [(image, target, (k + 0.9) / bins) for k in inner]
+    answers = [number(ask(pull_sign, image.clone(), y.clone(), x)) for image, y, x in asked]
+
+    def is_from(function: Callable[[Tensor, Tensor, float], float]) -> bool:
+        return answers == [function(*given) for given in asked]
+
+    if is_from(_pull_sign):
+        return right(
+            "Where the picture's CDF lies above the target's, too many pixels are too dark, and "
+            "the loss makes them lighter."
+        )
+    if any(answer not in (-1, 0, 1) for answer in answers):
+        return wrong(_NO_SIGN)
+    if hint := hint_to(SIGN_MISTAKES, is_from):
+        return wrong(hint)
+    if 0 not in answers:
+        return wrong(_NO_PULL)
+    missed = sum(got != _pull_sign(*given) for got, given in zip(answers, asked, strict=True))
+    return wrong(f"{missed} of {len(asked)} signs are wrong. Which bin does x lie in?")
+
+
+def _random_histogram(bins: int, generator: torch.Generator) -> Tensor:
+    counts = torch.rand(bins, generator=generator, dtype=torch.float64).square()
+    return counts / counts.sum()
+
+
+def _crossing_cdfs(bins: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Two CDFs that cross, or meet, from bin to bin, so that a wrong bin shows."""
+    steps = 1 + torch.rand(bins, generator=generator, dtype=torch.float64)
+    cdf = (steps / steps.sum()).cumsum(0)
+    gap = torch.randint(-1, 2, (bins,), generator=generator) * (0.2 / bins)
+    return cdf, torch.where(gap == 0, cdf, cdf + gap)
+
+
+def _sign(value: float) -> int:
+    return (value > 1e-12) - (value < -1e-12)

@@ -1,0 +1,141 @@
+"""Checks of the exercises in notebook 05, on training and on measuring what it gave."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from histmatch_lab.course.checks.verdict import (
+    Mistakes,
+    Verdict,
+    answers_to,
+    ask,
+    check,
+    close,
+    fresh,
+    hint_to,
+    number,
+    right,
+    wrong,
+)
+from histmatch_lab.data.scenes import TEST_NAMES, TRAIN_NAMES
+
+
+def _decibels(error: float) -> float:
+    return -10 * math.log10(error)
+
+
+# Of the mean squared error after clamping, and of that before.
+PSNR_MISTAKES: Mistakes = (
+    (lambda _, raw: _decibels(raw), "Clamp the prediction to [0, 1] first: a screen would."),
+    (
+        lambda error, _: 2 * _decibels(error),
+        "20 goes with the root of the mean squared error, 10 with the error itself.",
+    ),
+    (lambda error, _: -_decibels(error), "The sign: a small error is a large PSNR."),
+    (
+        lambda error, _: -10 * math.log(error),
+        "Decibels count powers of ten: log10, not log.",
+    ),
+    (
+        lambda error, _: _decibels(error) + 20 * math.log10(255),
+        "The peak is 1 here, not 255: the values are in [0, 1].",
+    ),
+    (
+        lambda error, _: _decibels(error) / 2,
+        "You have taken the root and then 10 instead of 20.",
+    ),
+    (lambda error, _: error, "That is the mean squared error. Take it to decibels."),
+)
+_SUM = "A sum of squares where their mean is wanted: PSNR must not depend on the picture's size."
+
+
+@check((*PSNR_MISTAKES, (None, _SUM)))
+def check_psnr(psnr_by_hand: Callable[[Tensor, Tensor], Any]) -> Verdict:
+    """`psnr_by_hand(pred, target)`: of one picture (3, H, W), in dB."""
+    generator = fresh()
+    target = torch.rand(3, 20, 30, generator=generator)
+    pred = target * 1.2 + 0.2 * torch.rand(3, 20, 30, generator=generator)
+    got = number(ask(psnr_by_hand, pred.clone(), target.clone()))
+    error = float((pred.clamp(0, 1) - target).double().square().mean())
+    raw = float((pred - target).double().square().mean())
+    if close(got, _decibels(error)):
+        return right("With the peak at 1, PSNR is the mean squared error on a scale of decibels.")
+    hint = hint_to(PSNR_MISTAKES, lambda function: close(got, function(error, raw)))
+    if close(got, _decibels(error * target.numel())):
+        hint = _SUM
+    return wrong(
+        hint or f"For a random picture you get {got:.3f} dB; it should be {_decibels(error):.3f}."
+    )
+
+
+def _rate(step: int, of: int, first: float, last: float) -> float:
+    return first * (last / first) ** (step / (of - 1))
+
+
+RATE_MISTAKES: Mistakes = (
+    (
+        lambda step, of, first, last: first + (last - first) * step / (of - 1),
+        "That falls by the same amount at each step; exponential decay by the same factor.",
+    ),
+    (
+        lambda step, of, first, last: first + (last - first) * step / of,
+        "That falls by the same amount at each step; exponential decay by the same factor.",
+    ),
+    (
+        lambda step, of, first, last: first * (last / first) ** (step / of),
+        "The last step is of - 1: divide step by that, or the last rate is never reached.",
+    ),
+    (
+        lambda step, of, first, last: _rate(step, of, last, first),
+        "It runs backwards: step 0 has the first rate.",
+    ),
+    (
+        lambda step, of, first, _: first * math.exp(-step / (of - 1)),
+        "Choose the base so that the last step has the last rate.",
+    ),
+)
+
+
+@check(RATE_MISTAKES)
+def check_rate(rate_at: Callable[[int, int, float, float], Any]) -> Verdict:
+    """`rate_at(step, of, first, last)`: exponential decay over steps 0 to of - 1."""
+    generator = fresh()
+    of = int(torch.randint(50, 200, (), generator=generator))
+    first, last = (10 ** -float(e + torch.rand((), generator=generator)) for e in (3, 5))
+    asked = [(step, of, first, last) for step in (of // 3, 0, of - 1)]
+    answers = answers_to(asked, rate_at)
+    if answers.are_from(_rate):
+        return right("The factor from step to step is the same all the way.")
+    if hint := hint_to(RATE_MISTAKES, answers.are_from):
+        return wrong(hint)
+    (step, *_), got, truth = answers.first_unlike(_rate)
+    return wrong(
+        f"Step {step} of {of}, from {first:.3g} to {last:.3g}: you get {got:.3g}, it should be "
+        f"{truth:.3g}."
+    )
+
+
+_MIXED = (
+    "Train and test are mixed. Another crop of a photograph that was trained on does not help: the "
+    "network may know its colours by heart."
+)
+
+
+@check(((TRAIN_NAMES, _MIXED),))
+def check_split(names: Any) -> Verdict:
+    """Three photographs that may be used to say how good the trained network is."""
+    if isinstance(names, str) or not isinstance(names, Collection):
+        return wrong("Give a list of names.")
+    unknown = sorted(set(names) - set(TRAIN_NAMES) - set(TEST_NAMES))
+    if unknown:
+        return wrong(f"There is no photograph {unknown[0]!r} in TRAIN_NAMES or TEST_NAMES.")
+    if mixed := sorted(set(names) & set(TRAIN_NAMES)):
+        return wrong(f"{mixed[0]!r} was trained on. {_MIXED}")
+    if len(set(names)) < 3:
+        return wrong("None of them was trained on. Name three, for one picture says little.")
+    return right("None of these was ever seen in training, not even a crop of one.")

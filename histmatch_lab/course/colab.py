@@ -1,0 +1,69 @@
+"""What Google Colab lacks, installed; nothing of what it has is moved.
+
+The set-up cell of each notebook runs this file out of a fresh clone, before anything of the course
+can be imported: so it needs nothing but Python and pip.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+EXTRAS = ("movies", "raw", "lpips")  # the notebooks decode films; their parameters ask for the rest
+_PIP = (sys.executable, "-m", "pip")
+
+
+def set_up() -> None:
+    """Install what is absent, and put the clone on Python's path; twice does no more than once."""
+    missing = absent()
+    if missing:
+        print(f"Installing what Colab lacks: {', '.join(missing)}", flush=True)
+        install(missing)
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+
+
+def absent() -> list[str]:
+    """The requirements in pyproject.toml of which no version at all is installed."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    project = tomllib.loads(text)["project"]
+    groups = [project["dependencies"], *map(project["optional-dependencies"].get, EXTRAS)]
+    return [line for group in groups for line in group if not _is_installed(line)]
+
+
+def install(requirements: Sequence[str]) -> None:
+    """Let pip install them around what is there, each library held at the version that it has.
+
+    Raises RuntimeError, with what pip says, if nothing fits.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        held = Path(folder) / "held.txt"
+        held.write_text(_run(*_PIP, "list", "--format=freeze"), encoding="utf-8")
+        _run(*_PIP, "install", "--constraint", str(held), *requirements)
+
+
+def _is_installed(requirement: str) -> bool:
+    name = re.split(r"[^\w.-]", requirement)[0]
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    set_up()

@@ -1,0 +1,226 @@
+"""The versions of a lesson, all built from the learner's notebook: learner's, solved, lecturer's.
+
+The learner's notebook is the source. An exercise in it is a code cell tagged `exercise`: lines that
+leave a `...` to the learner, and last a line `check_...(answer)`. The Markdown cell tagged
+`solution` after it folds three hints and the solution away; the solution's one Python block takes
+the place of the learner's lines. The heading of a section says how long it takes, as in
+"## 3 The guide (10 min)".
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import importlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
+
+import nbformat
+from nbconvert.exporters import SlidesExporter
+from nbformat import NotebookNode, v4
+
+from histmatch_lab._files import write_whole
+from histmatch_lab.course import checks
+from histmatch_lab.course.checks import Check
+
+HINTS = ("Hint 1", "Hint 2", "Hint 3")
+_DETAILS = re.compile(r"<details><summary>(.+?)</summary>(.*?)</details>", re.DOTALL)
+_PYTHON = re.compile(r"^```python\n(.+?)\n```$", re.DOTALL | re.MULTILINE)
+_PIECE = re.compile(r"^(?=#{2,3} |\*\*Question )", re.MULTILINE)
+_SECTION = re.compile(r"^## (.+) \((\d+) min\b.*\)$", re.MULTILINE)
+_WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """An exercise as a notebook holds it.
+
+    Attributes:
+        cell: the id of its code cell.
+        answer: the name that the learner gives a value, or writes a function for.
+        check: the name of the function that checks it, one of `histmatch_lab.course.checks`.
+        hints: the three of them, from the faintest on.
+        solution: Python code that defines `answer`.
+    """
+
+    cell: str
+    answer: str
+    check: str
+    hints: tuple[str, ...]
+    solution: str
+
+
+def exercises(notebook: NotebookNode) -> list[Exercise]:
+    """The exercises of a learner's notebook, in order.
+
+    Raises:
+        ValueError: a cell carries the mark and is not made as one; says which, and what is wanted.
+    """
+    following = [*notebook.cells[1:], NotebookNode(metadata={}, source="")]
+    pairs = zip(notebook.cells, following, strict=True)
+    return [_exercise(cell, after) for cell, after in pairs if _is_tagged(cell, "exercise")]
+
+
+def all_checks() -> dict[str, Check]:
+    """The checks of `histmatch_lab.course.checks`, by name."""
+    names = [f"{checks.__name__}.{module.name}" for module in iter_modules(checks.__path__)]
+    found = [vars(importlib.import_module(name)) for name in names]
+    return {name: one for names in found for name, one in names.items() if isinstance(one, Check)}
+
+
+def _exercise(cell: NotebookNode, after: NotebookNode) -> Exercise:
+    match ast.parse(cell.source).body:
+        case [*_, ast.Expr(ast.Call(func=ast.Name(check), args=[ast.Name(answer)]))]:
+            pass
+        case _:
+            raise ValueError(f"cell {cell.id}: its last line should be check_...(answer)")
+    if check not in all_checks():
+        raise ValueError(f"cell {cell.id}: histmatch_lab.course.checks has no {check}")
+    if not _is_tagged(after, "solution"):
+        raise ValueError(f"cell {cell.id}: the cell after it is not tagged solution")
+    folded = dict(_DETAILS.findall(after.source))
+    if tuple(folded) != (*HINTS, "Solution"):
+        raise ValueError(f"cell {after.id}: holds {', '.join(folded)}; wanted {HINTS}, Solution")
+    blocks = _PYTHON.findall(folded["Solution"])
+    if len(blocks) != 1:
+        raise ValueError(f"cell {after.id}: {len(blocks)} Python blocks in the solution; wanted 1")
+    hints = tuple(folded[name].strip() for name in HINTS)
+    return Exercise(cell.id, answer, check, hints, blocks[0])
+
+
+def learner(notebook: NotebookNode) -> NotebookNode:
+    """The learner's notebook as it is, not yet run."""
+    result = copy.deepcopy(notebook)
+    for cell in result.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    result.metadata.pop("histmatch_lab", None)
+    return result
+
+
+def solved(notebook: NotebookNode) -> NotebookNode:
+    """The notebook, not yet run, with the solution in each exercise: every check says Right."""
+    result = learner(notebook)
+    cells = {cell.id: cell for cell in result.cells}
+    for exercise in exercises(notebook):
+        apart = "\n\n\n" if "def " in exercise.solution else "\n\n"
+        call = f"{exercise.check}({exercise.answer})"
+        cells[exercise.cell].source = f"{exercise.solution}{apart}{call}"
+    return result
+
+
+def lecturer(notebook: NotebookNode) -> NotebookNode:
+    """The notebook as it is shown to a room; outputs stay.
+
+    A table of the sections and their minutes comes first. Solutions are open, and below each stands
+    what its check says to the mistakes that it knows. Sections and exercises begin slides.
+    """
+    found = {exercise.cell: all_checks()[exercise.check] for exercise in exercises(notebook)}
+    result = copy.deepcopy(notebook)
+    for cell, after in zip(result.cells, result.cells[1:], strict=False):
+        if cell.id in found:
+            after.source = _opened(after.source, found[cell.id].hints)
+    title, *rest = result.cells
+    pieces = [piece for cell in rest for piece in _pieces(cell)]
+    table = v4.new_markdown_cell(_timetable(pieces), id="timetable")
+    result.cells = [title, table, *pieces]
+    begun = False
+    for cell in result.cells:
+        begun = begun or _begins(cell, "## ")
+        cell.metadata.slideshow = {"slide_type": _slide_type(cell, begun)}
+    return result
+
+
+def publish(paths: Sequence[Path], folder: Path) -> None:
+    """Write all versions of notebooks into a folder, and the lecturer's as slides too.
+
+    `learner/NAME.ipynb`, `solved/NAME.ipynb`, `NAME.ipynb` (the lecturer's), `NAME.slides.html`.
+    Nothing is run: what the lecturer's shows is what the notebooks have stored. The slides fetch
+    reveal.js and MathJax from the network when they are opened.
+
+    Raises:
+        ValueError: a file is no notebook, or an exercise in it is not marked as one should be.
+    """
+    built = []
+    for path in paths:
+        try:
+            source = nbformat.read(path, as_version=4)
+            built.append((path, learner(source), solved(source), lecturer(source)))
+        except (ValueError, nbformat.reader.NotJSONError, nbformat.ValidationError) as problem:
+            raise ValueError(f"{path}: {problem}") from None
+    for path, for_learners, with_solutions, for_lecturers in built:
+        _write(for_learners, folder / "learner" / path.name)
+        _write(with_solutions, folder / "solved" / path.name)
+        _write(for_lecturers, folder / path.name)
+        write_whole(folder / f"{path.stem}.slides.html", _slides(for_lecturers, path.stem).encode())
+
+
+def _write(notebook: NotebookNode, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, f"{nbformat.writes(notebook)}\n".encode())
+
+
+def _slides(notebook: NotebookNode, name: str) -> str:
+    shown = copy.deepcopy(notebook)
+    shown.metadata.title = name
+    for output in (output for cell in shown.cells for output in cell.get("outputs", [])):
+        output.get("data", {}).pop(_WIDGET_VIEW, None)  # no kernel: the still beside it is shown
+    page, _ = SlidesExporter(reveal_scroll=True, reveal_number="c/t").from_notebook_node(shown)
+    return str(page)
+
+
+def _shows_picture(cell: NotebookNode) -> bool:
+    kinds = {kind for output in cell.get("outputs", []) for kind in output.get("data", {})}
+    return any(kind.startswith("image/") for kind in kinds)
+
+
+def _begins(cell: NotebookNode, *with_one_of: str) -> bool:
+    return bool(cell.cell_type == "markdown" and cell.source.startswith(with_one_of))
+
+
+def _is_tagged(cell: NotebookNode, tag: str) -> bool:
+    return tag in cell.metadata.get("tags", [])
+
+
+def _opened(folded: str, mistakes: Sequence[str]) -> str:
+    shown = folded.replace("<details><summary>Solution", "<details open><summary>Solution")
+    if not mistakes:
+        return shown
+    says = "**What learners get wrong,** and what the check says to each:"
+    return "\n".join([shown, "", says, "", *(f"- {hint}" for hint in mistakes)])
+
+
+def _pieces(cell: NotebookNode) -> Iterator[NotebookNode]:
+    """The cell in pieces, a new one at each heading of a section or a part, and each question."""
+    if cell.cell_type != "markdown":
+        yield cell
+        return
+    for number, text in enumerate(filter(str.strip, _PIECE.split(cell.source))):
+        name = f"{cell.id}-part-{number + 1}" if number else cell.id
+        yield v4.new_markdown_cell(text.strip(), id=name, metadata=copy.deepcopy(cell.metadata))
+
+
+def _timetable(cells: Sequence[NotebookNode]) -> str:
+    rows: list[list[Any]] = []
+    for cell in cells:
+        if section := _SECTION.match(cell.source):
+            rows.append([section[1], int(section[2]), 0])
+        elif rows:
+            rows[-1][2] += _is_tagged(cell, "exercise")
+    rows.append(["**all**", *(sum(row[i] for row in rows) for i in (1, 2))])
+    head = "**For the lecturer.**\n\n| section | minutes | exercises |\n|---|--:|--:|\n"
+    return head + "\n".join(f"| {name} | {minutes} | {count} |" for name, minutes, count in rows)
+
+
+def _slide_type(cell: NotebookNode, begun: bool) -> str:
+    """To the right (slide), down (subslide), or on the same slide (-); the set-up is not shown."""
+    if _begins(cell, "# ", "## "):
+        return "slide"
+    if cell.cell_type == "code" and not begun:
+        return "skip"
+    apart = cell.id == "timetable" or _is_tagged(cell, "solution") or _shows_picture(cell)
+    return "subslide" if apart or _begins(cell, "### ", "**Question ") else "-"

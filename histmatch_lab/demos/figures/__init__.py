@@ -1,0 +1,1 @@
+"""The interactive figures, a module for each section of the course."""

@@ -1,0 +1,125 @@
+"""Notebook 02: what leaks out of [0, 1], and how 8-bit levels lie in the bins (errata 5 and 6)."""
+
+from __future__ import annotations
+
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from histmatch_lab.demos.controls import Choice, LogSlider, Slider
+from histmatch_lab.demos.demo import Frame, demo
+from histmatch_lab.demos.figures.alpha import BINS, CHANNEL, PHOTO, Estimate, estimate, nice
+from histmatch_lab.demos.style import COUNTS, MARK, OTHER, OURS, TARGET, filled_steps, panels, steps
+from histmatch_lab.histogram import Range, bin_edges, hard_histogram, soft_histogram
+
+SHOWN = 6  # bins at each end
+MODES = (("drop", OURS, "-"), ("clamp", TARGET, "--"), ("reflect", OTHER, ":"))
+CENTRED = (-0.5 / 255, 255.5 / 255)  # the 8-bit levels v/255 in the middles of 256 bins
+RANGES: dict[str, Range] = {"0 to 1": (0.0, 1.0), "centred": CENTRED}
+
+
+@demo(
+    alpha=LogSlider(
+        label="α",
+        default=1000,
+        minimum=10,
+        maximum=1e5,
+        look_for="Does a sharper kernel stop the leak?",
+    ),
+    bins=BINS,
+    photo=PHOTO,
+    channel=CHANNEL,
+)
+def leak_at_the_ends(alpha: float, bins: int, photo: Tensor, channel: str) -> Frame:
+    """What leaks out of [0, 1], and three ways to treat it."""
+    found = {mode: estimate(photo, channel, bins, alpha, mode) for mode, _, _ in MODES}
+    figure, ends = panels(1, 2, height=3.7, margins=(0.75, 0.2, 0.9, 0.6))
+    for axes, start in zip(ends, (0, bins - SHOWN), strict=True):
+        _draw_end(axes, found, slice(start, start + SHOWN), start - bins if start else 0)
+    ends[0].set(xlabel="bins from the black end", title="Shadows")
+    ends[1].set(xlabel="bins from the white end", title="Highlights")
+    figure.legend(*ends[0].get_legend_handles_labels(), loc="upper center", ncols=4)
+    sums = ", ".join(f"{mode} {1 - e.leak:.3f} ({e.emd:.2f} bins)" for mode, e in found.items())
+    return Frame(figure, f"K = {bins}, α = {alpha:.4g}. Sum (and EMD from the counts): {sums}.")
+
+
+def _draw_end(axes: Axes, found: dict[str, Estimate], part: slice, left: int) -> None:
+    edges = torch.arange(left, left + SHOWN + 1)
+    counts = 100 * found["drop"].counts[part]
+    filled_steps(axes, counts, edges, color=COUNTS, alpha=0.4, label="counted")
+    for mode, colour, dash in MODES:
+        soft = 100 * found[mode].soft[part]
+        steps(axes, soft, edges, color=colour, linestyle=dash, linewidth=2, label=mode)
+    top = nice(1.1 * float(counts.max()))
+    axes.set(xlim=(left, left + SHOWN), ylim=(0, top), yticks=(0, top / 2, top))
+    axes.set_ylabel("% of pixels")
+
+
+@demo(
+    first=Slider(
+        label="first level",
+        default=0,
+        minimum=0,
+        maximum=240,
+        step=1,
+        look_for="The comb is washed out at both ends and sharp in the middle.",
+    ),
+    alpha=LogSlider(
+        label="α",
+        default=1000,
+        minimum=100,
+        maximum=1e5,
+        look_for="A sharper kernel sharpens the comb, except on an edge.",
+    ),
+    extent=Choice(
+        label="range of the bins",
+        default="0 to 1",
+        options=tuple(RANGES),
+        look_for="Centred, each level has a bin of its own.",
+    ),
+)
+def comb_of_levels(first: int, alpha: float, extent: str) -> Frame:
+    """8-bit levels drift against 256 bins: a comb of every second level."""
+    used = torch.arange(first, first + 16, 2, dtype=torch.float64) / 255
+    edges = bin_edges(256, range=RANGES[extent], dtype=torch.float64)
+    soft = soft_histogram(used, alpha=alpha, range=RANGES[extent])
+    counts = hard_histogram(used, range=RANGES[extent])
+    figure, (comb, drift) = panels(1, 2, height=3.5, widths=(1.5, 1), margins=(0.8, 0.3, 0.4, 0.6))
+    bins = slice(max(first - 2, 0), min(first + 17, 256))
+    where = torch.arange(bins.start, bins.stop + 1)
+    filled_steps(comb, 100 * counts[bins], where, color=COUNTS, alpha=0.4, label="counted")
+    steps(comb, 100 * soft[bins], where, color=OURS, linewidth=1.8, label="soft")
+    inside = (used - edges[0]) / (edges[1] - edges[0])
+    comb.plot(inside, torch.full_like(used, 0.4), "|", color=TARGET, markersize=13, label="level")
+    comb.set(xlim=(first - 2, first + 17), ylim=(0, 18), yticks=(0, 5, 10, 15))
+    comb.set_xticks(range(first, first + 17, 4))
+    comb.set(xlabel="bin", ylabel="% of pixels", title="Eight levels, every second one used")
+    comb.legend(loc="upper right", ncols=3)
+    own = _draw_drift(drift, alpha, extent)
+    drift.axvspan(first, first + 14, color=MARK, alpha=0.3, linewidth=0)
+    says = (
+        f"Levels {first}, {first + 2}, ... {first + 14} with α = {alpha:.4g}, range {extent}: "
+        f"level {first} leaves {own[first]:.0%} of its mass in its own bin, level {first + 14} "
+        f"{own[first + 14]:.0%}. Over all levels it is {own.min():.0%} to {own.max():.0%}."
+    )
+    return Frame(figure, says)
+
+
+def _draw_drift(axes: Axes, alpha: float, extent: str) -> Tensor:
+    """The share of each level's mass in its own bin: drawn for both ranges, returned for one."""
+    shares = {name: own_share(alpha, span) for name, span in RANGES.items()}
+    for (name, share), dash in zip(shares.items(), ("-", "--"), strict=True):
+        axes.plot(share, dash, color=OURS if name == extent else COUNTS, label=name)
+    axes.set(xlim=(0, 255), xticks=(0, 64, 128, 192, 255), ylim=(0, 1.05), yticks=(0, 0.5, 1))
+    axes.set(xlabel="level v of v/255", ylabel="share in its own bin")
+    axes.set_title("How much of a level stays")
+    axes.legend(loc="lower center", ncols=2)
+    return shares[extent]
+
+
+def own_share(alpha: float, span: Range) -> Tensor:
+    """For each level v/255: the share of its mass in bin v of 256 over `span`, (256,)."""
+    edges = bin_edges(256, range=span, dtype=torch.float64)
+    level = torch.arange(256, dtype=torch.float64) / 255
+    above = (alpha * (level[:, None] - edges)).sigmoid()
+    return (above[:, :-1] - above[:, 1:]).diagonal()

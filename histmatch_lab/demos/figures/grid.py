@@ -1,0 +1,330 @@
+"""Notebook 04: the bilateral grid of a trained HDRNet, taken apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor
+from torch.nn import functional as F
+
+from histmatch_lab.data.retouch import retouch
+from histmatch_lab.demos.controls import Choice, Photograph, Slider, Toggle
+from histmatch_lab.demos.demo import Frame, demo
+from histmatch_lab.demos.style import (
+    CHANNELS,
+    COUNTS,
+    DIVERGING,
+    FAINT,
+    MARK,
+    OURS,
+    panels,
+    picture,
+)
+from histmatch_lab.hdrnet import HDRNet
+from histmatch_lab.histogram import bin_centers
+from histmatch_lab.losses import EnhancementLoss
+from histmatch_lab.results.shipped import shipped_network
+from histmatch_lab.slicing import bilateral_slice, slice_and_apply
+
+COLOURS = ("red", "green", "blue")
+INPUTS = (*COLOURS, "offset")
+DEPTH = 8
+HOVER_SIDE = 60
+
+PHOTO = Photograph(default="china", look_for="Where the maps change: at edges, or smoothly?")
+LEVEL = Slider(
+    label="luma level",
+    default=3,
+    minimum=0,
+    maximum=DEPTH - 1,
+    step=1,
+    look_for="Dark pixels read the low levels, light ones the high levels.",
+)
+
+
+class Parts(NamedTuple):
+    """What HDRNet makes on its way: for one picture, without the batch axis."""
+
+    grid: Tensor  # (12, D, Gh, Gw)
+    guide: Tensor  # (H, W)
+    coefficients: Tensor  # (12, H, W)
+    output: Tensor  # (3, H, W)
+
+
+def trained() -> HDRNet:
+    """The network of this notebook: trained with L2 for the "local" expert."""
+    return shipped_network("local", "l2")
+
+
+@lru_cache(maxsize=4)
+@torch.no_grad()
+def taken_apart(photo: Tensor) -> Parts:
+    """The trained network's parts for a picture, (3, H, W)."""
+    image = photo[None]
+    grid, guide = trained().coefficients(image), trained().guide(image)
+    output = slice_and_apply(grid, guide, image)
+    return Parts(grid[0], guide[0], bilateral_slice(grid, guide)[0], output[0])
+
+
+@demo(
+    out=Choice(
+        label="to channel",
+        default="red",
+        options=COLOURS,
+        look_for="Do the three channels get the same treatment?",
+    ),
+    into=Choice(
+        label="from",
+        default="red",
+        options=INPUTS,
+        look_for="The offset adds light that no channel had.",
+    ),
+    level=LEVEL,
+    photo=PHOTO,
+)
+def one_coefficient(out: str, into: str, level: int, photo: Tensor) -> Frame:
+    """One of the twelve coefficients: on the coarse grid, and as the pixels read it."""
+    parts = taken_apart(photo)
+    number = 4 * COLOURS.index(out) + INPUTS.index(into)
+    neutral = float(out == into)
+    layer, read = parts.grid[number, level], parts.coefficients[number]
+    figure, (left, middle, right) = panels(1, 3, height=3.0, margins=(0.1, 0.1, 0.4, 0.1))
+    picture(left, photo, "The picture")
+    _map(
+        middle,
+        layer,
+        neutral,
+        read.shape,
+        f"Level {level} of the grid, {len(layer)} x {layer.shape[1]}",
+    )
+    _map(right, read, neutral, read.shape, "Read at each pixel")
+    low, high = read.quantile(torch.tensor([0.01, 0.99])).tolist()
+    says = (
+        f"The coefficient from {into} to {out}; left alone it would be {neutral:.0f} (white), "
+        f"orange is more, purple less, full colour at 0.5 away. At level {level} the grid holds "
+        f"{layer.min():.2f} to {layer.max():.2f}; 98 % of the pixels read {low:.2f} to {high:.2f}."
+    )
+    return Frame(figure, says)
+
+
+def _map(axes: Axes, values: Tensor, neutral: float, shape: Sequence[int], title: str) -> None:
+    extent = (0, shape[1], shape[0], 0)
+    low, high = neutral - 0.5, neutral + 0.5
+    axes.imshow(values.numpy(), cmap=DIVERGING, vmin=low, vmax=high, extent=extent)
+    axes.set_title(title)
+    axes.set_axis_off()
+
+
+@demo(level=LEVEL, photo=PHOTO)
+def guide_and_level(level: int, photo: Tensor) -> Frame:
+    """The guide, and who reads one level of the grid."""
+    guide = taken_apart(photo).guide
+    weight = (1 - (DEPTH * guide - 0.5 - level).abs()).clamp(min=0)
+    figure, (left, middle, right) = panels(
+        1, 3, height=3.0, margins=(0.1, 0.2, 0.4, 0.6), widths=(1, 1, 1.1), gaps=(0.6, 0.4)
+    )
+    picture(left, guide.expand(3, -1, -1), "The guide")
+    picture(middle, 1 - weight * (1 - photo), f"Who reads level {level}")
+    counts = torch.histc(guide, 64, 0, 1) / guide.numel()
+    at = (torch.arange(64) + 0.5) / 64
+    right.fill_between(
+        at.numpy(), counts.numpy(), step="mid", color=COUNTS, alpha=0.35, linewidth=0
+    )
+    tops = torch.linspace(0, 1, 801)
+    top = float(counts.max())
+    tent = (1 - (DEPTH * tops - 0.5 - level).abs()).clamp(min=0)
+    right.plot(tops, top * tent, color=OURS, label=f"weight of level {level}")
+    right.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(0, 1.25 * top), yticks=())
+    right.set(xlabel="guide", title="Grey: how often each value occurs")
+    right.legend(loc="upper right")
+    says = (
+        f"{(weight > 0).float().mean():.0%} of the pixels read level {level}, and it makes up "
+        f"{weight.mean():.0%} of all that is read. The guide goes from {guide.min():.2f} to "
+        f"{guide.max():.2f}."
+    )
+    return Frame(figure, says)
+
+
+@demo(
+    across=Slider(
+        label="across",
+        default=0.35,
+        minimum=0.0,
+        maximum=1.0,
+        step=0.01,
+        look_for="Cross the edge between light and dark: the matrix jumps with the guide.",
+    ),
+    down=Slider(
+        label="down",
+        default=0.6,
+        minimum=0.0,
+        maximum=1.0,
+        step=0.01,
+        look_for="Within one surface the matrix changes slowly.",
+    ),
+    photo=PHOTO,
+)
+def matrix_at_a_pixel(across: float, down: float, photo: Tensor) -> Frame:
+    """The 3x4 matrix of one pixel, and the tone curves of its neighbourhood."""
+    parts = taken_apart(photo)
+    height, width = photo.shape[1:]
+    y, x = round(down * (height - 1)), round(across * (width - 1))
+    matrix = parts.coefficients[:, y, x].view(3, 4)
+    before, after = photo[:, y, x], parts.output[:, y, x]
+    figure, (left, middle, right) = panels(
+        1, 3, height=3.3, margins=(0.1, 0.2, 0.4, 0.6), widths=(1.15, 1, 1), gaps=(0.7, 0.4)
+    )
+    picture(left, photo, "The picture")
+    left.plot(x, y, "o", color=MARK, markersize=13, fillstyle="none", markeredgewidth=3)
+    _draw_matrix(middle, matrix)
+    _draw_tone(right, parts.grid, (y + 0.5) / height, (x + 0.5) / width)
+    right.plot(before, after, "o", color=MARK, markersize=8, fillstyle="none", markeredgewidth=2)
+    rgb = "/".join(f"{v:.2f}" for v in before), "/".join(f"{v:.2f}" for v in after)
+    says = (
+        f"At {across:.0%} across and {down:.0%} down, red/green/blue {rgb[0]} becomes {rgb[1]} "
+        f"(guide {parts.guide[y, x]:.2f}). The largest change of the matrix from the identity is "
+        f"{(matrix - torch.eye(3, 4)).abs().max():.2f}."
+    )
+    return Frame(figure, says)
+
+
+def _draw_matrix(axes: Axes, matrix: Tensor) -> None:
+    axes.imshow((matrix - torch.eye(3, 4)).numpy(), cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto")
+    for row in range(3):
+        for column in range(4):
+            value = float(matrix[row, column])
+            strong = abs(value - float(row == column)) > 0.65
+            ink = "white" if strong else "black"
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=ink)
+    axes.set(xticks=range(4), xticklabels=("R", "G", "B", "1"), xlabel="from")
+    axes.set(yticks=range(3), yticklabels=("R", "G", "B"), title="Its matrix; white: identity")
+    axes.grid(visible=False)
+
+
+@torch.no_grad()
+def _draw_tone(axes: Axes, grid: Tensor, down: float, across: float) -> None:
+    """What greys of every brightness would become at this place of the picture."""
+    greys = torch.linspace(0, 1, 65)
+    guide = trained().guide(greys.expand(1, 3, 1, -1)).flatten()
+    size = 99
+    row, column = min(int(down * size), size - 1), min(int(across * size), size - 1)
+    centers = bin_centers(DEPTH)
+    levels = torch.cat([bilateral_slice(grid[None], c.expand(1, size, size)) for c in centers])
+    columns = levels[:, :, row, column].T  # between the levels' centres, slicing is linear
+    matrix = torch.tensor(np.stack([np.interp(guide, centers, c) for c in columns])).view(3, 4, -1)
+    curves = matrix[:, :3].sum(1) * greys + matrix[:, 3]
+    for curve, colour, dash in zip(curves, CHANNELS, ("-", "--", ":"), strict=True):
+        axes.plot(greys, curve, dash, color=colour)
+    axes.plot((0, 1), (0, 1), color=FAINT, linewidth=1, zorder=1)
+    axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(-0.1, 1.1), yticks=(0, 0.5, 1))
+    axes.set(xlabel="grey before", title="Tone curves here")
+
+
+@demo(
+    loss=Choice(
+        label="loss",
+        default="histmatch",
+        options=("histmatch", "l2"),
+        look_for="Which of the two depends on where the pixels are?",
+    ),
+    shuffled=Toggle(
+        label="shuffle the target",
+        default=False,
+        look_for="Its histogram stays; every pixel goes elsewhere.",
+    ),
+    photo=PHOTO,
+)
+def pull_on_the_grid(loss: str, shuffled: bool, photo: Tensor) -> Frame:
+    """The pull of a loss on each pixel, and what arrives at the cells of the grid."""
+    target = _target(photo, shuffled)
+    on_pixels, on_cells, value = _pulls(loss, photo, shuffled)
+    figure, (left, middle, right) = panels(1, 3, height=3.0, margins=(0.1, 0.1, 0.4, 0.1))
+    picture(left, target, "The target, shuffled" if shuffled else "The target")
+    for axes, pull, title in (
+        (middle, on_pixels, "Pull on the pixels' brightness"),
+        (right, on_cells, "What the cells receive"),
+    ):
+        top = float(pull.abs().quantile(0.98).clamp(min=1e-12))
+        extent = (0, photo.shape[2], photo.shape[1], 0)
+        axes.imshow(-pull.numpy(), cmap=DIVERGING, vmin=-top, vmax=top, extent=extent)
+        axes.set_title(title)
+        axes.set_axis_off()
+    kept = float(on_cells.abs().sum() / on_pixels.abs().sum().clamp(min=1e-12))
+    says = (
+        f"{loss}, now {value:.4f}: orange asks for more light, purple for less. Pulls of both "
+        f"signs within a cell cancel out: {kept:.0%} of the pull on the pixels arrives at the "
+        "grid (right, its levels added up)."
+    )
+    return Frame(figure, says)
+
+
+@lru_cache(maxsize=8)
+def _target(photo: Tensor, shuffled: bool) -> Tensor:
+    target = retouch(photo, "local")
+    if not shuffled:
+        return target
+    order = torch.randperm(photo[0].numel(), generator=torch.Generator().manual_seed(1))
+    return target.flatten(1)[:, order].view_as(photo)
+
+
+@lru_cache(maxsize=8)
+def _pulls(loss: str, photo: Tensor, shuffled: bool) -> tuple[Tensor, Tensor, float]:
+    """The gradients on the output's brightness and on the cells' offsets, and the loss."""
+    parts, target = taken_apart(photo), _target(photo, shuffled)
+    options: dict[str, Any] = {}
+    if loss == "histmatch":
+        options = {"units": "intensity", "outside": "clamp"}
+    grid = parts.grid[None].clone().requires_grad_()
+    with torch.enable_grad():
+        pred = slice_and_apply(grid, parts.guide[None], photo[None])
+        total = EnhancementLoss(loss, **options)(pred, target[None])
+        on_pred, on_grid = torch.autograd.grad(total, (pred, grid))
+    return on_pred[0].sum(0), on_grid[0, 3::4].sum((0, 1)), float(total.detach())
+
+
+def hover_matrix(photo: str | Tensor) -> go.Figure:
+    """The picture, small; pointing at it shows the pixel's matrix and what that does.
+
+    photo: a sample's name, a path, or a (3, H, W) tensor.
+    """
+    image = photo if isinstance(photo, Tensor) else PHOTO.resolve(photo)
+    parts = taken_apart(image)
+    height, width = (round(s * HOVER_SIDE / max(image.shape)) for s in image.shape[1:])
+
+    def small(values: Tensor) -> Tensor:
+        return F.interpolate(values[None], (height, width), mode="nearest-exact")[0]
+
+    before, after = small(image), small(parts.output.clamp(0, 1))
+    numbers = torch.cat([small(parts.coefficients), after, small(parts.guide[None])])
+    rows = [
+        " ".join(f"%{{customdata[{4 * row + column}]:.2f}}" for column in range(4))
+        for row in range(3)
+    ]
+    colours = "/".join(f"%{{customdata[{12 + c}]:.2f}}" for c in range(3))
+    figure = go.Figure(
+        go.Image(
+            z=(before * 255).round().int().movedim(0, -1).tolist(),
+            customdata=[
+                [[round(v, 2) for v in pixel] for pixel in row]
+                for row in numbers.movedim(0, -1).tolist()
+            ],
+            hovertemplate="<br>".join([*rows, f"becomes {colours}", "guide %{customdata[15]:.2f}"])
+            + "<extra></extra>",
+        )
+    )
+    figure.update_layout(
+        template="none",
+        height=430,
+        margin={"l": 10, "r": 10, "t": 40, "b": 10},
+        title={"text": "Point at a pixel: its 3x4 matrix", "x": 0.02, "font": {"size": 15}},
+        xaxis={"visible": False},
+        yaxis={"visible": False},
+        hoverlabel={"font": {"family": "monospace"}},
+    )
+    return figure

@@ -1,0 +1,185 @@
+"""Notebook 07: one's own pairs, looked at before anything is trained on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from matplotlib.colors import LogNorm
+from torch import Tensor
+
+from histmatch_lab.color import convert_primaries, linear_to_srgb, luminance, pq_to_nits
+from histmatch_lab.data.own import film
+from histmatch_lab.data.own.movies import Sync
+from histmatch_lab.data.pairs import Pair
+from histmatch_lab.demos.controls import Slider
+from histmatch_lab.demos.demo import Frame, demo
+from histmatch_lab.demos.style import (
+    COUNTS,
+    FAINT,
+    LOOK,
+    MARK,
+    OURS,
+    SEQUENTIAL,
+    panels,
+    picture,
+)
+
+SDR_WHITE = 100.0  # nits that a screen shows as white at exposure 0
+LEVELS = 64
+
+
+def contact_sheet(pairs: Sequence[Pair]) -> Frame:
+    """Up to five pairs, the input above its target, as their values are."""
+    shown = list(pairs[:5])
+    changes = [float((pair.target - pair.input).abs().mean()) for pair in shown]
+    with mpl.rc_context(LOOK):
+        figure, axes = panels(
+            2, len(shown), height=3.4, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.08, 0.35)
+        )
+        for place, pair in enumerate(shown):
+            picture(axes[place], pair.input, f"{pair.name}, input")
+            picture(axes[len(shown) + place], pair.target, "target")
+    told = ", ".join(f"{p.name} {c:.2f}" for p, c in zip(shown, changes, strict=True))
+    return Frame(figure, f"Mean change from input to target, in intensity: {told}.")
+
+
+def joint_histogram(pairs: Sequence[Pair]) -> Frame:
+    """Which target luma goes with which input luma, over all pixels of the pairs."""
+    before, after = (
+        torch.cat([luminance(image).flatten() for image in side]).double()
+        for side in ([p.input for p in pairs], [p.target for p in pairs])
+    )
+    cells = (before * LEVELS).long().clamp(0, LEVELS - 1)
+    counts = torch.bincount(cells, minlength=LEVELS)
+    curve = torch.bincount(cells, after, minlength=LEVELS) / counts.clamp(min=1)
+    rest = (after - curve[cells]).square().mean() / after.var(correction=0).clamp(min=1e-12)
+    joint, *_ = np.histogram2d(before, after, bins=LEVELS, range=((0, 1), (0, 1)))
+    with mpl.rc_context(LOOK):
+        figure, (axes, bar) = panels(
+            1, 2, height=4.4, widths=(40, 1), margins=(2.2, 2.6, 0.4, 0.6), gaps=(0.2, 0)
+        )
+        shown = np.ma.masked_equal(joint.T / joint.sum(), 0)
+        image = axes.imshow(
+            shown, origin="lower", extent=(0, 1, 0, 1), cmap=SEQUENTIAL, norm=LogNorm()
+        )
+        figure.colorbar(image, cax=bar, label="share of pixels")
+        bar.grid(visible=False)
+        centers = (torch.arange(LEVELS) + 0.5) / LEVELS
+        seen = counts > 0
+        axes.plot(centers[seen], curve[seen], color=OURS, label="mean target: the best curve")
+        axes.plot((0, 1), (0, 1), "--", color=FAINT, linewidth=1, label="no change")
+        axes.set(xlabel="luma of the input", ylabel="luma of the target")
+        axes.legend(loc="lower right", fontsize=8.5, labelcolor=COUNTS)
+    says = (
+        f"One tone curve for all {len(pairs)} pairs explains {1 - float(rest):.0%} of the variance "
+        "of the target's luma."
+    )
+    return Frame(figure, says)
+
+
+def sync_curve(sync: Sync) -> Frame:
+    """How alike two films move, shifted against each other."""
+    with mpl.rc_context(LOOK):
+        figure, (axes,) = panels(1, 1, height=2.6)
+        axes.plot(sync.lags, sync.correlations, color=COUNTS)
+        peak = max(sync.correlations)
+        axes.plot([sync.offset], [peak], "o", color=OURS, label=f"offset {sync.offset:+d}")
+        axes.set(xlabel="SDR frame less HDR frame", ylabel="correlation of motion")
+        axes.legend(loc="upper right")
+    return Frame(
+        figure,
+        f"The films move alike at an offset of {sync.offset:+d} frames: correlation {peak:.2f}, "
+        f"which is {sync.margin:.2f} more than at any other offset but its neighbours.",
+    )
+
+
+@lru_cache(maxsize=8)
+def _scene(number: int) -> Tensor:
+    return film.hdr(film.light(number))
+
+
+@demo(
+    stops=Slider(
+        label="exposure, stops",
+        default=0,
+        minimum=-6,
+        maximum=6,
+        step=1,
+        look_for="Down: the sun gets a shape. Up: the evening sky appears. Never both at once.",
+    ),
+    frame=Slider(
+        label="frame",
+        default=30,
+        minimum=0,
+        maximum=95,
+        step=5,
+        look_for="The sun and the lamp wander.",
+    ),
+    across=Slider(
+        label="read at, across",
+        default=0.78,
+        minimum=0.0,
+        maximum=1.0,
+        step=0.02,
+        look_for="The light under the cross, in nits.",
+    ),
+    down=Slider(
+        label="read at, down",
+        default=0.34,
+        minimum=0.0,
+        maximum=1.0,
+        step=0.02,
+        look_for="The patches below have 80 nits in their channels.",
+    ),
+)
+def pq_on_screen(stops: int, frame: int, across: float, down: float) -> Frame:
+    """An HDR frame on an SDR screen."""
+    stored = _scene(frame)
+    colours = _bt709(stored)
+    light = luminance(colours)
+    row, column = (round(p * (n - 1)) for p, n in zip((down, across), light.shape, strict=True))
+    nits = float(light[row, column])
+    figure, (left, right) = panels(1, 2, height=3.1, margins=(0.1, 0.1, 0.4, 0.1), gaps=(0.2, 0.4))
+    picture(left, stored, "The values of the file, as they are (PQ)")
+    picture(right, on_screen(colours, stops), f"On a screen at {stops:+d} stops")
+    for axes in (left, right):
+        axes.plot([column], [row], "+", color=MARK, markersize=14, markeredgewidth=2)
+    share = float((light * 2.0**stops > SDR_WHITE).float().mean())
+    says = (
+        f"Under the cross, {across:.0%} across and {down:.0%} down: {nits:.4g} nits. At "
+        f"{stops:+d} stops white is {SDR_WHITE * 2.0**-stops:.4g} nits, and {share:.1%} of the "
+        "picture are brighter than that."
+    )
+    return Frame(figure, says)
+
+
+def exposures(stored: Tensor, stops: Sequence[int] = (-4, -2, 0, 2)) -> Frame:
+    """An HDR picture, PQ in BT.2020, at several exposures on an SDR screen."""
+    colours = _bt709(stored)
+    light = luminance(colours)
+    with mpl.rc_context(LOOK):
+        figure, axes = panels(
+            1, len(stops), height=1.9, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.08, 0)
+        )
+        for panel, stop in zip(axes, stops, strict=True):
+            picture(panel, on_screen(colours, stop), f"{stop:+d} stops")
+    low, high = torch.quantile(light.flatten()[::7], torch.tensor([0.01, 0.99])).tolist()
+    return Frame(
+        figure,
+        f"The light goes from {low:.3g} nits (1 % of the pixels are darker) to {high:.4g} nits "
+        f"(1 % are brighter); the brightest pixel has {float(light.max()):.4g} nits.",
+    )
+
+
+def on_screen(colours: Tensor, stops: float) -> Tensor:
+    """Light in nits, BT.709, (3, H, W), as sRGB with 100 nits as white at exposure 0; clipped."""
+    return linear_to_srgb(colours * 2.0**stops / SDR_WHITE).clamp(0, 1)
+
+
+def _bt709(stored: Tensor) -> Tensor:
+    """Linear light in nits, BT.709, with colours outside it clipped."""
+    return convert_primaries(pq_to_nits(stored), "bt2020", "bt709").clamp(min=0)

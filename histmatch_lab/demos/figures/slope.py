@@ -1,0 +1,293 @@
+"""Notebook 02: only s L matters for the gradient (errata 3 and 4), and the price of a small one."""
+
+from __future__ import annotations
+
+import math
+from functools import cache, lru_cache
+
+import plotly.graph_objects as go
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from torch import Tensor
+
+from histmatch_lab.demos.controls import Choice, LogSlider, Slider
+from histmatch_lab.demos.demo import Frame, demo
+from histmatch_lab.demos.figures.alpha import (
+    CHANNEL,
+    DEAD,
+    PHOTO,
+    estimate,
+    levels,
+    points_between,
+    share_where,
+)
+from histmatch_lab.demos.style import COUNTS, FAINT, MARK, OTHER, OURS, SEQUENTIAL, TARGET, panels
+from histmatch_lab.histogram import gradient_ripple
+from histmatch_lab.pull import pull
+
+PAPER_BINS = (50, 100, 256)  # the paper's grid search, at alpha = 1000
+PAPER_ALPHA = 1000.0
+ALPHAS = tuple(10 ** (1 + i / 6) for i in range(25))
+BINS = (8, 12, 16, 24, 32, 50, 70, 100, 140, 190, 256, 360, 512)
+
+
+def first_harmonic(step: float) -> float:
+    """2 X / sinh X with X = 2 pi^2 / (s L): the ripple's leading term, for s L up to about 10."""
+    x = 2 * math.pi**2 / step
+    return 4 * x * math.exp(-x) / -math.expm1(-2 * x)
+
+
+@lru_cache(maxsize=64)
+def _pull_between_edges(step: float) -> tuple[Tensor, Tensor]:
+    """The pull one bin left and right of an edge, in a range so wide that its ends are far."""
+    bins = 2 * math.ceil(40 / step) + 4
+    middle = bins // 2
+    x = points_between(middle - 1, middle + 1, bins, step, width=bins)
+    return x - middle, pull(x, bins, alpha=step, range=(0, bins))
+
+
+@demo(
+    sharpness=LogSlider(
+        label="s L",
+        default=3.9,
+        minimum=1,
+        maximum=1000,
+        look_for="Where the pull between two edges sinks to zero.",
+    )
+)
+def pull_over_a_bin(sharpness: float) -> Frame:
+    """Only s L matters: the pull between bin edges, and how far it swings."""
+    x, y = _pull_between_edges(sharpness)
+    ripple = gradient_ripple(1, alpha=sharpness)
+    dead = _share_below(x, y, DEAD)
+    figure, (near, far) = panels(1, 2, height=3.4, widths=(1.15, 1))
+    dead_here = (y < DEAD).numpy()
+    near.fill_between(x.numpy(), 0, 5.5, where=dead_here, color=FAINT, alpha=0.6, linewidth=0)
+    near.axhline(1, color=COUNTS, linewidth=1, linestyle="--")
+    near.plot(x, y.clamp(max=20), color=OURS)
+    near.set(xlim=(-1, 1), xticks=(-1, 0, 1), ylim=(0, 5.5), yticks=(0, 1, 2, 3, 4, 5))
+    near.set(xlabel="distance from a bin edge, in bins", ylabel="pull (fair: 1)")
+    near.set_title("The pull on a pixel; grey: none")
+    _draw_ripple(far, sharpness, ripple)
+    says = (
+        f"s L = {sharpness:.3g}: the pull goes from {y.min():.2g} to {y.max():.3g} of the fair "
+        f"one, a ripple of {ripple:.3%} (first harmonic: {first_harmonic(sharpness):.3%}). "
+        f"{dead:.0%} of all intensities feel less than 1 % of the fair pull."
+    )
+    return Frame(figure, says)
+
+
+def _share_below(x: Tensor, y: Tensor, level: float) -> float:
+    """The share of the axis where y < level, the points being dense but not even."""
+    below = ((y[1:] < level) & (y[:-1] < level)).double()
+    return float((below * x.diff()).sum() / (x[-1] - x[0]))
+
+
+def _draw_ripple(axes: Axes, step: float, ripple: float) -> None:
+    steps = [10 ** (i / 40) for i in range(121)]
+    axes.plot(steps, [gradient_ripple(1, alpha=s) for s in steps], color=OURS, label="exact")
+    label = "2X / sinh X"
+    axes.plot(steps, [first_harmonic(s) for s in steps], "--", color=OTHER, label=label)
+    for bins, offset in zip(PAPER_BINS, ((-30, 9), (-54, 2), (7, -11)), strict=True):
+        at = PAPER_ALPHA / bins, gradient_ripple(bins, alpha=PAPER_ALPHA)
+        axes.plot(*at, "o", color=COUNTS, markersize=5)
+        axes.annotate(f"K = {bins}", at, offset, textcoords="offset points", fontsize=9.5)
+    axes.plot(step, ripple, "o", color=MARK, markersize=11, fillstyle="none", markeredgewidth=2.5)
+    axes.set(xscale="log", yscale="log", xlim=(1, 1000), ylim=(1e-7, 1e3))
+    axes.set(xticks=(1, 10, 100, 1000), yticks=(1e-6, 1e-4, 1e-2, 1, 100))
+    axes.set(xlabel="s L", ylabel="ripple of the pull", title="Dots: the paper's K at α = 1000")
+    axes.minorticks_off()
+    axes.legend(loc="lower right")
+
+
+@demo(
+    bins=Choice(
+        label="K, bins",
+        default=256,
+        options=PAPER_BINS[::-1],
+        look_for="DeepHist's bumps widen with the bins; those of a fixed α do not.",
+    ),
+    photo=PHOTO,
+    channel=CHANNEL,
+    window=Slider(
+        label="window starts at",
+        default=0.5,
+        minimum=0.02,
+        maximum=0.92,
+        step=0.01,
+        look_for="How the levels (dots) lie against the bin edges.",
+    ),
+)
+def three_readings_of_b(bins: int, photo: Tensor, channel: str, window: float) -> Frame:
+    """B is never given: the kernel's step and the pull under three readings of the paper."""
+    readings = (
+        ("DeepHist: α = 1, B = L / 2.5", 2.5 * bins, OTHER, "--", "s"),
+        ("α = 1000, B = 1", 1000.0, OURS, "-", "o"),
+        ("α = 1000, B = L / 2.5", 2500.0 * bins, TARGET, ":", "^"),
+    )
+    figure, (step, felt) = panels(1, 2, height=3.7, widths=(1, 1.6), margins=(0.75, 0.35, 0.9, 0.6))
+    offsets = torch.linspace(-0.01, 0.01, 801, dtype=torch.float64)
+    values, shares = levels(photo, channel)
+    shown = (values >= window) & (values <= window + 0.03)
+    inside, sizes = values[shown], 10_000 * shares[shown]
+    x = points_between(window, window + 0.03, bins, 2500.0 * bins)
+    parts = []
+    for name, slope, colour, dash, mark in readings:
+        step.plot(offsets, (slope * offsets).sigmoid(), dash, color=colour)
+        y = pull(x, bins, alpha=slope, outside="clamp")
+        felt.plot(x, y.clamp(-10, 10), dash, color=colour, label=name, linewidth=1.6)
+        dots = pull(inside, bins, alpha=slope, outside="clamp").clamp(-10, 10)
+        felt.scatter(inside, dots, sizes, color=colour, marker=mark, zorder=3)
+        dead = share_where(photo, channel, pull(values, bins, alpha=slope, outside="clamp") < DEAD)
+        parts.append(f"{name} (s = {slope:.6g}): {dead:.1%}")
+    step.set(xlim=(-0.01, 0.01), xticks=(-0.01, 0, 0.01), ylim=(0, 1), yticks=(0, 0.5, 1))
+    step.set(xlabel="intensity − edge", ylabel="σ(s (x − e))", title="The step at an edge")
+    felt.set(xlim=(window, window + 0.03), ylim=(-0.1, 2.5), yticks=(0, 1, 2))
+    felt.set(xlabel="intensity", ylabel="pull (fair: 1)")
+    felt.set_title("The pull; dots: the levels, large where many pixels are")
+    figure.legend(*felt.get_legend_handles_labels(), loc="upper center", ncols=3)
+    says = f"K = {bins}. Pixels that feel less than 1 % of the fair pull: {'; '.join(parts)}."
+    return Frame(figure, says)
+
+
+@lru_cache(maxsize=4)
+def error_map(photo: Tensor, channel: str) -> Tensor:
+    """EMD of the soft histogram from the counts, in 8-bit levels, (len(BINS), len(ALPHAS)).
+
+    In levels, since bins of different K are of different size (erratum 7); with the ends
+    clamped, since what leaks there (erratum 5) would hide the rest.
+    """
+    return torch.tensor([[_error(photo, channel, a, b) for a in ALPHAS] for b in BINS])
+
+
+@cache
+def ripple_map() -> Tensor:
+    """The ripple of the pull over (BINS, ALPHAS)."""
+    return torch.tensor([[gradient_ripple(b, alpha=a) for a in ALPHAS] for b in BINS])
+
+
+def _error(photo: Tensor, channel: str, alpha: float, bins: int) -> float:
+    return estimate(photo, channel, bins, alpha, "clamp").emd * 255 / bins
+
+
+@demo(
+    alpha=LogSlider(
+        label="α",
+        default=1000,
+        minimum=10,
+        maximum=1e5,
+        look_for="Right: a smaller error, and a larger ripple.",
+    ),
+    bins=Slider(
+        label="K, bins",
+        default=256,
+        minimum=8,
+        maximum=512,
+        step=1,
+        look_for="Down at the same α: the ripple grows, the error hardly changes.",
+    ),
+    photo=PHOTO,
+    channel=CHANNEL,
+)
+def error_against_evenness(alpha: float, bins: int, photo: Tensor, channel: str) -> Frame:
+    """The error follows α, the ripple follows α / K."""
+    figure, (left, right) = panels(1, 2, height=4.2, margins=(0.75, 0.3, 0.4, 0.6))
+    errors = error_map(photo, channel)
+    _draw_map(left, errors, 0.01, 40)
+    left.contour(ALPHAS, BINS, errors, (0.1, 0.3, 1, 3), colors="white", linewidths=1, zorder=1.5)
+    left.set_title("Error in 8-bit levels; lines: 3, 1, 0.3, 0.1")
+    _draw_map(right, ripple_map(), 1e-4, 3000)
+    right.set_title("Ripple of the pull; lines: s L constant")
+    for axes in (left, right):
+        for step in (2.5, 3.9, 10, 20):
+            axes.plot((8 * step, 512 * step), (8, 512), ":", color="white", linewidth=1.2)
+        axes.plot([PAPER_ALPHA] * 3, PAPER_BINS, "o", color="white", markersize=6)
+        axes.plot(alpha, bins, "o", color=MARK, markersize=13, fillstyle="none", mew=3)
+    for step, row, side in ((2.5, 150, "right"), (20, 12, "left")):
+        text = f" s L = {step:g}: {gradient_ripple(1, alpha=step):.0%} "
+        right.text(step * row, row, text, color="white", ha=side)
+    values, _ = levels(photo, channel)
+    felt = pull(values, bins, alpha=alpha, outside="clamp")
+    dead = share_where(photo, channel, felt < DEAD)
+    says = (
+        f"α = {alpha:.4g}, K = {bins}, s L = {alpha / bins:.3g}: the histogram errs by "
+        f"{_error(photo, channel, alpha, bins):.3f} 8-bit levels, the pull ripples by "
+        f"{gradient_ripple(bins, alpha=alpha):.1%}, and {dead:.1%} of the pixels feel less than "
+        "1 % of the fair pull (ends clamped)."
+    )
+    return Frame(figure, says)
+
+
+def _draw_map(axes: Axes, values: Tensor, lowest: float, highest: float) -> None:
+    """Values over (BINS, ALPHAS), in colours of their logarithm."""
+    norm = LogNorm(lowest, highest, clip=True)
+    shown = values.clamp(min=lowest).numpy()
+    axes.set(xscale="log", yscale="log", xlim=(10, 1e5), ylim=(8, 512))
+    axes.pcolormesh(ALPHAS, BINS, shown, norm=norm, cmap=SEQUENTIAL, shading="gouraud")
+    axes.set(xlabel="α (with B = 1)", ylabel="K, bins")
+    axes.set_yticks((16, 50, 100, 256))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_xticks((10, 100, 1000, 1e4, 1e5))
+    axes.minorticks_off()
+
+
+def hover_map(photo: str | Tensor, channel: str = "red") -> go.Figure:
+    """The error over α and K with a read-out under the pointer; the ripple and the dead pixels too.
+
+    photo: a sample's name, a path, or a (3, H, W) tensor.
+    """
+    picture = photo if isinstance(photo, Tensor) else PHOTO.resolve(photo)
+    errors = error_map(picture, channel)
+    alphas = [round(alpha) for alpha in ALPHAS]
+    read_out = [[_read_out(picture, channel, a, b) for a in ALPHAS] for b in BINS]
+    heat = go.Heatmap(
+        x=alphas,
+        y=list(BINS),
+        z=[[round(math.log10(max(e, 0.01)), 2) for e in row] for row in errors.tolist()],
+        customdata=[
+            [[round(error, 2), *rest] for error, rest in zip(row, rests, strict=True)]
+            for row, rests in zip(errors.tolist(), read_out, strict=True)
+        ],
+        colorscale="Cividis",
+        colorbar={
+            "title": {"text": "error, levels"},
+            "tickvals": [-2, -1, 0, 1],
+            "ticktext": ["0.01", "0.1", "1", "10"],
+        },
+        hovertemplate="α = %{x}, K = %{y}, s L = %{customdata[1]}<br>"
+        "error %{customdata[0]} levels<br>ripple %{customdata[2]} %<br>"
+        "dead pixels %{customdata[3]} %<extra></extra>",
+    )
+    paper = go.Scatter(
+        x=[PAPER_ALPHA] * 3,
+        y=list(PAPER_BINS),
+        mode="markers+text",
+        text=[f"K = {bins}" for bins in PAPER_BINS],
+        textposition="middle right",
+        textfont={"color": "white"},
+        marker={"color": "white", "size": 9},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    layout = {
+        "template": "none",
+        "height": 440,
+        "margin": {"l": 60, "r": 20, "t": 40, "b": 50},
+        "title": {
+            "text": "Error of the soft histogram: point at it",
+            "x": 0.07,
+            "font": {"size": 15},
+        },
+        "xaxis": {"type": "log", "title": {"text": "α (with B = 1)"}, "dtick": 1},
+        "yaxis": {"type": "log", "title": {"text": "K, bins"}, "tickvals": [16, 50, 100, 256]},
+    }
+    return go.Figure([heat, paper], layout)
+
+
+def _read_out(photo: Tensor, channel: str, alpha: float, bins: int) -> tuple[float, float, float]:
+    """s L, and the ripple and the share of dead pixels in percent."""
+    felt = pull(levels(photo, channel)[0], bins, alpha=alpha, outside="clamp")
+    dead = share_where(photo, channel, felt < DEAD)
+    ripple = gradient_ripple(bins, alpha=alpha)
+    return float(f"{alpha / bins:.3g}"), round(100 * ripple, 1), round(100 * dead, 1)

@@ -1,0 +1,1 @@
+"""What trainings found: the tables, and the claims computed from them."""

@@ -1,0 +1,1 @@
+"""Training a network, and how good it becomes."""

@@ -1,0 +1,259 @@
+"""Copies of MIT-Adobe FiveK in every layout, in the small, from real raw files, TIFFs and JPEGs."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from histmatch_lab.cli import app
+from histmatch_lab.color import srgb_to_linear
+from histmatch_lab.data.images import ImageError, resize
+from histmatch_lab.data.own.fivek import develop, fivek_source, read_expert_tiff, recognise
+from histmatch_lab.data.own.prepared import PreparedPairs, read_head, read_manifest
+from histmatch_lab.training.evaluation import psnr
+from tests.data.files import levels, picture, write_dng, write_pictures, write_prophoto_tiff
+
+NAMES = [f"a{n:04d}-cam_{n}" for n in range(1, 7)]
+
+
+def _prepare(*arguments):
+    return CliRunner().invoke(app, ["prepare", "fivek", *map(str, arguments)])
+
+
+def _archive(root, *, expert="c", raw="raw_photos"):
+    for number, name in enumerate(NAMES):
+        folder = "HQa1to700" if number % 2 else "HQa1400to2100"
+        write_dng(root / raw / folder / "photos" / f"{name}.dng", srgb_to_linear(picture(number)))
+        write_prophoto_tiff(root / f"tiff16_{expert}" / f"{name}.tif", picture(number + 7))
+
+
+def _both(folder):
+    pairs = PreparedPairs(folder, crop=16)
+    return {pair.name: pair for pair in pairs.whole(_names(folder))}
+
+
+def _names(folder):
+    return [pair["name"] for pair in read_manifest(folder)["pairs"]]
+
+
+def _decibels(got, wanted):
+    return float(psnr(got[None], wanted[None]))
+
+
+def test_the_original_archive(tmp_path):
+    root = tmp_path / "fivek_dataset"
+    _archive(root)
+    (root / "filesAdobe.txt").write_text("\n".join([*NAMES[:3], "a4999-gone", ""]))
+    (root / "filesAdobeMIT.txt").write_text("\n".join(NAMES[3:]))
+    result = _prepare(tmp_path, tmp_path / "out")
+    assert result.exit_code == 1
+    assert "recognised: original archive" in result.output
+    assert "6 inputs, 6 targets, 6 pairs" in result.output
+    assert "a4999-gone: listed, but not there" in result.output
+    for number, pair in enumerate(_both(tmp_path / "out").values()):
+        assert _decibels(pair.input, picture(number)) > 40
+        assert _decibels(pair.target, picture(number + 7)) > 80
+    manifest = read_manifest(tmp_path / "out")
+    assert (manifest["layout"], manifest["expert"]) == ("original archive", "c")
+    assert "LibRaw" in manifest["input"]
+
+
+def test_a_killed_run_goes_on(tmp_path):
+    _archive(tmp_path)
+    command = [sys.executable, "-m", "histmatch_lab.cli", "prepare", "fivek"]
+    process = subprocess.Popen([*command, str(tmp_path), str(tmp_path / "a")], stdout=-1, stderr=-1)
+    while process.poll() is None and not list((tmp_path / "a").rglob("*.safetensors")):
+        pass
+    process.kill()
+    process.communicate()
+    whole = list((tmp_path / "a").rglob("*.safetensors"))
+    assert whole
+    assert all(read_head(path) for path in whole)
+    result = _prepare(tmp_path, tmp_path / "a")
+    assert result.exit_code == 0
+    assert "already there" in result.output
+    _prepare(tmp_path, tmp_path / "b")
+    for path in (tmp_path / "b").rglob("*.safetensors"):
+        assert path.read_bytes() == (tmp_path / "a" / path.relative_to(tmp_path / "b")).read_bytes()
+
+
+def test_another_expert(tmp_path):
+    _archive(tmp_path)
+    _archive(tmp_path, expert="a")
+    assert _prepare(tmp_path, tmp_path / "out", "--expert", "a").exit_code == 0
+    assert read_manifest(tmp_path / "out")["expert"] == "a"
+    result = _prepare(tmp_path, tmp_path / "other", "--expert", "e")
+    assert result.exit_code == 2
+    assert "tiff16_e is missing; experts that are there: tiff16_a, tiff16_c" in result.output
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+def test_the_indexed_package(tmp_path, as_list):
+    root = tmp_path / "MITAboveFiveK"
+    _archive(root / "processed", raw="../raw")
+    parts = {"training": NAMES[:3], "validation": NAMES[3:4], "testing": NAMES[4:]}
+    for part, names in parts.items():
+        index = [{"basename": n} for n in names] if as_list else {n: {"id": 1} for n in names}
+        (root / f"{part}.json").write_text(json.dumps(index))
+    result = _prepare(tmp_path, tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "recognised: indexed package" in result.output
+    assert PreparedPairs(tmp_path / "out", crop=16).test_names == NAMES[4:]
+    (root / "testing.json").write_text("{oh")
+    result = _prepare(tmp_path, tmp_path / "other")
+    assert result.exit_code == 2
+    assert "testing.json is no index" in result.output
+
+
+def test_the_480p_set(tmp_path):
+    for side in ("input", "expertC"):
+        write_pictures(tmp_path / side / "JPG" / "480p", [f"{n}.jpg" for n in NAMES])
+    (tmp_path / "train_input.txt").write_text("\n".join(NAMES[:2]))  # no newline at its end
+    (tmp_path / "train_label.txt").write_text("\n".join(NAMES[2:4]) + "\n")
+    (tmp_path / "test.txt").write_text("\r\n".join(NAMES[4:]) + "\r\n")
+    result = _prepare(tmp_path, tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "recognised: 480p set" in result.output
+    pairs = PreparedPairs(tmp_path / "out", crop=16)
+    assert (pairs.train_names, pairs.test_names) == (NAMES[:4], NAMES[4:])
+    assert pairs.manifest["split"] == "as it comes with the copy"
+    result = _prepare(tmp_path, tmp_path / "drawn", "--split", "paper")
+    assert result.exit_code == 0
+    assert len(PreparedPairs(tmp_path / "drawn", crop=16).test_names) == 1
+    with pytest.raises(ValueError, match="expert C alone, not A"):
+        recognise(tmp_path, "a")
+
+
+def test_a_file_list(tmp_path):
+    for side in ("input", "output"):
+        write_pictures(tmp_path / side, [f"{n}.png" for n in NAMES], bits=16)
+    (tmp_path / "filelist.txt").write_text("\n".join(f"{n}.png" for n in NAMES[:5]))
+    result = _prepare(tmp_path, tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "recognised: file list" in result.output
+    assert sorted(_names(tmp_path / "out")) == NAMES[:5]
+
+
+def test_train_and_eval(tmp_path):
+    for side, names in (("train", NAMES[:4]), ("eval", NAMES[:2])):
+        for number, name in enumerate(names):
+            light = srgb_to_linear(picture(number))
+            write_dng(tmp_path / side / "input" / f"{name}.dng", light)
+        write_pictures(tmp_path / side / "output", [f"{n}.jpg" for n in names])
+    result = _prepare(tmp_path, tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    pairs = PreparedPairs(tmp_path / "out", crop=16)
+    assert len(pairs.train_names) == 4
+    assert pairs.test_names == [f"eval/{n}" for n in NAMES[:2]]
+
+
+def test_no_copy_of_fivek(tmp_path):
+    (tmp_path / "holiday").mkdir()
+    result = _prepare(tmp_path, tmp_path / "out")
+    assert result.exit_code == 2
+    assert "it holds holiday. Looked for: raw_photos/" in result.output
+
+
+def test_missing_partners_and_damage(tmp_path):
+    _archive(tmp_path)
+    (tmp_path / "tiff16_c" / f"{NAMES[0]}.tif").unlink()
+    raw = sorted((tmp_path / "raw_photos").rglob("*.dng"))
+    by_name = {path.stem: path for path in raw}
+    by_name[NAMES[1]].unlink()
+    by_name[NAMES[2]].write_bytes(by_name[NAMES[2]].read_bytes()[:300])
+    damaged = tmp_path / "tiff16_c" / f"{NAMES[3]}.tif"
+    damaged.write_bytes(damaged.read_bytes()[:500])
+    by_name[NAMES[4]].write_text("no raw file")
+    result = _prepare(tmp_path, tmp_path / "out")
+    assert result.exit_code == 1
+    skipped = {s["name"]: s["why"] for s in read_manifest(tmp_path / "out")["skipped"]}
+    assert list(skipped) == NAMES[:5]
+    assert skipped[NAMES[0]] == "its target is missing"
+    assert skipped[NAMES[1]] == "its input is missing"
+    assert "cannot be developed" in skipped[NAMES[2]]
+    assert "cannot be read" in skipped[NAMES[3]]
+    assert "cannot be developed" in skipped[NAMES[4]]
+    assert _names(tmp_path / "out") == NAMES[5:]
+
+
+def test_large_photographs_become_480p(tmp_path):
+    big = picture(1, 1000, 1500)
+    write_dng(tmp_path / "raw_photos/HQa1to700/photos/a.dng", srgb_to_linear(big), margin=6)
+    write_prophoto_tiff(tmp_path / "tiff16_c/a.tif", resize(big, (992, 1488)))
+    write_dng(tmp_path / "raw_photos/HQa1to700/photos/b.dng", srgb_to_linear(big))
+    write_prophoto_tiff(tmp_path / "tiff16_c/b.tif", picture(1, 1000, 1400))
+    result = _prepare(tmp_path, tmp_path / "out")
+    assert result.exit_code == 1
+    assert "b: the input has 750 x 500, its target 1400 x 1000 pixels" in result.output
+    [pair] = _both(tmp_path / "out").values()
+    assert pair.input.shape == pair.target.shape == (3, 480, 720)
+    assert _decibels(pair.input, resize(big, (480, 720))) > 40
+    assert _decibels(pair.target, resize(big, (480, 720))) > 50
+
+
+@pytest.mark.parametrize("compression", [None, "lzw"])
+def test_prophoto_becomes_srgb_exactly(tmp_path, compression):
+    path = tmp_path / "tiff16_c" / "a.tif"
+    write_prophoto_tiff(path, picture(3), compression=compression)
+    torch.testing.assert_close(read_expert_tiff(path), picture(3), atol=2e-4, rtol=0)
+
+
+def test_a_profile_in_an_experts_file_is_believed(tmp_path):
+    import tifffile
+    from imagecodecs import cms_profile
+
+    path = tmp_path / "tiff16_c" / "a.tif"
+    path.parent.mkdir()
+    data, profile = levels(picture(2)), cms_profile("srgb")
+    tifffile.imwrite(path, data, photometric="rgb", iccprofile=profile)
+    torch.testing.assert_close(read_expert_tiff(path), picture(2), atol=1e-4, rtol=0)
+
+
+def test_an_experts_file_of_8_bits_is_refused(tmp_path):
+    import tifffile
+
+    tifffile.imwrite(tmp_path / "a.tif", levels(picture(1), 8), photometric="rgb")
+    with pytest.raises(ImageError, match="uint8"):
+        read_expert_tiff(tmp_path / "a.tif")
+
+
+def test_a_raw_file_is_cut_as_it_asks(tmp_path):
+    light = torch.rand(3, 1, 1, generator=torch.Generator().manual_seed(0)).expand(3, 32, 48)
+    write_dng(tmp_path / "a.dng", light, margin=4)
+    assert develop(tmp_path / "a.dng").shape == (3, 32, 48)
+
+
+@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (3, 2), (6, -1), (8, 1)])
+def test_a_raw_file_is_turned_as_the_camera_was_held(tmp_path, orientation, turns):
+    write_dng(tmp_path / "a.dng", srgb_to_linear(picture(5, 32, 48)), orientation=orientation)
+    upright = torch.rot90(picture(5, 32, 48), turns, (1, 2))
+    got = develop(tmp_path / "a.dng")
+    assert got.shape == upright.shape
+    assert _decibels(got, upright) > 38
+
+
+def test_raw_keeps_more_than_8_bits_and_is_not_brightened(tmp_path):
+    dark = 0.1 * srgb_to_linear(picture(0, 64, 96))
+    write_dng(tmp_path / "a.dng", dark)
+    got = develop(tmp_path / "a.dng")
+    assert np.unique((got * 65535).round().int().numpy()).size > 2000
+    assert float(got.max()) < 0.36  # the encoding of a tenth is 0.349
+
+
+def test_without_rawpy(tmp_path, monkeypatch):
+    _archive(tmp_path)
+    monkeypatch.setitem(sys.modules, "rawpy", None)  # as if it were not installed
+    result = _prepare(tmp_path, tmp_path / "out")
+    assert result.exit_code == 2
+    assert "pip install 'histmatch-lab[raw]'" in result.output
+
+
+def test_the_facts_tell_what_decides_the_pairs(tmp_path):
+    _archive(tmp_path)
+    source, split = fivek_source(tmp_path)
+    assert source.facts["short_side"] == 480
+    assert list(split(NAMES).values()).count("test") == 1

@@ -1,0 +1,273 @@
+"""Films: real x265 and x264 files of a scene whose every pixel is known."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from torch.nn.functional import adaptive_avg_pool2d
+
+from histmatch_lab.cli import app
+from histmatch_lab.data.own import film
+from histmatch_lab.data.own.movies import Encoding, FilmError, _upsample, find_offset, open_film
+from histmatch_lab.data.own.prepared import PreparedPairs, read_manifest
+from histmatch_lab.training.evaluation import psnr
+
+COUNT, SHIFT = 60, 5  # frames; the SDR film begins SHIFT frames later in the scene
+SIZE = "320x180"
+
+
+def _light(number):
+    return film.light(number, 320, 180)
+
+
+def _hdr(number):
+    return film.hdr(_light(number))
+
+
+def _sdr(number):
+    return film.sdr(_light(number + SHIFT))
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("films")
+    film.encode(folder / "hdr.mkv", film.HDR, _hdr, COUNT)
+    film.encode(folder / "sdr.mp4", film.SDR, _sdr, COUNT)
+    return folder / "hdr.mkv", folder / "sdr.mp4"
+
+
+def _prepare(*arguments):
+    return CliRunner().invoke(app, ["prepare", "movies", *map(str, arguments)])
+
+
+def _decibels(got, wanted):
+    return float(psnr(got[None], wanted[None]))
+
+
+def test_every_tenth_frame_and_its_twin(films, tmp_path):
+    result = _prepare(*films, tmp_path, "--every", 10, "--size", SIZE)
+    assert result.exit_code == 0, result.output
+    assert "hdr.mkv: 320 x 180, 10 bits, bt2020, limited range, 60 frames" in result.output
+    assert f"offset -{SHIFT} frames, found by motion" in result.output
+    manifest = read_manifest(tmp_path)
+    assert [p["name"] for p in manifest["pairs"]] == [f"{n:07d}" for n in range(10, 60, 10)]
+    assert [p["split"] for p in manifest["pairs"]] == ["train"] * 4 + ["test"]
+    assert manifest["pairs"][0]["sources"] == [10, 5]
+    pairs = PreparedPairs(tmp_path, crop=64, device="cpu")
+    for place, number in enumerate((10, 20, 30, 40)):
+        before, after = (side.float() / 65535 for side in pairs._held[place])
+        assert _decibels(before, _hdr(number)) > 54
+        assert _decibels(after, film.sdr(_light(number))) > 47
+
+
+def test_saturated_patches_show_a_wrong_matrix(films):
+    wrong = open_film(films[1], hdr=False)
+    wrong.encoding = Encoding("bt601", "limited")
+    right = open_film(films[1], hdr=False)
+    _, frame = next(right.frames())
+    patches = (slice(None), slice(148, 164), slice(40, 300))
+    pictures = [one.picture(frame, (320, 180))[patches] for one in (right, wrong)]
+    values = [_decibels(picture, _sdr(0)[patches]) for picture in pictures]
+    assert values[0] > 44
+    assert values[1] < 30
+
+
+def test_a_full_range_film_and_a_wrong_range_tag(tmp_path):
+    film.encode(tmp_path / "a.mp4", film.SDR, _sdr, 3, color_range=2)
+    one = open_film(tmp_path / "a.mp4", hdr=False)
+    assert one.encoding == ("bt709", "full")
+    _, frame = next(one.frames())
+    assert _decibels(one.picture(frame, (320, 180)), _sdr(0)) < 32  # it is limited: the tag lies
+
+
+def test_running_twice_and_after_a_kill(films, tmp_path):
+    command = [sys.executable, "-m", "histmatch_lab.cli", "prepare", "movies"]
+    arguments = [*map(str, films), str(tmp_path / "a"), "--every", "4", "--size", SIZE]
+    process = subprocess.Popen([*command, *arguments], stdout=-1, stderr=-1)
+    while process.poll() is None and not list((tmp_path / "a").rglob("*.safetensors")):
+        pass
+    process.kill()
+    process.communicate()
+    assert not (tmp_path / "a" / "manifest.json").exists()
+    result = _prepare(*arguments)
+    assert result.exit_code == 0
+    assert "already there" in result.output
+    assert _prepare(*arguments[:2], tmp_path / "b", *arguments[3:]).exit_code == 0
+    for path in (tmp_path / "b").rglob("*.safetensors"):
+        assert path.read_bytes() == (tmp_path / "a" / path.relative_to(tmp_path / "b")).read_bytes()
+    result = _prepare(*arguments[:4], "5", *arguments[5:])
+    assert result.exit_code == 2
+    assert "every was 4, now it is 5" in result.output
+
+
+def test_a_film_that_ends_early(films, tmp_path):
+    data = films[0].read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(data[: len(data) * 2 // 3])
+    places = tmp_path / "cut.mkv", films[1], tmp_path / "out"
+    result = _prepare(*places, "--every", 5, "--size", SIZE)
+    assert result.exit_code == 1
+    assert "cut.mkv: it ends after" in result.output
+    assert 3 < len(read_manifest(tmp_path / "out")["pairs"]) < 11
+
+
+def test_a_film_with_a_broken_packet(films, tmp_path):
+    data = bytearray(films[1].read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 600] = bytes(600)
+    (tmp_path / "broken.mp4").write_bytes(data)
+    places = films[0], tmp_path / "broken.mp4", tmp_path / "out"
+    result = _prepare(*places, "--every", 4, "--size", SIZE)
+    assert result.exit_code == 1
+    assert "broken.mp4" in result.output
+    pairs = PreparedPairs(tmp_path / "out", crop=64, device="cpu")
+    assert len(pairs) > 2
+    for place, name in enumerate(pairs.train_names):
+        after = pairs._held[place][1].float() / 65535
+        assert _decibels(after, film.sdr(_light(int(name)))) > 47
+
+
+def test_an_untagged_film_is_refused_unless_it_is_stated(films, tmp_path):
+    nothing = {"colorspace": 2, "color_range": 0, "color_trc": 2, "color_primaries": 2}
+    film.encode(tmp_path / "bare.mp4", film.SDR, _sdr, COUNT, **nothing)
+    arguments = (films[0], tmp_path / "bare.mp4", tmp_path / "out", "--every", 20, "--size", SIZE)
+    result = _prepare(*arguments)
+    assert result.exit_code == 2
+    assert "bare.mp4 does not say its matrix" in result.output
+    assert "bt709,limited" in result.output
+    result = _prepare(*arguments, "--sdr-as", "bt709,limited")
+    assert result.exit_code == 0, result.output
+    result = _prepare(*arguments, "--sdr-as", "bt708,limited")
+    assert result.exit_code == 2
+    assert "wanted is one of bt601, bt709, bt2020" in result.output
+
+
+def test_what_is_stated_must_not_contradict_the_tags(films):
+    with pytest.raises(FilmError, match="tagged with the matrix bt709; stated is bt601"):
+        open_film(films[1], hdr=False, stated=Encoding("bt601", "limited"))
+
+
+def test_wrongly_tagged_films(films, tmp_path):
+    with pytest.raises(FilmError, match="the SDR film comes second"):
+        open_film(films[0], hdr=False)
+    with pytest.raises(FilmError, match="not tagged as PQ"):
+        open_film(films[1], hdr=True)
+    film.encode(tmp_path / "hlg.mkv", film.HDR, _hdr, 2, color_trc=18)
+    with pytest.raises(FilmError, match="is HLG"):
+        open_film(tmp_path / "hlg.mkv", hdr=True)
+    film.encode(tmp_path / "p3.mkv", film.HDR, _hdr, 2, color_primaries=12)
+    with pytest.raises(FilmError, match=r"without BT\.2020 primaries"):
+        open_film(tmp_path / "p3.mkv", hdr=True)
+    film.encode(tmp_path / "ycgco.mp4", film.SDR, _sdr, 2, colorspace=8)
+    with pytest.raises(FilmError, match=r"matrix number 8 of H\.273"):
+        open_film(tmp_path / "ycgco.mp4", hdr=False)
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [(b"", "cannot be read as a film"), (b"a text", "cannot be read"), (None, "not exist")],
+)
+def test_no_film_at_all(tmp_path, content, wrong):
+    path = tmp_path / "a film ä.mp4"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(FilmError, match=wrong):
+        open_film(path, hdr=False)
+
+
+def test_sizes_that_do_not_fit(films, tmp_path):
+    result = _prepare(*films, tmp_path / "out")
+    assert result.exit_code == 2
+    assert "has 320 x 180 pixels; size is 960x540, and nothing is enlarged" in result.output
+    result = _prepare(*films, tmp_path / "out", "--size", "240x160")
+    assert result.exit_code == 2
+    assert "another shape than 240x160; 240x136 fits it" in result.output
+    result = _prepare(*films, tmp_path / "out", "--size", "large")
+    assert result.exit_code == 2
+    assert "wanted is WIDTHxHEIGHT" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("offset", [-9, 0, 4, 13])
+def test_the_offset_is_found_through_another_grade(offset):
+    frames = [film.light(n, 64, 36) for n in range(80)]
+    thumbnails = torch.stack(
+        [adaptive_avg_pool2d(frame.mean(0)[None], (9, 16)).flatten() for frame in frames]
+    )
+    noise = 0.002 * torch.randn(thumbnails.shape, generator=torch.Generator().manual_seed(1))
+    first = (thumbnails / 1000) ** 0.4 + noise
+    second = 1 - torch.exp(-thumbnails / 50)
+    second = second[-offset:] if offset < 0 else torch.cat([second[30 : 30 + offset], second])
+    sync = find_offset(first, second, max_lag=20)
+    assert sync.offset == offset
+    assert sync.margin > 0.15
+    assert len(sync.lags) == len(sync.correlations) == 41
+
+
+def test_films_that_cannot_be_aligned():
+    still = torch.rand(1, 144).expand(50, 144)
+    with pytest.raises(FilmError, match="stand still"):
+        find_offset(still, still)
+    noise = torch.Generator().manual_seed(0)
+    with pytest.raises(FilmError, match="no offset stands out"):
+        find_offset(torch.rand(200, 144, generator=noise), torch.rand(200, 144, generator=noise))
+
+
+def test_a_stated_offset_is_taken(films, tmp_path):
+    result = _prepare(*films, tmp_path, "--every", 30, "--size", SIZE, "--offset", 3)
+    assert result.exit_code == 0
+    assert read_manifest(tmp_path)["pairs"][0]["sources"] == [0, 3]
+
+
+def test_chroma_lies_on_even_columns_and_between_rows():
+    """On a ramp, linear interpolation gives back the ramp, inside its ends."""
+    x, y = torch.arange(16.0), torch.arange(8.0)[:, None]
+    ramp = 3 * x + 5 * y
+    half = 3 * x[::2] + 5 * (y[::2] + 0.5)
+    upsampled = _upsample(half, ramp.shape)
+    torch.testing.assert_close(upsampled[1:-1, :-1], ramp[1:-1, :-1])
+    assert _upsample(half, half.shape) is half
+
+
+MEASURE = """
+import resource, sys
+from itertools import islice
+from pathlib import Path
+from histmatch_lab.data.own.movies import open_film
+frames = open_film(Path(sys.argv[1]), hdr=False).frames()
+sum(1 for _ in islice(frames, 60))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(sum(1 for _ in frames) + 60, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+"""
+
+
+def test_memory_does_not_grow_with_the_film(tmp_path):
+    """300 frames of 640 x 360 would be 100 MB if they were kept."""
+    shades = [film.sdr(film.light(n, 640, 360)) for n in range(5)]
+    film.encode(tmp_path / "long.mp4", film.SDR, lambda n: shades[n % 5], 360)
+    command = [sys.executable, "-c", MEASURE, str(tmp_path / "long.mp4")]
+    count, kilobytes = map(int, subprocess.check_output(command, text=True).split())
+    assert count == 360
+    assert kilobytes < 20_000
+
+
+def test_without_pyav(films, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)  # as if it were not installed
+    result = _prepare(*films, tmp_path / "out")
+    assert result.exit_code == 2
+    assert "pip install 'histmatch-lab[movies]'" in result.output
+
+
+def test_codes_are_read_from_padded_planes(tmp_path):
+    """Widths that are no multiple of a decoder's alignment."""
+
+    def odd(number):
+        return film.sdr(film.light(number, 306, 174))
+
+    film.encode(tmp_path / "a.mp4", film.SDR, odd, 4)
+    one = open_film(tmp_path / "a.mp4", hdr=False)
+    for number, frame in one.frames():
+        assert _decibels(one.picture(frame, (306, 174)), odd(number)) > 46
+        assert np.isfinite(number)

@@ -1,0 +1,276 @@
+"""Demos in a notebook; the suite runs this under ipywidgets 8 and 7.7.1."""
+
+import html
+import json
+import re
+from datetime import UTC, datetime
+from functools import partial
+
+import ipywidgets as widgets
+import numpy as np
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from PIL import Image
+
+from histmatch_lab.data.samples import photo_names
+from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Slider, Toggle
+from histmatch_lab.demos.demo import Frame, demo
+from histmatch_lab.demos.live import Live, show, to_html
+from histmatch_lab.demos.style import panels, picture
+
+
+@demo(
+    alpha=LogSlider(label="alpha", default=1000.0, minimum=1.0, maximum=1e5, look_for="sharpness"),
+    gain=Slider(label="gain", default=0.5, minimum=0.0, maximum=1.0, step=0.05),
+    bins=Choice(label="K", default=50, options=(50, 100, 256)),
+    squared=Toggle(label="squared"),
+)
+def every_control(alpha, gain, bins, squared):
+    """Every kind of control."""
+    figure, (axes,) = panels()
+    line = gain * np.linspace(0, 1, bins) ** (2 if squared else 1)
+    axes.plot(line * np.log10(alpha))
+    if alpha > 9e4:
+        raise ValueError("alpha is too sharp <here>")
+    if gain == 1:
+        raise ZeroDivisionError("a mistake of ours")
+    return Frame(figure, says=f"alpha {alpha:.0f}, gain {gain:.2f}, K {bins}, squared {squared}.")
+
+
+@demo(photo=Photograph())
+def with_photograph(photo):
+    """A photograph."""
+    figure, (axes,) = panels()
+    picture(axes, photo)
+    return Frame(figure, says=f"It is {photo.shape[2]} pixels wide.")
+
+
+@demo(steps=4, gain=Slider(label="gain", default=0.5, minimum=0.0, maximum=1.0, step=0.05))
+def film(gain):
+    """A film."""
+    for step in range(5):
+        yield partial(_draw_step, gain, step)
+
+
+def _draw_step(gain, step):
+    figure, (axes,) = panels()
+    axes.plot([0, gain * step])
+    return Frame(figure, says=f"Step {step} at gain {gain:.2f}.")
+
+
+def text_of(live):
+    return html.unescape(re.sub("<[^>]*>", "", live.line.value))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("alpha", 10.0, "alpha 10, gain 0.50, K 50, squared False."),
+        ("gain", 0.2, "alpha 1000, gain 0.20, K 50, squared False."),
+        ("bins", 256, "alpha 1000, gain 0.50, K 256, squared False."),
+        ("squared", True, "alpha 1000, gain 0.50, K 50, squared True."),
+    ],
+)
+def test_moving_a_control_changes_the_picture_and_the_line(name, value, says):
+    live = Live(every_control)
+    before = live.picture.value
+    live.controls[name].value = value
+    assert live.picture.value != before
+    assert text_of(live) == says
+
+
+def test_a_control_starts_where_the_setting_says():
+    live = Live(every_control, bins=100, alpha=10.0)
+    assert live.controls["bins"].value == 100
+    assert text_of(live).startswith("alpha 10, ")
+
+
+def test_every_control_is_labelled_and_explained():
+    live = Live(every_control)
+    for name, control in every_control.controls.items():
+        assert live.controls[name].description == control.label
+    tooltips = {getattr(live.controls["alpha"], "tooltip", None)} | {
+        live.controls["alpha"].get_state().get("description_tooltip")
+    }
+    assert "sharpness" in tooltips
+
+
+def test_a_script_beside_the_widgets_names_them_for_screen_readers():
+    live = Live(every_control)
+    [output] = [w for w in _all_widgets(live) if isinstance(w, widgets.Output)]
+    assert live.children[-1] is output
+    assert "aria-label" in output.outputs[0]["data"]["application/javascript"]
+    assert "histmatch-lab-demo" in live._dom_classes
+
+
+def test_bad_input_is_explained_under_the_picture_which_stays():
+    live = Live(every_control)
+    before = live.picture.value
+    live.controls["alpha"].value = 1e5
+    assert "That did not work: alpha is too sharp <here>" in text_of(live)
+    assert "<here>" not in live.line.value
+    assert live.picture.value == before
+    live.controls["alpha"].value = 100.0
+    assert text_of(live).startswith("alpha 100")
+
+
+def test_a_mistake_of_ours_is_shown_and_not_swallowed():
+    live = Live(every_control)
+    with pytest.raises(ZeroDivisionError):
+        live.controls["gain"].value = 1.0
+    assert "a mistake of ours" in text_of(live)
+    assert 'class="histmatch-lab-error"' in live.line.value
+
+
+def test_a_film_plays_and_starts_anew_when_a_setting_changes():
+    live = Live(film)
+    live.controls["step"].value = 3
+    assert text_of(live) == "Step 3 at gain 0.50."
+    live.controls["gain"].value = 1.0
+    assert text_of(live) == "Step 0 at gain 1.00."
+    assert any(isinstance(widget, widgets.Play) for widget in _all_widgets(live))
+
+
+def _all_widgets(widget):
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from _all_widgets(child)
+
+
+drawn: list[tuple[float, int, float]] = []
+
+
+@demo(
+    alpha=every_control.controls["alpha"],
+    bins=every_control.controls["bins"],
+    gain=every_control.controls["gain"],
+    presets={"sharp": {"alpha": 1e4, "bins": 100}, "blurred": {"alpha": 10.0, "bins": 256}},
+)
+def with_presets(alpha, bins, gain):
+    """With presets."""
+    drawn.append((alpha, bins, gain))
+    figure, (axes,) = panels()
+    axes.plot([alpha, bins, gain])
+    return Frame(figure, says=f"alpha {alpha:.0f}, K {bins}, gain {gain:.2f}.")
+
+
+def test_a_preset_moves_its_controls_redraws_once_and_leaves_the_others():
+    live = Live(with_presets)
+    live.controls["gain"].value = 0.2
+    buttons = {w.description: w for w in _all_widgets(live) if isinstance(w, widgets.Button)}
+    assert list(buttons) == ["sharp", "blurred"]
+    assert buttons["sharp"].tooltip == "alpha 1e+04, K 100"
+    for name, alpha, bins in (("sharp", 1e4, 100), ("blurred", 10.0, 256)):
+        drawn.clear()
+        buttons[name].click()
+        assert drawn == [(alpha, bins, 0.2)]
+        assert (live.controls["alpha"].value, live.controls["bins"].value) == (alpha, bins)
+        assert live.controls["bins"].label == str(bins), "the button that is pressed in"
+        assert text_of(live) == f"alpha {alpha:.0f}, K {bins}, gain 0.20."
+    live.controls["gain"].value = 0.4
+    assert drawn[-1] == (10.0, 256, 0.4), "the controls are heard again"
+
+
+def test_a_demo_without_presets_has_no_buttons_for_them():
+    assert not any(isinstance(w, widgets.Button) for w in _all_widgets(Live(every_control)))
+    assert 'class="presets"' not in to_html(with_photograph)
+
+
+def test_a_page_has_a_button_a_frame_and_the_sliders_places_for_each_preset():
+    page = to_html(with_presets, {"gain": 0.5})
+    data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page)[1])
+    assert re.findall(r'<button type="button">(.*?)</button>', page) == ["sharp", "blurred"]
+    assert [preset["name"] for preset in data["presets"]] == ["sharp", "blurred"]
+    expected = [["1e+04", "100", "0.5"], ["10", "256", "0.5"]]
+    for preset, texts in zip(data["presets"], expected, strict=True):
+        stops = [s["stops"][at] for s, at in zip(data["sweeps"], preset["at"], strict=True)]
+        assert stops == texts
+        says = f"alpha {float(texts[0]):.0f}, K {texts[1]}, gain 0.50."
+        assert data["frames"][preset["frame"]]["says"] == says
+
+
+def _uploaded(name, content):
+    """What a front end puts into FileUpload.value, in the shape of this version."""
+    if widgets.__version__.startswith("7"):
+        return {name: {"metadata": {"name": name, "size": len(content)}, "content": content}}
+    return (
+        {
+            "name": name,
+            "type": "",
+            "size": len(content),
+            "content": memoryview(content),
+            "last_modified": datetime.now(UTC),
+        },
+    )
+
+
+def _upload_button(live):
+    return next(w for w in _all_widgets(live) if isinstance(w, widgets.FileUpload))
+
+
+def test_a_picture_of_ones_own_can_be_uploaded(tmp_path):
+    path = tmp_path / "my picture ü.png"
+    Image.new("RGB", (123, 45), (200, 30, 40)).save(path)
+    live = Live(with_photograph)
+    _upload_button(live).set_trait("value", _uploaded(path.name, path.read_bytes()))
+    assert text_of(live) == "It is 123 pixels wide."
+    assert live.controls["photo"].label == "yours: my picture ü.png", "the chooser shows it"
+    live.controls["photo"].value = photo_names()[1]
+    assert text_of(live) != "It is 123 pixels wide."
+
+
+def test_an_upload_that_is_no_picture_is_refused_in_words():
+    live = Live(with_photograph)
+    before = live.picture.value
+    _upload_button(live).set_trait("value", _uploaded("notes.jpg", b"these are my notes"))
+    assert "That did not work" in text_of(live)
+    assert "notes.jpg" in text_of(live)
+    assert live.picture.value == before
+
+
+def test_a_photograph_may_be_given_as_a_path(tmp_path):
+    path = tmp_path / "mine.png"
+    Image.new("RGB", (77, 45), (200, 30, 40)).save(path)
+    assert text_of(Live(with_photograph, photo=str(path))) == "It is 77 pixels wide."
+
+
+def test_show_publishes_widget_still_and_text_in_one_output(monkeypatch):
+    shell = InteractiveShell()
+    published = []
+    monkeypatch.setattr(shell.display_pub, "publish", lambda **bundle: published.append(bundle))
+    monkeypatch.setattr(InteractiveShell, "initialized", classmethod(lambda _: True))
+    monkeypatch.setattr(InteractiveShell, "instance", classmethod(lambda _: shell))
+    show(every_control, bins=100)
+    [bundle] = published
+    view = bundle["data"]["application/vnd.jupyter.widget-view+json"]
+    assert view["model_id"]
+    assert bundle["data"]["image/png"].startswith("iVBOR")
+    says = "Every kind of control. alpha 1000, gain 0.50, K 100, squared False."
+    assert bundle["data"]["text/plain"] == says
+    assert bundle["metadata"]["image/png"]["alt"] == says
+    assert bundle["metadata"]["histmatch_lab"] == {
+        "demo": every_control.name,
+        "settings": {"alpha": 1000.0, "gain": 0.5, "bins": 100, "squared": False},
+    }
+
+
+def test_a_page_holds_each_stop_of_each_control_once():
+    @demo(gain=every_control.controls["gain"], bins=every_control.controls["bins"])
+    def two_controls(gain, bins):
+        """Two controls."""
+        figure, (axes,) = panels()
+        axes.plot(gain * np.ones(bins))
+        return Frame(figure, says=f"gain {gain:.2f}, K {bins}.")
+
+    page = to_html(two_controls, {"gain": 0.33, "bins": 100})
+    data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page)[1])
+    assert [sweep["label"] for sweep in data["sweeps"]] == ["gain", "K"]
+    gain, bins = data["sweeps"]
+    assert gain["stops"][gain["at"]] == "0.33"
+    assert bins["stops"] == ["50", "100", "256"]
+    assert len(data["frames"]) == len(gain["stops"]) + len(bins["stops"]) - 1
+    assert [data["frames"][i]["says"] for i in bins["frames"]] == [
+        "gain 0.33, K 50.",
+        "gain 0.33, K 100.",
+        "gain 0.33, K 256.",
+    ]

@@ -1,0 +1,97 @@
+"""Training under a live figure: what is shown, what stays, and how it ends early."""
+
+import asyncio
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from ipywidgets import Button
+
+from histmatch_lab import EnhancementLoss, HDRNet, seed_everything
+from histmatch_lab.data.scenes import ScenePairs
+from histmatch_lab.demos.figures.learning import before_and_after, training_so_far
+from histmatch_lab.demos.live import watch
+from histmatch_lab.training.loop import Preset, train
+
+
+@pytest.fixture
+def steps():
+    seed_everything(0)
+    network = HDRNet(low_resolution=32, width=4, hidden=(8,), grid_size=8, depth=4)
+    loss = EnhancementLoss("l2+histmatch", lam=0.1, units="intensity")
+    return train(network, ScenePairs("local", crop=32), loss, Preset(3, 4, 2e-3, 1e-3))
+
+
+@pytest.fixture
+def published(monkeypatch):
+    bundles = []
+    shell = InteractiveShell.instance()
+    monkeypatch.setattr(
+        shell.display_pub,
+        "publish",
+        lambda data, metadata=None, **more: bundles.append((data, metadata, more)),
+    )
+    yield bundles
+    InteractiveShell.clear_instance()
+
+
+def test_a_still_of_the_last_state_replaces_the_live_figure(steps, published):
+    history = asyncio.run(watch(steps, training_so_far, seconds=0))
+    assert [s.number for s in history] == list(range(1, 16))
+    (first, *_), (last, _, more) = published[0], published[-1]
+    assert "application/vnd.jupyter.widget-view+json" in first
+    assert more["update"] is True
+    assert last["text/plain"].startswith("Step 15 of 15: loss")
+    assert f'alt="{last["text/plain"]}"' in last["text/html"]
+
+
+@pytest.mark.usefixtures("published")
+def test_the_button_stops_it(steps, monkeypatch):
+    button = Button()
+    monkeypatch.setattr("histmatch_lab.demos.live.widgets.Button", lambda **_: button)
+
+    def draw(history):
+        if len(history) == 4:
+            button.click()
+        return training_so_far(history)
+
+    assert len(asyncio.run(watch(steps, draw, seconds=0))) == 5
+    with pytest.raises(StopIteration):
+        next(steps)
+
+
+@pytest.mark.usefixtures("published")
+def test_an_interrupted_kernel_stops_it(steps):
+    drawn = []
+
+    def draw(history):
+        drawn.append(len(history))
+        if drawn == [1, 2, 3]:
+            raise KeyboardInterrupt
+        return training_so_far(history)
+
+    assert len(asyncio.run(watch(steps, draw, seconds=0))) == 3
+    assert drawn == [1, 2, 3, 3]
+
+
+@pytest.mark.usefixtures("published")
+def test_a_cancelled_cell_stops_it(steps):
+    """What ipykernel does to an awaiting cell on an interrupt."""
+
+    async def cell():
+        task = asyncio.current_task()
+
+        def draw(history):
+            if len(history) == 3:
+                task.cancel()
+            return training_so_far(history)
+
+        return await watch(steps, draw, seconds=0)
+
+    assert len(asyncio.run(cell())) == 4
+
+
+def test_before_and_after_says_both_psnrs():
+    pairs = ScenePairs("local").test_pairs()[:2]
+    frame = before_and_after(lambda image: image * 0.9, pairs)
+    assert all(pair.name in frame.says for pair in pairs)
+    assert len(frame.figure.axes) == 6

@@ -1,0 +1,140 @@
+"""Pages of small notebooks; the whole course's are in tests/browser/test_site.py."""
+
+import base64
+import json
+import re
+
+import nbformat
+import pytest
+from click.testing import CliRunner
+from nbformat import v4
+
+from histmatch_lab.cli import app
+from histmatch_lab.demos import all_demos, find_demo
+from histmatch_lab.publish import write_demo_page, write_page, write_site
+from histmatch_lab.publish.contents import write_contents
+from histmatch_lab.publish.site import DEMO_PAGES
+
+FIRST = """\
+# Bumps
+
+**Objectives.** Know $\\alpha$.
+
+**Minutes.** 20"""
+
+
+def run_cell(source, *outputs):
+    return v4.new_code_cell(source, execution_count=1, outputs=list(outputs))
+
+
+def text_output(**data):
+    return v4.new_output("display_data", {"text/plain": "text", **data})
+
+
+def contents_of(folder):
+    script = (folder / "contents.js").read_text()
+    return json.loads(script.removeprefix("const CONTENTS = ").rstrip().removesuffix(";"))
+
+
+def stored(folder, name, *cells):
+    path = folder / f"{name}.ipynb"
+    nbformat.write(v4.new_notebook(cells=list(cells)), path)
+    return path
+
+
+def test_a_site_tells_what_each_notebook_is_for(tmp_path):
+    path = stored(tmp_path, "01_bumps", v4.new_markdown_cell(FIRST), run_cell("1"))
+    result = CliRunner().invoke(app, ["site", str(path), "-o", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    index = (tmp_path / "out/index.html").read_text()
+    assert 'href="01_bumps.html">01 Bumps</a>' in index
+    assert "20 minutes" in index
+    assert 'Know <span class="formula">' in index
+    alone = [find_demo(name).title for name in DEMO_PAGES]
+    assert [page["title"] for page in contents_of(tmp_path / "out")] == ["01 Bumps", *alone]
+
+
+def test_a_notebook_that_was_not_run_is_refused_before_anything_is_written(tmp_path):
+    path = stored(tmp_path, "idle", v4.new_code_cell("1"))
+    with pytest.raises(ValueError, match=r"idle.ipynb was not run; .*make notebooks"):
+        write_site([path], tmp_path / "out")
+    result = CliRunner().invoke(app, ["site", str(path), "-o", str(tmp_path / "out")])
+    assert result.exit_code == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_contents_hold_what_is_read_by_heading(tmp_path):
+    code, text = run_cell("x = 'in code'"), "## Two & three\n\nwords <b>there</b>"
+    write_page(v4.new_notebook(cells=[code, v4.new_markdown_cell(text)]), tmp_path / "plain.html")
+    write_contents(tmp_path, ["plain"])
+    [page] = contents_of(tmp_path)
+    assert page["title"] == "plain"
+    title, section = page["sections"]
+    assert "x = 'in code'" in title["text"]
+    assert section == {"id": "Two-&-three", "heading": "Two & three", "text": "words there"}
+
+
+def test_formulas_reach_katex_as_they_were_written_and_the_search_as_words(tmp_path):
+    text = "# T\n\nLet $\\alpha<B$ and\n\n$$\\frac{1}{K}$$\n\nfor <span>all</span> {K}"
+    write_page(v4.new_notebook(cells=[v4.new_markdown_cell(text)]), tmp_path / "t.html")
+    page = (tmp_path / "t.html").read_text()
+    assert '<span class="formula">\\alpha&lt;B</span>' in page
+    assert '<span class="formula display wide">\\frac{1}{K}</span>' in page
+    write_contents(tmp_path, ["t"])
+    [section] = contents_of(tmp_path)[0]["sections"]
+    assert section["text"] == "Let alpha<B and frac 1 K for all {K}"
+
+
+def test_every_font_of_a_formula_lies_beside_the_page(tmp_path):
+    write_page(v4.new_notebook(cells=[v4.new_markdown_cell("# T")]), tmp_path / "t.html")
+    style = (tmp_path / "katex/katex.min.css").read_text()
+    fonts = re.findall(r"url\((fonts/[\w-]+\.woff2)\)", style)
+    assert len(fonts) == style.count("@font-face")
+    assert all((tmp_path / "katex" / font).exists() for font in fonts)
+
+
+def test_a_page_asks_for_no_picture_from_the_network(tmp_path):
+    cell = v4.new_markdown_cell("[![a badge](https://example.org/badge.svg)](https://example.org)")
+    write_page(v4.new_notebook(cells=[cell]), tmp_path / "badge.html")
+    assert '<a href="https://example.org">a badge</a>' in (tmp_path / "badge.html").read_text()
+
+
+def test_a_spent_progress_bar_leaves_nothing(tmp_path):
+    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}}
+    bar = v4.new_output("display_data", {"text/plain": "Output()", **view})
+    write_page(v4.new_notebook(cells=[run_cell("train()", bar)]), tmp_path / "bar.html")
+    page = (tmp_path / "bar.html").read_text()
+    assert "Output()" not in page
+    assert "live control" not in page
+
+
+def test_pictures_say_what_they_show(tmp_path):
+    png = base64.b64encode(b"png").decode()
+    alt = v4.new_output("display_data", {"image/png": png}, metadata={"image/png": {"alt": "<A>"}})
+    alt.data["text/plain"] = "not this"
+    cells = [run_cell("1", alt, text_output(**{"image/svg+xml": "<svg/>"}))]
+    write_page(v4.new_notebook(cells=cells), tmp_path / "pictures.html")
+    alts = re.findall(r'<img[^>]* alt="([^"]*)"', (tmp_path / "pictures.html").read_text())
+    assert alts == ["&lt;A&gt;", "text"]
+
+
+def test_set_up_is_folded_and_tables_have_heads(tmp_path):
+    setup = run_cell("import torch")
+    setup.id = "set-up"
+    table = v4.new_markdown_cell("| | K |\n|---|---|\n| a | 1 |")
+    write_page(v4.new_notebook(cells=[setup, table]), tmp_path / "table.html")
+    page = (tmp_path / "table.html").read_text()
+    assert re.search(r'<details class="set-up">.*import.*</details>', page, re.DOTALL)
+    assert page.count('<th scope="col">') == 1
+
+
+def test_a_demo_gets_a_page_of_its_own(tmp_path):
+    demo = all_demos()["histmatch_lab.demos.figures.kernels:share_a_pixel"]
+    write_demo_page(demo, tmp_path / "share.html")
+    write_contents(tmp_path, ["share"])
+    page = (tmp_path / "share.html").read_text()
+    assert page.count('<input type="range"') == len(demo.controls)
+    for control in demo.controls.values():
+        assert f"<dt>{control.label}</dt>" in page
+    assert [entry["title"] for entry in contents_of(tmp_path)] == [demo.title]
+    assert (tmp_path / "script.js").exists()

@@ -1,0 +1,201 @@
+"""The training loop: it learns, stops, resumes to the same bits, and says what went wrong."""
+
+import json
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from histmatch_lab import EnhancementLoss, HDRNet, load_network, seed_everything
+from histmatch_lab import losses as losses_module
+from histmatch_lab.data.pairs import Pair
+from histmatch_lab.losses import register_term
+from histmatch_lab.training.loop import (
+    PRESETS,
+    Preset,
+    TrainingError,
+    close,
+    run,
+    seconds_to_train,
+    train,
+)
+from histmatch_lab.training.seeding import generator_for
+
+SHORT = Preset(epochs=6, batch=2, rate=2e-3, last_rate=2e-4)
+
+
+class Brighter:
+    """Noise to noise half as bright: a small, quick source of pairs."""
+
+    def __repr__(self) -> str:
+        return "Brighter()"
+
+    def __len__(self) -> int:
+        return 8
+
+    def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        image = torch.rand(size, 3, 24, 24, generator=generator)
+        return image, image * 0.5
+
+    def test_pairs(self) -> list[Pair]:
+        return []
+
+
+def tiny() -> HDRNet:
+    seed_everything(7)
+    return HDRNet(low_resolution=32, width=4, hidden=(8,), grid_size=8, depth=4)
+
+
+def weights(network: HDRNet) -> list[Tensor]:
+    return [p.detach().clone() for p in network.parameters()]
+
+
+def same(a: HDRNet, b: HDRNet) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
+
+
+def test_it_learns_and_reports_each_step():
+    network = tiny()
+    loss = EnhancementLoss("l2+histmatch", lam=0.1, units="intensity", outside="clamp")
+    steps = list(train(network, Brighter(), loss, Preset(20, 2, 3e-3, 1e-3)))
+    assert [s.number for s in steps] == list(range(1, 81))
+    assert steps[-1].psnr > steps[0].psnr + 6
+    assert set(steps[0].terms) == {"l2", "histmatch"}
+    first = steps[0]
+    assert first.loss == pytest.approx(first.terms["l2"] + 0.1 * first.terms["histmatch"])
+
+
+def test_the_rate_decays_by_the_same_factor_at_each_step():
+    rates = [SHORT.rate_at(step, 24) for step in range(24)]
+    factors = [b / a for a, b in pairwise(rates)]
+    assert rates[0] == SHORT.rate
+    assert rates[-1] == pytest.approx(SHORT.last_rate)
+    assert max(factors) == pytest.approx(min(factors))
+    assert PRESETS["paper"].epochs == 500
+    assert PRESETS["paper"].rate == 1e-4
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not():
+    def trained(seed: int) -> HDRNet:
+        network = tiny()
+        list(train(network, Brighter(), EnhancementLoss("l1"), SHORT, seed=seed))
+        return network
+
+    assert same(trained(1), trained(1))
+    assert not same(trained(1), trained(2))
+    draws = {
+        torch.rand(1, generator=generator_for(s, n)).item() for s in range(9) for n in range(9)
+    }
+    assert len(draws) == 81
+
+
+@pytest.mark.parametrize("stop_after", [1, 10, 24])
+def test_a_run_that_was_stopped_resumes_to_the_same_weights(tmp_path, stop_after):
+    loss = EnhancementLoss("l2+histmatch", lam=1.0, units="intensity")
+    straight = tiny()
+    wanted = [s.loss for s in train(straight, Brighter(), loss, SHORT, seed=3)]
+
+    steps = train(tiny(), Brighter(), loss, SHORT, seed=3, folder=tmp_path)
+    for _ in range(stop_after):
+        next(steps)
+    close(steps)
+    resumed = tiny()
+    list(train(resumed, Brighter(), loss, SHORT, seed=3, folder=tmp_path))
+
+    assert same(straight, resumed)
+    assert same(straight, load_network(tmp_path / "weights.safetensors"))
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in log] == list(range(1, 25))
+    assert [entry["loss"] for entry in log] == wanted
+    names = {p.name for p in tmp_path.iterdir()}
+    assert names == {"weights.safetensors", "log.jsonl", "state.pt"}
+
+
+def test_an_interrupt_between_two_weights_keeps_the_last_whole_state(tmp_path, monkeypatch):
+    steps = train(tiny(), Brighter(), EnhancementLoss("l2"), SHORT, seed=3, folder=tmp_path)
+    for _ in range(5):
+        next(steps)
+    close(steps)
+    kept = (tmp_path / "state.pt").read_bytes()
+
+    def torn(self: torch.optim.Adam) -> None:
+        self.param_groups[0]["params"][0].data.add_(1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch.optim.Adam, "step", torn)
+    with pytest.raises(KeyboardInterrupt):
+        list(train(tiny(), Brighter(), EnhancementLoss("l2"), SHORT, seed=3, folder=tmp_path))
+    assert (tmp_path / "state.pt").read_bytes() == kept
+
+
+def test_a_folder_of_another_run_is_refused(tmp_path):
+    list(train(tiny(), Brighter(), EnhancementLoss("l2"), SHORT, seed=3, folder=tmp_path))
+    for loss, seed, name in (("l1", 3, "loss"), ("l2", 4, "seed")):
+        with pytest.raises(ValueError, match=f"another run: its {name}"):
+            list(
+                train(tiny(), Brighter(), EnhancementLoss(loss), SHORT, seed=seed, folder=tmp_path)
+            )
+
+
+def test_ctrl_c_ends_the_run_with_what_was_learned(tmp_path):
+    class Interrupting(Brighter):
+        calls = 0
+
+        def batch(self, size, generator):
+            self.calls += 1
+            if self.calls == 4:
+                raise KeyboardInterrupt
+            return super().batch(size, generator)
+
+    network = tiny()
+    steps = train(network, Interrupting(), EnhancementLoss("l2"), SHORT, folder=tmp_path)
+    history = run(steps)
+    assert [s.number for s in history] == [1, 2, 3]
+    assert history[-1].pred.shape == (2, 3, 24, 24)
+    assert history[0].pred.numel() == 0
+    assert same(network, load_network(tmp_path / "weights.safetensors"))
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    monkeypatch.setattr(losses_module, "_TERMS", dict(losses_module._TERMS))
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_loss_that_is_not_a_number_is_named_with_its_step(tmp_path):
+    @register_term("breaks")
+    class Breaks(nn.Module):
+        calls = 0
+
+        def forward(self, pred: Tensor, _target: Tensor) -> Tensor:
+            self.calls += 1
+            return pred.mean() * (math.nan if self.calls == 3 else 0)
+
+    network = tiny()
+    with pytest.raises(TrainingError, match=r"step 3: the term 'breaks' of the loss is nan"):
+        list(train(network, Brighter(), EnhancementLoss("l2+breaks"), SHORT, folder=tmp_path))
+    assert all(
+        p.isfinite().all() for p in load_network(tmp_path / "weights.safetensors").parameters()
+    )
+
+
+def test_a_loss_that_grows_without_bound_is_stopped():
+    wild = Preset(epochs=40, batch=2, rate=3.0, last_rate=3.0)
+    with pytest.raises(TrainingError, match=r"step \d+: .*'l2'"):
+        list(train(tiny(), Brighter(), EnhancementLoss("l2"), wild))
+
+
+def test_the_time_it_will_take_is_estimated_without_touching_the_network():
+    network = tiny()
+    before = weights(network)
+    seconds = seconds_to_train(network, Brighter(), EnhancementLoss("l2"), SHORT)
+    assert 0 < seconds < 60
+    assert all(torch.equal(x, y) for x, y in zip(before, weights(network), strict=True))
+
+
+@pytest.mark.parametrize("bad", [{"epochs": 0}, {"rate": -1.0}, {"last_rate": math.nan}])
+def test_presets_out_of_range_are_refused(bad):
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        Preset(**{"epochs": 1, "batch": 1, "rate": 1.0, "last_rate": 1.0, **bad})
