@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import click
 import torch
+from rich.console import Console
+from rich.progress import track
 
 from histmatch_lab.data.decoding import bits_per_channel
 from histmatch_lab.data.images import ImageError, load_image, save_image
-from histmatch_lab.hdrnet import HDRNet
+from histmatch_lab.hdrnet import HDRNet, load_network
 
 WRITTEN = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 READ = (*WRITTEN, ".webp", ".bmp", ".gif")
@@ -71,3 +74,42 @@ def enhance_files(network: HDRNet, places: dict[Path, Path]) -> Iterable[tuple[P
             yield source, str(problem)
         else:
             yield source, None
+
+
+@click.command()
+@click.argument("weights", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "images",
+    nargs=-1,
+    required=True,
+    metavar="IMAGE...",
+    type=click.Path(exists=True, path_type=Path),
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder for the enhanced pictures; made if it is not there.",
+)
+def enhance(weights: Path, images: tuple[Path, ...], output: Path) -> None:
+    """Enhance pictures of any size with a trained network.
+
+    WEIGHTS is a file that training wrote, IMAGE a picture or a folder of them. Orientation and
+    colour profile are respected, 16 bits are kept. Exits with 1 if a picture could not be read or
+    written, with 2 if nothing was begun.
+    """
+    try:
+        network = load_network(weights)
+        places = plan(pictures_in(images), output)
+    except ValueError as problem:
+        raise click.UsageError(str(problem)) from None
+    console, failed = Console(stderr=True), 0
+    files = enhance_files(network, places)
+    for source, wrong in track(files, "Enhancing", total=len(places), console=console):
+        if wrong:
+            failed += 1
+            console.out(f"{source}: {wrong}", highlight=False)
+    click.echo(f"{len(places) - failed} of {len(places)} pictures written to {output}")
+    if failed:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,166 @@
+"""`histmatch-lab prepare`: pairs from data as people hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from histmatch_lab.cli.types import FILE, FOLDER, OUT
+
+if TYPE_CHECKING:
+    from histmatch_lab.data.own.prepare import Source, Split
+
+
+@click.group()
+def prepare() -> None:
+    """Turn data as you hold it into pairs that training reads fast.
+
+    May be stopped at any moment: the same command goes on where it was. Exits with 1 if something
+    had to be skipped or could not be written, with 2 if nothing was begun, with 130 after Ctrl-C.
+    """
+
+
+split_option = click.option(
+    "--split",
+    metavar="paper|4500-500|FILE",
+    help="A fifth or a tenth of the pairs at random for testing, or a file of NAME,train|test.",
+)
+
+
+@prepare.command("folder")
+@click.argument("inputs", metavar="INPUT", type=FOLDER)
+@click.argument("targets", metavar="TARGET", type=FOLDER)
+@click.argument("out", type=OUT)
+@click.option(
+    "--short-side",
+    type=click.IntRange(min=16),
+    help="Make larger pictures smaller to this short side, in pixels.",
+)
+@split_option
+def prepare_folder(
+    inputs: Path, targets: Path, out: Path, short_side: int | None, split: str | None
+) -> None:
+    """Pairs of pictures with the same names, 8 or 16 bits, in two folders."""
+    from histmatch_lab.data.own.folders import folder_source
+
+    def make() -> tuple[Source, Split]:
+        return folder_source(inputs, targets, short_side=short_side), _split(split or "paper")
+
+    _prepare(make, out)
+
+
+@prepare.command("fivek")
+@click.argument("root", type=FOLDER)
+@click.argument("out", type=OUT)
+@click.option("--expert", type=click.Choice(list("abcde")), default="c", show_default=True)
+@split_option
+def prepare_fivek(root: Path, out: Path, expert: str, split: str | None) -> None:
+    """A copy of MIT-Adobe FiveK, in any of five layouts, at 480p.
+
+    Without --split, the one that comes with the copy, or else the paper's.
+    """
+    from histmatch_lab.data.own.fivek import fivek_source
+
+    def make() -> tuple[Source, Split]:
+        source, its_own = fivek_source(root, expert=expert)
+        return source, _split(split) if split else its_own
+
+    _prepare(make, out)
+
+
+@prepare.command("movies")
+@click.argument("hdr", type=FILE)
+@click.argument("sdr", type=FILE)
+@click.argument("out", type=OUT)
+@click.option(
+    "--every", type=click.IntRange(min=1), default=120, show_default=True, help="Of the frames."
+)
+@click.option("--size", default="960x540", show_default=True, metavar="WxH")
+@click.option("--hdr-as", metavar="MATRIX,RANGE", help="For an untagged film, as bt2020,limited.")
+@click.option("--sdr-as", metavar="MATRIX,RANGE", help="For an untagged film, as bt709,limited.")
+@click.option("--offset", type=int, help="SDR frame less HDR frame, instead of looking for it.")
+def prepare_movies(
+    hdr: Path,
+    sdr: Path,
+    out: Path,
+    every: int,
+    size: str,
+    hdr_as: str | None,
+    sdr_as: str | None,
+    offset: int | None,
+) -> None:
+    """Every n-th frame of an HDR film (PQ, BT.2020) and its twin in the SDR film (BT.709)."""
+    from histmatch_lab.data.own.movies import Encoding, movie_source
+    from histmatch_lab.data.own.prepare import chronological_split
+
+    def make() -> tuple[Source, Split]:
+        width, _, height = size.partition("x")
+        if not (width.isdigit() and height.isdigit()):
+            raise ValueError(f"size is {size!r}; wanted is WIDTHxHEIGHT, such as 960x540")
+        source = movie_source(
+            hdr,
+            sdr,
+            every=every,
+            size=(int(width), int(height)),
+            hdr_as=Encoding.parse(hdr_as) if hdr_as else None,
+            sdr_as=Encoding.parse(sdr_as) if sdr_as else None,
+            offset=offset,
+        )
+        return source, chronological_split
+
+    _prepare(make, out)
+
+
+def _split(name: str) -> Split:
+    from histmatch_lab.data.own.fivek import SPLITS
+    from histmatch_lab.data.own.prepare import read_split
+
+    if name in SPLITS:
+        return SPLITS[name]
+    if not Path(name).is_file():
+        raise ValueError(f"split is {name!r}; wanted is {', '.join(SPLITS)} or a file")
+    return read_split(Path(name))
+
+
+def _prepare(make: Callable[[], tuple[Source, Split]], out: Path) -> None:
+    """Prepare under a progress bar, and say at the end what was skipped and why."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from histmatch_lab.data.own.prepare import Kept, Skipped
+    from histmatch_lab.data.own.prepare import prepare as fill
+
+    console = Console(stderr=True)
+    skipped, kept, made = [], 0, 0
+    try:
+        source, split = make()
+        for line in source.found:
+            click.echo(line)
+        results = fill(source, out, split)
+        for result in track(results, "Preparing", total=source.total, console=console):
+            if isinstance(result, Skipped):
+                skipped.append(result)
+            elif isinstance(result, Kept):
+                kept += 1
+            else:
+                made += 1
+    except (ValueError, ModuleNotFoundError) as problem:
+        for one in skipped:
+            click.echo(f"skipped {one.name}: {one.why}", err=True)
+        raise click.UsageError(str(problem)) from None
+    except OSError as problem:
+        raise click.ClickException(f"{problem.filename or out}: {problem.strerror}") from None
+    except KeyboardInterrupt:
+        click.echo(f"Stopped after {made + kept} pairs; the same command goes on from there.")
+        raise click.exceptions.Exit(130) from None
+    already = f", {kept} of them already there" if kept else ""
+    click.echo(f"{made + kept} pairs in {out}{already}; {len(skipped)} skipped")
+    for one in skipped[:20]:
+        click.echo(f"  {one.name}: {one.why}")
+    if len(skipped) > 20:
+        click.echo(f"  and {len(skipped) - 20} more, in {out / 'manifest.json'}")
+    if skipped:
+        raise click.exceptions.Exit(1)

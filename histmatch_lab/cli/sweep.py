@@ -1,0 +1,58 @@
+"""`histmatch-lab sweep`: many trainings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from histmatch_lab.cli.types import FILE, OUT
+
+
+@click.command()
+@click.argument("file", metavar="SWEEP.yaml", type=FILE)
+@click.option("--scheduler", metavar="tcp://...", help="Of a Dask cluster that is there already.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="How many runs at a time on this machine; by default one for each GPU, else each core.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=OUT,
+    default="runs",
+    show_default=True,
+    help="Folder for the table, SWEEP.csv, and what belongs to each run.",
+)
+def sweep(file: Path, scheduler: str | None, workers: int | None, output: Path) -> None:
+    """Train and score every combination of the parameters in SWEEP.yaml.
+
+    May be stopped at any moment: the same command goes on where it was. Exits with 1 if a run
+    failed, with 2 if nothing was begun, with 130 after Ctrl-C.
+    """
+    from rich.console import Console
+
+    if scheduler and workers:
+        raise click.UsageError("--workers are made on this machine, --scheduler brings its own")
+    table = output / f"{file.stem}.csv"
+    try:
+        from histmatch_lab.sweep import cluster, view
+        from histmatch_lab.sweep.plan import read_sweep
+
+        runs = read_sweep(file)
+        output.mkdir(parents=True, exist_ok=True)
+        with cluster.connect(scheduler, workers) as client:
+            status = view.in_terminal(cluster.sweep(runs, table, client), Console())
+    except (ValueError, ModuleNotFoundError) as problem:
+        raise click.UsageError(str(problem)) from None
+    except KeyboardInterrupt:
+        click.echo("Stopped: what was finished is kept; the same command goes on from there.")
+        raise click.exceptions.Exit(130) from None
+    except (OSError, cluster.SweepError) as problem:
+        raise click.ClickException(str(problem)) from None
+    click.echo(f"{len(status.rows)} runs in {table}; {len(status.failures)} failed")
+    for failure in status.failures:
+        click.echo(f"  {output / failure.key / 'error.txt'}")
+    if status.failures:
+        raise click.exceptions.Exit(1)
