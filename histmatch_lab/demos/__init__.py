@@ -24,7 +24,7 @@ _MODULES = (
 def all_demos() -> dict[str, Demo]:
     """Every demo of the course by name ("module:function")."""
     for module in _MODULES:
-        import_module(f"{__name__}.{module}")
+        import_module(f"{__name__}.figures.{module}")
     return {k: d for k, d in registered_demos().items() if k.startswith(f"{__name__}.")}
 
 
