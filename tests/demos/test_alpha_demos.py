@@ -11,7 +11,7 @@ import torch
 from histmatch_lab import gradient_ripple
 from histmatch_lab.demos.figures import alpha, ends, slope
 from histmatch_lab.demos.live import show_hover
-from histmatch_lab.pull import pull
+from histmatch_lab.histogram import pixel_gradient
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_the_explorer_says_the_share_of_dead_pixels(astronaut):
 def test_no_bump_is_missed_however_narrow():
     for s in (1e3, 1e6, 1e8):
         x = alpha.points_between(0.5, 0.56, 100, s)
-        assert pull(x, 100, alpha=s).max().item() == pytest.approx(s / 400, rel=1e-3)
+        assert pixel_gradient(x, 100, alpha=s).max().item() == pytest.approx(s / 400, rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from histmatch_lab.demos.figures import microscope as module
 from histmatch_lab.demos.figures.microscope import Lens, lens_of, look, microscope
 from histmatch_lab.demos.live import Live
 from histmatch_lab.demos.style import MARK
-from histmatch_lab.pull import pull
+from histmatch_lab.histogram import pixel_gradient
 
 X = 0.431
 CENTRED = (-0.5 / 255, 255.5 / 255)
@@ -103,7 +103,7 @@ def test_the_figure_shows_that_map_and_the_picture(photos):
 @pytest.mark.parametrize("x", [0.0, 0.002, X, 1.0])
 @pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES)
 def test_the_picked_pixel_is_pulled_as_pull_says(photos, lens, x):
-    # An all-white target lies above every pixel: there `pull` is the loss's.
+    # An all-white target lies above every pixel: there `pixel_gradient` is the loss's.
     white = torch.ones_like(photos[0])
     view = look(photos[0] * 0.9, white, lens, x)
     if lens.outside == "drop":
@@ -114,7 +114,7 @@ def test_the_picked_pixel_is_pulled_as_pull_says(photos, lens, x):
         assert (sign[: lens.bins - 2] == 1).all()
         sign[-2:] = 1
     felt = lens.pull(view.values[-1:], sign)
-    expected = pull(torch.tensor([x], dtype=torch.float64), lens.bins, **_options(lens))
+    expected = pixel_gradient(torch.tensor([x], dtype=torch.float64), lens.bins, **_options(lens))
     np.testing.assert_allclose(felt, expected, rtol=1e-3, atol=2e-3)
 
 

@@ -21,8 +21,7 @@ from histmatch_lab.course.checks.verdict import (
     wrong,
 )
 from histmatch_lab.data.samples import photo
-from histmatch_lab.histogram import emd, hard_histogram, soft_histogram
-from histmatch_lab.pull import pull
+from histmatch_lab.histogram import emd, hard_histogram, pixel_gradient, soft_histogram
 
 FELT, FELT_BY, LARGEST_ERROR = 0.5, 0.9, 0.3  # of the fair pull, of the pixels, in 8-bit levels
 
@@ -152,7 +151,7 @@ def measure_alpha(alpha: float) -> tuple[float, float]:
     half of the fair pull, and the soft histogram's EMD from the counts in 8-bit levels."""
     pixels = photo("coffee")[0].flatten()
     values, counts = pixels.unique(return_counts=True)
-    felt = pull(values.double(), 50, alpha=alpha, outside="clamp") >= FELT
+    felt = pixel_gradient(values.double(), 50, alpha=alpha, outside="clamp") >= FELT
     soft = soft_histogram(pixels, 50, alpha=alpha, outside="clamp")
     error = emd(soft, hard_histogram(pixels, 50)) * 255 / 50
     return float(counts[felt].sum() / counts.sum()), float(error)

@@ -30,9 +30,9 @@ from histmatch_lab.histogram import (
     bin_edges,
     emd,
     hard_histogram,
+    pixel_gradient,
     soft_histogram,
 )
-from histmatch_lab.pull import pull
 
 DEAD = 0.01  # of the fair pull: less than this counts as none
 WINDOW = 0.06
@@ -148,7 +148,7 @@ def alpha_explorer(
     """Alpha explorer: the histogram's error above, the pull on each pixel below."""
     slope = alpha if bandwidth == "1" else alpha * 2.5 * bins
     found = estimate(photo, channel, bins, slope, outside)
-    felt = pull(levels(photo, channel)[0], bins, alpha=slope, outside=outside)
+    felt = pixel_gradient(levels(photo, channel)[0], bins, alpha=slope, outside=outside)
     dead = share_where(photo, channel, felt.abs() < DEAD)
     wrong = share_where(photo, channel, felt <= -DEAD)
 
@@ -187,7 +187,7 @@ def draw_histograms(axes: Axes, found: Estimate, edges: Tensor, limit: float) ->
 
 def _draw_pull(axes: Axes, window: float, bins: int, slope: float, outside: Outside) -> None:
     x = points_between(window, window + WINDOW, bins, slope)
-    y = pull(x, bins, alpha=slope, outside=outside)
+    y = pixel_gradient(x, bins, alpha=slope, outside=outside)
     dead = (y.abs() < DEAD).numpy()
     axes.fill_between(x.numpy(), -0.5, 2.5, where=dead, color=FAINT, alpha=0.6, linewidth=0)
     axes.axhline(1, color=COUNTS, linewidth=1, linestyle="--")

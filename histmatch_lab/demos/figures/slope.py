@@ -23,8 +23,7 @@ from histmatch_lab.demos.figures.alpha import (
     share_where,
 )
 from histmatch_lab.demos.style import COUNTS, FAINT, MARK, OTHER, OURS, SEQUENTIAL, TARGET, panels
-from histmatch_lab.histogram import gradient_ripple
-from histmatch_lab.pull import pull
+from histmatch_lab.histogram import gradient_ripple, pixel_gradient
 
 PAPER_BINS = (50, 100, 256)  # the paper's grid search, at alpha = 1000
 PAPER_ALPHA = 1000.0
@@ -44,7 +43,7 @@ def _pull_between_edges(step: float) -> tuple[Tensor, Tensor]:
     bins = 2 * math.ceil(40 / step) + 4
     middle = bins // 2
     x = points_between(middle - 1, middle + 1, bins, step, width=bins)
-    return x - middle, pull(x, bins, alpha=step, range=(0, bins))
+    return x - middle, pixel_gradient(x, bins, alpha=step, range=(0, bins))
 
 
 @demo(
@@ -135,11 +134,13 @@ def three_readings_of_b(bins: int, photo: Tensor, channel: str, window: float) -
     parts = []
     for name, slope, colour, dash, mark in readings:
         step.plot(offsets, (slope * offsets).sigmoid(), dash, color=colour)
-        y = pull(x, bins, alpha=slope, outside="clamp")
+        y = pixel_gradient(x, bins, alpha=slope, outside="clamp")
         felt.plot(x, y.clamp(-10, 10), dash, color=colour, label=name, linewidth=1.6)
-        dots = pull(inside, bins, alpha=slope, outside="clamp").clamp(-10, 10)
+        dots = pixel_gradient(inside, bins, alpha=slope, outside="clamp").clamp(-10, 10)
         felt.scatter(inside, dots, sizes, color=colour, marker=mark, zorder=3)
-        dead = share_where(photo, channel, pull(values, bins, alpha=slope, outside="clamp") < DEAD)
+        dead = share_where(
+            photo, channel, pixel_gradient(values, bins, alpha=slope, outside="clamp") < DEAD
+        )
         parts.append(f"{name} (s = {slope:.6g}): {dead:.1%}")
     step.set(xlim=(-0.01, 0.01), xticks=(-0.01, 0, 0.01), ylim=(0, 1), yticks=(0, 0.5, 1))
     step.set(xlabel="intensity − edge", ylabel="σ(s (x − e))", title="The step at an edge")
@@ -208,7 +209,7 @@ def error_against_evenness(alpha: float, bins: int, photo: Tensor, channel: str)
         text = f" s L = {step:g}: {gradient_ripple(1, alpha=step):.0%} "
         right.text(step * row, row, text, color="white", ha=side)
     values, _ = levels(photo, channel)
-    felt = pull(values, bins, alpha=alpha, outside="clamp")
+    felt = pixel_gradient(values, bins, alpha=alpha, outside="clamp")
     dead = share_where(photo, channel, felt < DEAD)
     says = (
         f"α = {alpha:.4g}, K = {bins}, s L = {alpha / bins:.3g}: the histogram errs by "
@@ -287,7 +288,7 @@ def hover_map(photo: str | Tensor, channel: str = "red") -> go.Figure:
 
 def _read_out(photo: Tensor, channel: str, alpha: float, bins: int) -> tuple[float, float, float]:
     """s L, and the ripple and the share of dead pixels in percent."""
-    felt = pull(levels(photo, channel)[0], bins, alpha=alpha, outside="clamp")
+    felt = pixel_gradient(levels(photo, channel)[0], bins, alpha=alpha, outside="clamp")
     dead = share_where(photo, channel, felt < DEAD)
     ripple = gradient_ripple(bins, alpha=alpha)
     return float(f"{alpha / bins:.3g}"), round(100 * ripple, 1), round(100 * dead, 1)

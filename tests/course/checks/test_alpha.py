@@ -12,7 +12,7 @@ from histmatch_lab.course.checks.alpha import (
     check_ten_bit_range,
     measure_alpha,
 )
-from histmatch_lab.pull import pull
+from histmatch_lab.histogram import pixel_gradient
 
 CHECKS = (check_dead_share, check_pull, check_alpha_for_50_bins, check_ten_bit_range)
 
@@ -34,7 +34,7 @@ def test_a_function_that_returns_nothing_is_not_answered():
 
 def test_the_dead_share_is_that_of_the_measured_pull():
     x = torch.linspace(0.5, 0.52, 20001, dtype=torch.float64)
-    measured = float((pull(x, 50, alpha=1000) < 0.01).double().mean())
+    measured = float((pixel_gradient(x, 50, alpha=1000) < 0.01).double().mean())
     assert measured == pytest.approx(1 - 2 * math.log(2000) / 20, abs=0.002)
     assert check_dead_share(measured).right
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histmatch_lab import HistogramMatchingLoss, gradient_ripple
-from histmatch_lab.pull import pull
+from histmatch_lab.histogram import pixel_gradient
 
 OUTSIDE = ("drop", "clamp", "reflect")
 
@@ -37,7 +37,7 @@ def test_the_pull_is_the_gradient_of_the_loss(x, bins, slope, bandwidth, outside
     low, high = extent
     x = low + x * (high - low)
     kernel = {"alpha": slope * bandwidth, "bandwidth": bandwidth, "outside": outside}
-    felt = pull(torch.tensor(x, dtype=torch.float64), bins, range=extent, **kernel).item()
+    felt = pixel_gradient(torch.tensor(x, dtype=torch.float64), bins, range=extent, **kernel).item()
     scale = slope * (high - low) / bins
     assert felt == pytest.approx(gradient(x, bins, extent, **kernel), rel=2e-3, abs=1e-4 * scale)
 
@@ -52,7 +52,7 @@ def test_the_pull_holds_for_every_pixel_of_a_picture(outside, units):
     loss(image, torch.full_like(image, 0.95)).backward()
     assert image.grad is not None
     felt = -image.grad * image.numel() / (100 if units == "bins" else 1)
-    expected = pull(image.detach(), 100, alpha=300, outside=outside)
+    expected = pixel_gradient(image.detach(), 100, alpha=300, outside=outside)
     torch.testing.assert_close(felt, expected, rtol=2e-3, atol=1e-3)
 
 
@@ -60,7 +60,7 @@ def test_the_pull_holds_for_every_pixel_of_a_picture(outside, units):
 def test_half_the_swing_of_the_pull_is_the_ripple(bins, alpha):
     middle = bins // 2 / bins
     x = torch.linspace(middle, middle + 1 / bins, 2001, dtype=torch.float64)
-    felt = pull(x, bins, alpha=alpha)
+    felt = pixel_gradient(x, bins, alpha=alpha)
     swing = float(felt.max() - felt.min()) / 2
     assert swing == pytest.approx(gradient_ripple(bins, alpha=alpha), rel=1e-5)
 
@@ -68,19 +68,19 @@ def test_half_the_swing_of_the_pull_is_the_ripple(bins, alpha):
 @pytest.mark.parametrize("slope", [40, 400, 4000])
 def test_the_pull_is_fair_on_average_over_a_bin(slope):
     x = torch.linspace(0.5, 0.6, 40_001, dtype=torch.float64)[:-1]
-    assert pull(x, 50, alpha=slope).mean().item() == pytest.approx(1, abs=1e-6)
+    assert pixel_gradient(x, 50, alpha=slope).mean().item() == pytest.approx(1, abs=1e-6)
 
 
 def test_black_pixels_are_pulled_the_wrong_way_when_the_mass_outside_is_dropped():
     black = torch.zeros(1)
-    assert pull(black, 256).item() == pytest.approx(-1000 / 4, rel=1e-3)
-    assert 0 < pull(black, 256, outside="clamp").item() < 0.1
-    assert abs(pull(black, 256, outside="reflect").item()) < 1e-6
+    assert pixel_gradient(black, 256).item() == pytest.approx(-1000 / 4, rel=1e-3)
+    assert 0 < pixel_gradient(black, 256, outside="clamp").item() < 0.1
+    assert abs(pixel_gradient(black, 256, outside="reflect").item()) < 1e-6
 
 
 def test_shape_and_type_are_kept():
     for values in (torch.rand(3, 4), torch.rand(2, dtype=torch.float64), torch.rand(0)):
-        felt = pull(values, 20)
+        felt = pixel_gradient(values, 20)
         assert (felt.shape, felt.dtype) == (values.shape, values.dtype)
 
 
@@ -97,9 +97,9 @@ def test_shape_and_type_are_kept():
 )
 def test_bad_settings_are_named(bad, name):
     with pytest.raises(ValueError, match=name):
-        pull(torch.rand(3), **{"bins": 10, **bad})
+        pixel_gradient(torch.rand(3), **{"bins": 10, **bad})
 
 
 def test_integer_values_are_refused():
     with pytest.raises(TypeError, match="values"):
-        pull(torch.arange(3))
+        pixel_gradient(torch.arange(3))
