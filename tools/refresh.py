@@ -9,39 +9,24 @@ import time
 from pathlib import Path
 
 import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 
 from histmatch_lab._files import write_whole
+from histmatch_lab._sources import imported_modules, modules_seen_by, source_digest
 from histmatch_lab.publish.notebooks import NotebookError, Watch, execute
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "histmatch_lab"
-# They handle notebooks, and are never called by one.
-_HANDLERS = {
-    "batch.py",
-    "claims.py",
-    "cli.py",
-    "colab.py",
-    "ledger.py",
-    "lessons.py",
-    "notebooks.py",
-    "parameters.py",
-    *(file.relative_to(LIBRARY).as_posix() for file in LIBRARY.glob("pages/*.py")),
-    *(f"sweep/{name}.py" for name in ("__init__", "plan", "run", "cluster", "view")),
-}
 
 
 def fingerprint(notebook: NotebookNode) -> str:
-    """A hash of the notebook's code cells and of the library that they call."""
-    digest = hashlib.sha256()
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            digest.update(cell.source.encode() + b"\0")
-    for file in sorted(LIBRARY.rglob("*.py")):
-        if file.relative_to(LIBRARY).as_posix() not in _HANDLERS:
-            digest.update(file.relative_to(LIBRARY).as_posix().encode() + b"\0")
-            digest.update(file.read_text(encoding="utf-8").encode() + b"\0")
-    return digest.hexdigest()[:16]
+    """A hash of the notebook's code cells and of the library's files that they can see."""
+    code = "\0".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    python = TransformerManager().transform_cell(code.replace("\0", "\n"))
+    files = modules_seen_by(imported_modules(python), LIBRARY)
+    seen = f"{code}\0{source_digest(files, LIBRARY)}"
+    return hashlib.sha256(seen.encode()).hexdigest()[:16]
 
 
 def refresh(path: Path) -> None:

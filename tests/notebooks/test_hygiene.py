@@ -1,6 +1,7 @@
 """Stored notebooks are fresh, whole and clean."""
 
 import copy
+import shutil
 
 import nbformat
 import pytest
@@ -8,7 +9,7 @@ from nbformat import v4
 
 from histmatch_lab.publish.notebooks import NotebookError
 from tests.notebooks.hygiene import problems
-from tools.refresh import ROOT, fingerprint, refresh
+from tools.refresh import LIBRARY, ROOT, fingerprint, refresh
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -56,11 +57,32 @@ def test_changed_prose_does_not(fresh):
     assert problems(changed, fingerprint(changed)) == []
 
 
-def test_changed_library_makes_outputs_stale(fresh, tmp_path, monkeypatch):
-    before = fingerprint(fresh)
-    (tmp_path / "losses.py").write_text("other = 1")
-    monkeypatch.setattr("tools.refresh.LIBRARY", tmp_path)
-    assert fingerprint(fresh) != before
+def _changed_by(edited, library, monkeypatch):
+    """The numbers of the notebooks that an edit to that file of the library makes stale."""
+    notebooks = {path.stem[:2]: nbformat.read(path, as_version=4) for path in NOTEBOOKS}
+    monkeypatch.setattr("tools.refresh.LIBRARY", library)
+    before = {number: fingerprint(notebook) for number, notebook in notebooks.items()}
+    file = library / edited
+    file.write_text(file.read_text(encoding="utf-8") + "\n# edited", encoding="utf-8")
+    return {number for number in notebooks if fingerprint(notebooks[number]) != before[number]}
+
+
+@pytest.mark.parametrize(
+    ("edited", "stale"),
+    [
+        ("publish/page.py", set()),
+        ("cli/__init__.py", set()),
+        ("sweep/cluster.py", set()),
+        ("demos/figures/grid.py", {"04"}),
+        ("data/own/fivek.py", {"07"}),
+        ("histogram.py", {path.stem[:2] for path in NOTEBOOKS}),
+    ],
+)
+def test_an_edit_makes_those_notebooks_stale_that_can_see_it(edited, stale, tmp_path, monkeypatch):
+    library = shutil.copytree(
+        LIBRARY, tmp_path / LIBRARY.name, ignore=shutil.ignore_patterns("__pycache__", "files")
+    )
+    assert _changed_by(edited, library, monkeypatch) == stale
 
 
 def _picture(data, metadata):
