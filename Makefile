@@ -17,13 +17,13 @@ ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install lab test test-all lint unit browser colab stored-outputs report site lecturer \
-  bench weights ledger notebooks clean $(SETS:%=set-%)
+.PHONY: help install lab test test-full lint unit unit-full browser colab stored-outputs report site \
+  lecturer bench weights ledger notebooks clean $(SETS:%=set-%)
 
 help:
 	@echo "make lab         open the course in JupyterLab   (ARGS='--no-browser --port=9999' to pass options)"
-	@echo "make test        lint, types, spelling, unit tests, widgets as on Colab, every notebook"
-	@echo "make test-all    that, and again with Colab's, the newest and the oldest versions of the libraries"
+	@echo "make test        lint, types, spelling, the quick tests, every notebook   (some minutes)"
+	@echo "make test-full   all tests: also the slow ones, widgets as on Colab, notebooks in a browser"
 	@echo "make report      run the notebooks and write pages to report/   (ARGS='-p NAME VALUE')"
 	@echo "make site        the notebooks as they were run, as pages with search, to site/index.html"
 	@echo "make lecturer    write lecturer/: solutions shown, minutes, known mistakes, slides"
@@ -32,6 +32,7 @@ help:
 	@echo "make ledger      check docs/ledger.toml, make docs/ledger.md and the tables of notebook 00"
 	@echo "make notebooks   run notebooks in place, to store fresh outputs   (NB=notebooks/01*.ipynb)"
 	@echo "make install     only set up .venv   (PYTHON=python3.12 to choose one)"
+	@echo "make set-colab   all tests with Colab's versions of the libraries; also set-newest, set-oldest"
 	@echo "make clean       remove .venv, report/, site/, lecturer/ and caches"
 
 install: .venv/installed
@@ -57,17 +58,26 @@ lab: install
 	$(BIN)/jupyter lab --ip=127.0.0.1 $(ALLOW_ROOT) \
 	  --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(ARGS)
 
-test: lint unit browser colab stored-outputs
+test: lint unit stored-outputs
+
+test-full: lint unit-full stored-outputs colab browser
 
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/codespell README.md docs notebooks histmatch_lab data_samples/README.md benchmarks/results
 
 # A file's tests stay together (loadfile): they share what is slow to make.
+PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest tests --ignore=tests/browser --doctest-modules histmatch_lab \
+  --numprocesses=2 --dist=loadfile
+
 unit: install
-	$(ONE_THREAD) $(BIN)/python -m pytest tests --ignore=tests/browser --numprocesses=2 --dist=loadfile
+	$(PYTEST) -m 'not slow'
+
+unit-full: install
+	$(PYTEST)
 
 # One at a time: how soon a picture follows a key is measured here.
 browser: install
@@ -83,8 +93,6 @@ colab: install
 
 stored-outputs: install
 	$(ONE_THREAD) $(BIN)/python -m pytest $(NBVAL)
-
-test-all: test $(SETS:%=set-%)
 
 # Libraries of different ages warn of each other, so warnings are no errors here.
 $(SETS:%=set-%): set-%: .venv/sets/%/installed

@@ -41,10 +41,6 @@ def _declared(*extras):
 EVERYTHING = _declared(*PROJECT["optional-dependencies"])
 
 
-def test_torch_is_pinned_to_the_tested_version():
-    assert _versions("requirements.txt")["torch"] == "2.13.0"
-
-
 def test_pins_are_exactly_the_direct_dependencies():
     declared = {canonicalize_name(requirement.name) for requirement in EVERYTHING}
     assert _versions("requirements.txt").keys() == declared
@@ -116,17 +112,16 @@ def test_conda_installs_the_same_pins():
     assert not Requirement(python).specifier.contains("3.10")
 
 
-def test_citation_names_the_kit_the_paper_and_deephist():
+def test_the_citation_is_of_this_version_and_of_the_papers_that_the_readme_names():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation.keys() >= {"cff-version", "message", "title", "authors", "references"}
     assert citation["version"] == PROJECT["version"]
     assert citation["license"] == PROJECT["license"]
     paper, deephist = citation["references"]
+    readme = (ROOT / "README.md").read_text()
     names = [author["family-names"] for author in paper["authors"]]
-    assert names == ["Mustafa", "You", "Mantiuk"]
-    assert paper["title"].startswith("A Comparative Study on the Loss Functions")
-    assert {"type", "title", "authors"} <= deephist.keys()
-    assert deephist["identifiers"] == [{"type": "other", "value": "arXiv:2005.03995"}]
+    assert f"{', '.join(names[:-1])} and {names[-1]}" in readme
+    assert deephist["identifiers"][0]["value"] in readme
 
 
 def test_the_licence_is_mit():
@@ -156,7 +151,12 @@ def test_no_file_names_the_machine_it_was_written_on():
     assert not found
 
 
-def test_the_readme_gives_the_two_commands():
-    text = (ROOT / "README.md").read_text()
-    assert "make lab" in text
-    assert "make test" in text
+def test_readme_and_makefile_agree_on_the_commands():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    [sets] = re.findall(r"^SETS := (.+)$", makefile, re.MULTILINE)
+    targets |= {f"set-{name}" for name in sets.split()}
+    explained = set(re.findall(r'@echo "make ([a-z-]+) ', makefile))
+    readme = set(re.findall(r"^make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert {"lab", "test", "test-full"} <= readme & explained
+    assert readme | explained <= targets
