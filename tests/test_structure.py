@@ -1,4 +1,4 @@
-"""The library stays small: few modules at the top, short modules, short functions, examples that run.
+"""The library stays small: few modules lie flat, modules and functions are short, examples run.
 
 That no import goes up a layer is held by import-linter (pyproject.toml, `make lint`).
 """
