@@ -29,7 +29,8 @@ from histmatch_lab.data.own.prepared import PreparedPairs, to_levels, write_pair
 from histmatch_lab.data.retouch import retouch
 from histmatch_lab.data.samples import photo
 from histmatch_lab.data.scenes import TRAIN_NAMES
-from histmatch_lab.training.loop import PRESETS, train
+from histmatch_lab.recipe import PRESETS
+from histmatch_lab.training.loop import train
 
 RESULT = Path(__file__).parent / "results" / "data.md"
 COUNT, CROP, BATCH = 40, 256, 4

@@ -1,5 +1,6 @@
 """The losses that the paper compares: Eq. 5, Eq. 6 and the pixel losses beside them."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, get_args
 
@@ -140,6 +141,18 @@ def terms_of(name: str) -> list[str]:
             f"joined by '+', got {name!r}"
         )
     return names
+
+
+def options_of(name: str) -> list[str]:
+    """The options that ``EnhancementLoss`` takes with this name; ValueError as ``terms_of``.
+
+    >>> options_of("l2+histmatch")
+    ['lam', 'bins', 'alpha', 'bandwidth', 'range', 'outside', 'units']
+    """
+    *others, last = terms_of(name)
+    parameters = inspect.signature(_TERMS[last]).parameters.values()
+    named = [p.name for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    return (["lam"] if others else []) + named
 
 
 class EnhancementLoss(nn.Module):

@@ -29,7 +29,7 @@ from histmatch_lab.cli.types import OUT
     show_default=True,
 )
 @click.option(
-    "--preset", type=click.Choice(["quick", "class", "paper"]), default="quick", show_default=True
+    "--preset", type=click.Choice(["quick", "classroom", "paper"]), default="quick", show_default=True
 )
 @click.option("--crop", type=click.IntRange(min=16), default=256, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -60,6 +60,7 @@ def train(
     from histmatch_lab.data.sources import open_pairs
     from histmatch_lab.hdrnet import HDRNet
     from histmatch_lab.losses import EnhancementLoss
+    from histmatch_lab.recipe import PRESETS
     from histmatch_lab.training import loop as training
     from histmatch_lab.training.distributed import fabric_as_launched
     from histmatch_lab.training.seeding import seed_everything
@@ -77,7 +78,7 @@ def train(
     if not first:  # an interrupt is the first process's, which has the state to write
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     steps = training.train(
-        network, pairs, loss, training.PRESETS[preset], seed=seed, folder=out, fabric=fabric
+        network, pairs, loss, PRESETS[preset], seed=seed, folder=out, fabric=fabric
     )
     try:
         history = training.run(steps, Console(stderr=True, quiet=not first))

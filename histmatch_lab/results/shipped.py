@@ -36,12 +36,13 @@ from histmatch_lab.training.evaluation import (
     summarize,
     write_table,
 )
-from histmatch_lab.training.loop import PRESETS, train
+from histmatch_lab.recipe import PRESETS
+from histmatch_lab.training.loop import train
 from histmatch_lab.training.seeding import seed_everything
 
 EXPERTS = ("local", "undecided")
 SEEDS = (0, 1, 2)
-PRESET, CROP = "class", 160
+PRESET, CROP = "classroom", 160
 BASELINES = ("input", "clahe", "oracle")
 
 

@@ -20,12 +20,10 @@ from histmatch_lab._extras import import_extra
 from histmatch_lab.data.pairs import PairSource
 from histmatch_lab.data.retouch import EXPERTS
 from histmatch_lab.data.sources import open_pairs
-from histmatch_lab.hdrnet import HDRNet
 from histmatch_lab.losses import EnhancementLoss, terms_of
 from histmatch_lab.results.shipped import Recipe
-from histmatch_lab.training.loop import PRESETS, Preset
+from histmatch_lab.recipe import NETWORKS, PRESETS, Preset
 
-NETWORKS = {"compact": HDRNet.compact, "paper": HDRNet.paper}
 _KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
     str: ((str,), "a text"),
     int: ((int,), "a whole number"),

@@ -21,7 +21,8 @@ import histmatch_lab
 from histmatch_lab.data.own.prepared import MANIFEST
 from histmatch_lab.data.retouch import EXPERTS
 from histmatch_lab.data.samples import data_samples_dir
-from histmatch_lab.sweep.plan import NETWORKS, Settings
+from histmatch_lab.recipe import NETWORKS
+from histmatch_lab.sweep.plan import Settings
 from histmatch_lab.training.evaluation import evaluate, summarize
 from histmatch_lab.training.loop import Step, best_device, close, train
 from histmatch_lab.training.seeding import seed_everything

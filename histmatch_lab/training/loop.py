@@ -9,7 +9,6 @@ import json
 import math
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,10 +17,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from histmatch_lab._checks import checked_positive
 from histmatch_lab.data.pairs import PairSource
 from histmatch_lab.hdrnet import HDRNet
 from histmatch_lab.losses import EnhancementLoss
+from histmatch_lab.recipe import Preset
 from histmatch_lab.training.checkpoint import RunFolder
 from histmatch_lab.training.distributed import fabric_on, share
 from histmatch_lab.training.evaluation import psnr
@@ -36,41 +35,6 @@ DIVERGED = 100  # times the least loss
 
 class TrainingError(RuntimeError):
     """Training cannot go on; the message names the step and the term of the loss."""
-
-
-@dataclass(frozen=True)
-class Preset:
-    """How long and how fast to learn.
-
-    Attributes:
-        epochs: in each of which there are as many training pairs as training pictures.
-        batch: pairs in a step.
-        rate, last_rate: Adam's learning rate at the first and at the last step; in between it
-            falls by the same factor at each step.
-    """
-
-    epochs: int
-    batch: int
-    rate: float
-    last_rate: float
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            checked_positive(name, value)
-
-    def steps(self, pairs: PairSource) -> int:
-        return self.epochs * max(1, len(pairs) // self.batch)
-
-    def rate_at(self, step: int, of: int) -> float:
-        return self.rate * (self.last_rate / self.rate) ** (step / max(1, of - 1))
-
-
-PRESETS = {
-    "quick": Preset(epochs=80, batch=4, rate=2e-3, last_rate=2e-4),
-    "class": Preset(epochs=160, batch=4, rate=2e-3, last_rate=1e-4),
-    # 500 epochs from 1e-4 are the paper's; it names neither the batch nor where the rate ends
-    "paper": Preset(epochs=500, batch=4, rate=1e-4, last_rate=1e-5),
-}
 
 
 class Step(NamedTuple):

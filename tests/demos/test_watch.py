@@ -10,7 +10,8 @@ from histmatch_lab import EnhancementLoss, HDRNet, seed_everything
 from histmatch_lab.data.scenes import ScenePairs
 from histmatch_lab.demos.figures.learning import before_and_after, training_so_far
 from histmatch_lab.demos.live import watch
-from histmatch_lab.training.loop import Preset, train
+from histmatch_lab.recipe import Preset
+from histmatch_lab.training.loop import train
 
 
 @pytest.fixture

@@ -186,7 +186,7 @@ def test_a_key_changes_with_parameters_code_and_data_alone():
     job = Job(Settings("l2+histmatch"), "code", "data")
     changes: dict[str, Any] = {"loss": "l1+histmatch", "lam": 2.0, "bins": 50, "alpha": 10.0}
     changes |= {"units": "bins", "outside": "clamp", "crop": 32, "network": "paper"}
-    changes |= {"preset": "class", "epochs": 3, "seed": 1}
+    changes |= {"preset": "classroom", "epochs": 3, "seed": 1}
     assert changes.keys() == job.settings.parameters.keys() - {"data"}
     others = [
         *(job._replace(settings=replace(job.settings, **{n: changes[n]})) for n in changes),

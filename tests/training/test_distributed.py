@@ -20,7 +20,8 @@ from click.testing import CliRunner
 from histmatch_lab import load_network
 from histmatch_lab.cli import app
 from histmatch_lab.data.own.prepared import MANIFEST, write_pair
-from histmatch_lab.training.loop import SAVE_EVERY, Preset
+from histmatch_lab.recipe import Preset
+from histmatch_lab.training.loop import SAVE_EVERY
 from tests.training.ranks import (
     Brighter,
     Ranks,

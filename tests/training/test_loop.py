@@ -12,9 +12,8 @@ from histmatch_lab import EnhancementLoss, HDRNet, load_network, seed_everything
 from histmatch_lab import losses as losses_module
 from histmatch_lab.data.pairs import Pair
 from histmatch_lab.losses import register_term
+from histmatch_lab.recipe import PRESETS, Preset
 from histmatch_lab.training.loop import (
-    PRESETS,
-    Preset,
     TrainingError,
     close,
     run,

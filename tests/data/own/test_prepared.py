@@ -16,7 +16,8 @@ from histmatch_lab.data.own.prepared import (
     write_pair,
 )
 from histmatch_lab.training.evaluation import evaluate
-from histmatch_lab.training.loop import Preset, train
+from histmatch_lab.recipe import Preset
+from histmatch_lab.training.loop import train
 
 GENERATOR = np.random.default_rng(0)
 
