@@ -21,8 +21,8 @@ import torch
 
 from histmatch_lab import EnhancementLoss, HDRNet, seed_everything
 from histmatch_lab.data.scenes import ScenePairs
-from histmatch_lab.training.distributed import fabric_as_launched
 from histmatch_lab.recipe import Preset
+from histmatch_lab.training.distributed import fabric_as_launched
 from histmatch_lab.training.loop import train
 
 RESULT = Path(__file__).parent / "results" / "fabric.md"

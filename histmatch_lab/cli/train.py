@@ -29,7 +29,10 @@ from histmatch_lab.cli.types import OUT
     show_default=True,
 )
 @click.option(
-    "--preset", type=click.Choice(["quick", "classroom", "paper"]), default="quick", show_default=True
+    "--preset",
+    type=click.Choice(["quick", "classroom", "paper"]),
+    default="quick",
+    show_default=True,
 )
 @click.option("--crop", type=click.IntRange(min=16), default=256, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)

@@ -25,6 +25,7 @@ from histmatch_lab.data.samples import data_samples_dir
 from histmatch_lab.data.scenes import ScenePairs
 from histmatch_lab.hdrnet import HDRNet, load_network, save_network
 from histmatch_lab.losses import EnhancementLoss
+from histmatch_lab.recipe import PRESETS
 from histmatch_lab.training.baselines import clahe, histogram_oracle
 from histmatch_lab.training.evaluation import (
     Difference,
@@ -36,7 +37,6 @@ from histmatch_lab.training.evaluation import (
     summarize,
     write_table,
 )
-from histmatch_lab.recipe import PRESETS
 from histmatch_lab.training.loop import train
 from histmatch_lab.training.seeding import seed_everything
 

@@ -21,8 +21,8 @@ from histmatch_lab.data.pairs import PairSource
 from histmatch_lab.data.retouch import EXPERTS
 from histmatch_lab.data.sources import open_pairs
 from histmatch_lab.losses import EnhancementLoss, terms_of
-from histmatch_lab.results.shipped import Recipe
 from histmatch_lab.recipe import NETWORKS, PRESETS, Preset
+from histmatch_lab.results.shipped import Recipe
 
 _KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
     str: ((str,), "a text"),

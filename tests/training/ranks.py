@@ -22,8 +22,8 @@ from torch.nn.utils import parameters_to_vector
 
 from histmatch_lab import EnhancementLoss, HDRNet, seed_everything
 from histmatch_lab.data.pairs import Pair
-from histmatch_lab.training.distributed import fabric_as_launched, fabric_on, share
 from histmatch_lab.recipe import Preset
+from histmatch_lab.training.distributed import fabric_as_launched, fabric_on, share
 from histmatch_lab.training.loop import train
 from histmatch_lab.training.seeding import generator_for
 

@@ -15,8 +15,8 @@ from histmatch_lab.data.own.prepared import (
     to_levels,
     write_pair,
 )
-from histmatch_lab.training.evaluation import evaluate
 from histmatch_lab.recipe import Preset
+from histmatch_lab.training.evaluation import evaluate
 from histmatch_lab.training.loop import train
 
 GENERATOR = np.random.default_rng(0)
