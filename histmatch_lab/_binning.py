@@ -1,28 +1,30 @@
-"""The one costly sum of the package: how much smoothed mass lies below each bin edge.
+"""The one expensive sum of the package: how much smoothed mass lies below each bin edge.
 
 For samples x_p, edges e_k and slope s, with sigma the logistic function,
 
     forward    F_k  = mean over p of sigma(s (e_k - x_p))
     backward   dx_p = -(s / N) sum over k of g_k sigma'(s (e_k - x_p)).
 
-Written down as it stands, this evaluates N x (K + 1) sigmoids and keeps them for backward. Two
-forms do less; ``choose`` takes the one with less work.
+Evaluated as written, this takes N x (K + 1) sigmoids, all kept for the backward pass. There are two
+cheaper methods, from which ``choose`` takes the one with less work.
 
-``Window``   is exact to rounding. Further than 37 / s from a sample, sigma is 0 or 1 to float64
-             precision, so each sample meets only the few edges around it; the edges above gain
-             one whole sample each, which is a count and a running sum.
-``Lattice``  is exact to 1.1e-6 in a bin. It cuts each bin into cells so small that sigma is a
-             quadratic in each, and sums 1, f and f^2 over the samples of a cell, f being the
-             place in it from -1/2 to 1/2: all that a quadratic can see of them. What is left is a
-             convolution of these short sequences with the quadratics' coefficients, by FFT; N
-             and K no longer meet. Backward is the transpose: g convolved with quadratics that
-             follow sigma' gives three numbers per cell, and each sample looks up its cell's.
+``Window`` is exact to rounding. Further than 37 / s from a sample, sigma is 0 or 1 in float64, so
+only the few edges around each sample need a sigmoid. Each edge above those gains exactly 1 from the
+sample, which a count and a running sum provide.
 
-Positions and sums are float64: at s = 1e6 a float32 edge alone errs by 6 % of a kernel's width,
-and a float32 sum over a picture by 4e-5.
+``Lattice`` is exact to 1.1e-6 in a bin. Each bin is divided into cells so narrow that sigma is
+nearly quadratic across a cell. Three sums over the samples of a cell are then enough, those of 1, f
+and f^2, where f from -1/2 to 1/2 is the position in the cell. F is the convolution of these three
+short sequences with the coefficients of the quadratics, computed by FFT: the cost grows with N + K,
+no longer with N x K. The backward pass is the transpose: g convolved with the quadratics of sigma'
+gives three coefficients per cell, and each sample evaluates the quadratic of its cell.
+
+Positions and sums are float64: at s = 1e6 the rounding of a float32 edge is 6 % of the kernel's
+width, and a float32 sum over a picture is off by 4e-5.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -31,9 +33,9 @@ import torch
 from torch import Tensor
 
 REACH = 37.0  # sigma(-37) < 2^-53: beyond, float64 cannot tell sigma from 0 or 1
-CELL = 0.08  # widest cell, in units of 1/s: there the quadratic errs by 5e-7 at most
+CELL = 0.08  # widest cell, in units of 1/s: the quadratic is then off by 5e-7 at most
 STRETCH = 2**17  # samples of a row whose count and sum share one float64, see Lattice._moments
-WHOLE = 2.0**52  # from here on float64 has whole numbers only, in the low bits as they are
+WHOLE = 2.0**52  # from here to 2^53 float64 holds the integers, which are its low bits
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Edges:
 
     @property
     def slope_per_bin(self) -> float:
-        return max(self.slope * self.width, 1e-30)  # so that it can be divided by
+        return max(self.slope * self.width, 1e-30)  # never 0: it is divided by
 
 
 def mass_below(values: Tensor, edges: Edges) -> Tensor:
@@ -63,7 +65,7 @@ def mass_below(values: Tensor, edges: Edges) -> Tensor:
 
 
 def _nan_unless_finite(rows: Tensor) -> Tensor:
-    """0 or NaN for each row, (rows, 1), without asking the device which."""
+    """0 or NaN for each row, (rows, 1), without waiting for the device to say which."""
     low, high = rows.aminmax(dim=1, keepdim=True)
     return low * 0 + high * 0
 
@@ -82,7 +84,7 @@ class _MassBelow(torch.autograd.Function):
 
 
 class _Gradient(torch.autograd.Function):
-    """A function of its own so that a second derivative fails instead of missing a term."""
+    """Makes a second derivative fail, also where ``once_differentiable`` would miss a term."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, upstream: Tensor, method: "Window | Lattice") -> Tensor:  # noqa: ARG004
@@ -103,7 +105,7 @@ def choose(rows: Tensor, edges: Edges) -> "Window | Lattice":
 
 @dataclass(frozen=True)
 class Window:
-    """Each sample meets the ``size`` edges around it, as many as lie within REACH / s."""
+    """Each sample with the ``size`` edges around it, as many as lie within REACH / s."""
 
     edges: Edges
 
@@ -116,36 +118,28 @@ class Window:
         count, edge_count = len(rows), self.edges.bins + 1
         partly = rows.new_zeros(count, edge_count, dtype=torch.float64)
         whole = rows.new_zeros(count, edge_count + 1, dtype=torch.float64)
-        height, width = _block_shape(rows, self.size)
-        for x, partly_here, whole_here in zip(
-            rows.split(height), partly.split(height), whole.split(height), strict=True
-        ):
-            for part in x.split(width, dim=1):
-                index, z = self._meet(part)
-                partly_here.scatter_add_(1, index.flatten(1), z.sigmoid_().flatten(1))
-                above = index[..., -1] + 1
-                whole_here.scatter_add_(1, above, whole.new_ones(()).expand_as(above))
+        for row, column in _blocks(rows, self.size):
+            index, z = self._near_edges(rows[row, column])  # (rows, samples, size)
+            partly[row].scatter_add_(1, index.flatten(1), z.sigmoid_().flatten(1))
+            above = index[..., -1] + 1
+            whole[row].scatter_add_(1, above, whole.new_ones(()).expand_as(above))
         return (partly + whole.cumsum(1)[:, :-1]) / rows.shape[1]
 
     def gradient(self, rows: Tensor, upstream: Tensor) -> Tensor:
         scaled = upstream * (-self.edges.slope / rows.shape[1])
         gradient = torch.empty_like(rows)
-        height, width = _block_shape(rows, self.size)
-        for x, out, weight in zip(
-            rows.split(height), gradient.split(height), scaled.split(height), strict=True
-        ):
-            for part, out_part in zip(x.split(width, 1), out.split(width, 1), strict=True):
-                index, z = self._meet(part)
-                pull = weight.gather(1, index.flatten(1)).view_as(z)
-                out_part.copy_((pull * torch.sigmoid(z) * torch.sigmoid(-z)).sum(-1))
+        for row, column in _blocks(rows, self.size):
+            index, z = self._near_edges(rows[row, column])
+            weight = scaled[row].gather(1, index.flatten(1)).view_as(z)
+            gradient[row, column] = (weight * torch.sigmoid(z) * torch.sigmoid(-z)).sum(-1)
         return gradient
 
-    def _meet(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The edges that each sample meets, and s (e - x) for each: (..., N) -> (..., N, size)."""
+    def _near_edges(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The edges around each sample, and s (e - x) for each: (..., N) -> (..., N, size)."""
         low, width, slope = self.edges.low, self.edges.width, self.edges.slope
         x = x.double().unsqueeze(-1)
         first = ((x - low) / width - REACH / self.edges.slope_per_bin).ceil_()
-        first = _address(first, self.edges.bins + 1 - self.size).long()
+        first = _clamp_index(first, self.edges.bins + 1 - self.size).long()
         index = first + torch.arange(self.size, device=x.device)
         return index, (index.double() * width + low - x) * slope
 
@@ -154,8 +148,9 @@ class Window:
 class Lattice:
     """Cells that divide each bin evenly, so that every edge falls between two cells.
 
-    They are stored as (blocks, cells_per_bin): a block is a bin, or a bin's width of the margin
-    that reaches beyond the range on either side until no edge is felt.
+    They are stored as (blocks, cells_per_bin). A block is as wide as a bin: one of the bins, or
+    part of the margin on either side, beyond which sigma is constant. The margins also keep the two
+    ends apart, which meet in the circular convolution.
     """
 
     edges: Edges
@@ -170,10 +165,7 @@ class Lattice:
 
     @cached_property
     def blocks(self) -> int:
-        """Rounded up to m 2^n with m from 8 to 16, a length that is quick to transform.
-
-        The convolution is circular; the margins also keep it from seeing round the corner.
-        """
+        """Rounded up to m 2^n with m from 8 to 16, a length with a fast FFT."""
         needed = self.edges.bins + 2 * self.margin
         unit = 2 ** max(0, needed.bit_length() - 4)
         return math.ceil(needed / unit) * unit
@@ -183,66 +175,60 @@ class Lattice:
         return self.blocks * self.cells_per_bin
 
     @property
-    def edge_blocks(self) -> slice:
+    def at_edges(self) -> slice:
         """The blocks that begin at an edge."""
         return slice(self.margin, self.margin + self.edges.bins + 1)
 
     def mass(self, rows: Tensor) -> Tensor:
-        moments = self._moments(rows)
+        moments = self._moments(rows)  # (3, rows, blocks, cells_per_bin)
         spectrum = torch.fft.rfft(moments, dim=2) * _forward_spectra(self, rows.device)
         near = torch.fft.irfft(spectrum.sum((0, 3)), n=self.blocks)
         in_block = moments[0].sum(-1)
         far = in_block.cumsum(1) - in_block  # the unit step that the spectra leave out
-        return (near + far)[:, self.edge_blocks] / rows.shape[1]
+        return (near + far)[:, self.at_edges] / rows.shape[1]
 
     def gradient(self, rows: Tensor, upstream: Tensor) -> Tensor:
         impulses = upstream.new_zeros(len(rows), self.blocks)
-        impulses[:, self.edge_blocks] = upstream * (-self.edges.slope / rows.shape[1])
+        impulses[:, self.at_edges] = upstream * (-self.edges.slope / rows.shape[1])
         spectrum = torch.fft.rfft(impulses).unsqueeze(-1) * _backward_spectra(self, rows.device)
         tables = torch.fft.irfft(spectrum, n=self.blocks, dim=2).to(rows.dtype).contiguous()
         gradient = torch.empty_like(rows)
-        height, width = _block_shape(rows, 1)
-        for x, out, table in zip(
-            rows.split(height), gradient.split(height), tables.split(height, dim=1), strict=True
-        ):
-            constant, linear, square = (column.view(-1) for column in table)
-            for part, out_part in zip(x.split(width, 1), out.split(width, 1), strict=True):
-                cell, place = self._locate(part)
-                place = place.to(rows.dtype)
-                pull = square.index_select(0, cell).mul_(place)
-                pull = pull.add_(linear.index_select(0, cell)).mul_(place)
-                out_part.copy_(pull.add_(constant.index_select(0, cell)).view_as(out_part))
+        for row, column in _blocks(rows, 1):
+            constant, linear, square = (table[row].view(-1) for table in tables)
+            cell, place = self._locate(rows[row, column])
+            place = place.to(rows.dtype)
+            slope = square.index_select(0, cell).mul_(place).add_(linear.index_select(0, cell))
+            value = slope.mul_(place).add_(constant.index_select(0, cell))
+            gradient[row, column] = value.view_as(gradient[row, column])
         return gradient
 
     def _moments(self, rows: Tensor) -> Tensor:
         """Sums of 1, f and f^2 over the samples of each cell: (3, rows, blocks, cells_per_bin).
 
-        Adding to scattered addresses is what costs time, so the first two travel in one number:
-        each sample adds 2 STRETCH + f, and over a stretch f adds up to STRETCH / 2 at most.
+        Scattered additions cost most, so one of them carries the first two sums: each sample adds
+        2 STRETCH + f, and with at most STRETCH samples rounding takes the two apart.
         """
         shape = (3, len(rows), self.blocks, self.cells_per_bin)
         moments = rows.new_zeros(shape, dtype=torch.float64)
-        height, _ = _block_shape(rows, 1)
-        for x, sums in zip(rows.split(height), moments.split(height, dim=1), strict=True):
-            count, first, second = (column.view(-1) for column in sums)
-            for stretch in x.split(STRETCH, dim=1):
-                cell, place = self._locate(stretch)
-                second.scatter_add_(0, cell, place * place)
-                both = torch.zeros_like(count).scatter_add_(0, cell, place.add_(2 * STRETCH))
-                whole = (both * (1 / (2 * STRETCH))).round_()
-                count += whole
-                first += both.sub_(whole, alpha=2 * STRETCH)
+        for row, column in _blocks(rows, 1, longest=STRETCH):
+            count, first, second = (moment[row].view(-1) for moment in moments)
+            cell, place = self._locate(rows[row, column])
+            second.scatter_add_(0, cell, place * place)
+            both = torch.zeros_like(count).scatter_add_(0, cell, place.add_(2 * STRETCH))
+            whole = (both * (1 / (2 * STRETCH))).round_()
+            count += whole
+            first += both.sub_(whole, alpha=2 * STRETCH)
         return moments
 
     def _locate(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Each sample's cell, counted on through the rows, and its place there, -1/2 to 1/2.
+        """Each sample's cell, numbered on from row to row, and its position there, -1/2 to 1/2.
 
-        Adding WHOLE rounds, and leaves the cell in the bits: quicker than asking for an integer.
+        Adding WHOLE rounds and leaves the integer in the low bits: faster than converting.
         """
         per_unit = self.cells_per_bin / self.edges.width
         origin = self.margin * self.cells_per_bin - self.edges.low * per_unit - 0.5
         position = x.to(torch.float64, copy=True).mul_(per_unit).add_(origin)
-        _address(position, self.cells - 1)
+        _clamp_index(position, self.cells - 1)
         if len(x) > 1:
             position += torch.arange(len(x), device=x.device).unsqueeze(1) * self.cells
         rounded = position + WHOLE
@@ -265,14 +251,11 @@ def _backward_spectra(lattice: Lattice, device: torch.device) -> Tensor:
     """Transformed quadratics of sigma', conjugate since here it goes from edges to cells."""
     z, size = _distances(lattice, device)
     _, *slopes = _sigmoid_derivatives(z)
-    spectra = torch.fft.rfft(_quadratics(*slopes, size=-size), dim=1).unsqueeze(1)
-    return spectra.conj_physical()
+    return torch.fft.rfft(_quadratics(*slopes, size=-size), dim=1).unsqueeze(1).conj_physical()
 
 
 def _distances(lattice: Lattice, device: torch.device) -> tuple[Tensor, float]:
-    """s (e - c) from each cell's centre c to an edge, by how many blocks the edge lies ahead
-    (round the circle), and s times a cell's width.
-    """
+    """s (e - c) from each cell's centre to the edges ahead on the circle, and s times its width."""
     ahead = torch.arange(lattice.blocks, dtype=torch.float64, device=device)
     ahead[lattice.blocks // 2 + 1 :] -= lattice.blocks
     place = torch.arange(lattice.cells_per_bin, dtype=torch.float64, device=device) + 0.5
@@ -289,8 +272,7 @@ def _sigmoid_derivatives(z: Tensor) -> list[Tensor]:
 
 
 def _quadratics(value: Tensor, d1: Tensor, d2: Tensor, d3: Tensor, *, size: float) -> Tensor:
-    """Coefficients of 1, f, f^2 that follow a function over a cell, from its value and first
-    three derivatives at the centre, where f = 0.
+    """Coefficients of 1, f, f^2 for a function over a cell, from its derivatives at the centre.
 
     This is the Taylor polynomial with its cubic term replaced by the line that fits it best over
     the cell (f^3 by 3/20 f), which cuts the error to 2/5.
@@ -298,17 +280,21 @@ def _quadratics(value: Tensor, d1: Tensor, d2: Tensor, d3: Tensor, *, size: floa
     return torch.stack([value, size * d1 + size**3 / 40 * d3, size**2 / 2 * d2])
 
 
-def _address(position: Tensor, last: float) -> Tensor:
-    """Kept from 0 to last, in place; NaN too where it was let through, see ``mass_below``."""
+def _clamp_index(position: Tensor, last: float) -> Tensor:
+    """Into [0, last], in place; NaN, which only a GPU lets through (``mass_below``), becomes 0."""
     if position.device.type != "cpu":
         position.nan_to_num_()
     return position.clamp_(0, last)
 
 
-def _block_shape(rows: Tensor, work: int) -> tuple[int, int]:
-    """Rows and samples to treat at once: what stays in a CPU's cache; on a GPU far more.
+def _blocks(rows: Tensor, work: int, longest: int = 2**26) -> Iterator[tuple[slice, slice]]:
+    """Rows and samples to treat together: what fits a CPU's cache; on a GPU far more.
 
-    ``work`` is how many numbers each sample needs.
+    work: how many numbers each sample needs. longest: the most samples of one row at a time.
     """
     budget = max(1, (2**17 if rows.device.type == "cpu" else 2**26) // work)
-    return max(1, budget // rows.shape[1]), budget
+    height = max(1, budget // rows.shape[1])
+    width = min(budget, longest)
+    for top in range(0, len(rows), height):
+        for left in range(0, rows.shape[1], width):
+            yield slice(top, top + height), slice(left, left + width)

@@ -1,4 +1,4 @@
-"""Checks of arguments: each error names the argument, what came and what is wanted."""
+"""Checks of arguments. Every error reads "NAME must be WHAT, got VALUE"."""
 
 import math
 import operator
@@ -10,18 +10,18 @@ from torch import Tensor
 Range = tuple[float, float]
 
 
-def checked_samples(values: Tensor, name: str = "values") -> Tensor:
+def checked_samples(name: str, values: Tensor) -> Tensor:
     """Floating-point samples, at least one, finite; half precision becomes float32.
 
-    Whether they are finite is asked on the CPU only: a GPU would have to stop for the answer.
+    Whether they are finite is checked on the CPU only: on a GPU the check would force a wait.
     """
-    values = checked_floating(values, name)
+    values = checked_floating(name, values)
     if values.ndim == 0 or values.numel() == 0:
         raise ValueError(
             f"{name} must hold at least one sample along its last axis, "
             f"got shape {tuple(values.shape)}"
         )
-    # a finite sum spares the look at each value; an infinite one may be honest float overflow
+    # a finite sum proves every value finite; an infinite one may just be float overflow
     if (
         values.device.type == "cpu"
         and not math.isfinite(values.detach().sum())
@@ -31,7 +31,7 @@ def checked_samples(values: Tensor, name: str = "values") -> Tensor:
     return values
 
 
-def checked_floating(values: Tensor, name: str) -> Tensor:
+def checked_floating(name: str, values: Tensor) -> Tensor:
     """A floating-point tensor; half precision becomes float32."""
     if not isinstance(values, Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(values).__name__}")
@@ -41,6 +41,32 @@ def checked_floating(values: Tensor, name: str) -> Tensor:
             "for 8-bit levels divide by 255: values.float() / 255"
         )
     return values if values.dtype == torch.float64 else values.float()
+
+
+def checked_shape(name: str, values: Tensor, shape: str) -> Tensor:
+    """A floating-point tensor with something in it, of a shape such as "B 3 H W".
+
+    Half precision becomes float32. Numbers must match, names stand for any size, and a leading
+    "..." for any number of axes.
+
+    >>> checked_shape("image", torch.ones(1, 3, 1, 2).half(), "B 3 H W").dtype
+    torch.float32
+    >>> checked_shape("image", torch.zeros(1, 4, 4), "... 3 H W")
+    Traceback (most recent call last):
+    ValueError: image must be (..., 3, H, W), got (1, 4, 4)
+    """
+    values = checked_floating(name, values)
+    sizes = shape.removeprefix("...").split()
+    leading = values.ndim - len(sizes)
+    fits = leading >= 0 if shape.startswith("...") else leading == 0
+    if not (fits and values.numel() and _sizes_match(values.shape[leading:], sizes)):
+        readable = ", ".join(shape.split())
+        raise ValueError(f"{name} must be ({readable}), got {tuple(values.shape)}")
+    return values
+
+
+def _sizes_match(found: Collection[int], sizes: Collection[str]) -> bool:
+    return all(not s.isdigit() or int(s) == n for n, s in zip(found, sizes, strict=True))
 
 
 def checked_bins(bins: int) -> int:
@@ -81,12 +107,17 @@ def checked_positive(name: str, number: float) -> float:
     return value
 
 
-def checked_option(name: str, option: str, known: Collection[str]) -> None:
+def check_finite(name: str, number: float) -> None:
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {number}")
+
+
+def check_option(name: str, option: str, known: Collection[str]) -> None:
     if option not in known:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {option!r}")
 
 
-def checked_same_shape(a: Tensor, b: Tensor, names: str) -> None:
+def check_same_shape(names: str, a: Tensor, b: Tensor) -> None:
     if a.shape != b.shape:
         raise ValueError(
             f"{names} must have the same shape, got {tuple(a.shape)} and {tuple(b.shape)}"

@@ -6,11 +6,9 @@ balance are changes of light and happen there, contrast is a tone curve on the s
 functions here are differentiable, with finite gradients from pure black to far above white.
 """
 
-import math
-
 import torch
 
-from histmatch_lab._checks import checked_option
+from histmatch_lab._checks import check_finite, check_option, checked_floating, checked_shape
 
 # x and y of red, green, blue and white
 PRIMARIES = {
@@ -36,7 +34,7 @@ def srgb_to_linear(values: torch.Tensor) -> torch.Tensor:
 
     v / 12.92 up to 0.04045, ((v + 0.055) / 1.055) ** 2.4 above; f(-v) = -f(v) below 0.
     """
-    _require_floats("values", values)
+    checked_floating("values", values)
     size = values.abs().clamp(min=0.04045)  # keeps the power's gradient finite where unused
     power = values.sign() * ((size + 0.055) / 1.055) ** 2.4
     return torch.where(values.abs() <= 0.04045, values / 12.92, power)
@@ -47,7 +45,7 @@ def linear_to_srgb(values: torch.Tensor) -> torch.Tensor:
 
     12.92 v up to 0.0031308, 1.055 v ** (1 / 2.4) - 0.055 above; f(-v) = -f(v) below 0.
     """
-    _require_floats("values", values)
+    checked_floating("values", values)
     size = values.abs().clamp(min=0.0031308)
     power = values.sign() * (1.055 * size ** (1 / 2.4) - 0.055)
     return torch.where(values.abs() <= 0.0031308, 12.92 * values, power)
@@ -58,7 +56,7 @@ def prophoto_to_linear(values: torch.Tensor) -> torch.Tensor:
 
     v / 16 up to 1/32, v ** 1.8 above; f(-v) = -f(v) below 0.
     """
-    _require_floats("values", values)
+    checked_floating("values", values)
     size = values.abs().clamp(min=1 / 32)
     return torch.where(values.abs() < 1 / 32, values / 16, values.sign() * size**1.8)
 
@@ -68,7 +66,7 @@ def pq_to_nits(values: torch.Tensor) -> torch.Tensor:
 
     Values outside [0, 1] are clamped. Computed in float64, in which float32 would err by 1e-4.
     """
-    _require_floats("values", values)
+    checked_floating("values", values)
     m1, m2, c1, c2, c3 = PQ
     power = values.double().clamp(0, 1) ** (1 / m2)
     light = ((power - c1).clamp(min=0) / (c2 - c3 * power)) ** (1 / m1)
@@ -77,7 +75,7 @@ def pq_to_nits(values: torch.Tensor) -> torch.Tensor:
 
 def nits_to_pq(nits: torch.Tensor) -> torch.Tensor:
     """PQ values (SMPTE ST 2084) of light in nits, any shape; undoes `pq_to_nits`, clamps alike."""
-    _require_floats("nits", nits)
+    checked_floating("nits", nits)
     m1, m2, c1, c2, c3 = PQ
     power = (nits.double() / PQ_PEAK).clamp(0, 1) ** m1
     return (((c1 + c2 * power) / (1 + c3 * power)) ** m2).to(nits.dtype)
@@ -89,8 +87,8 @@ def primaries_matrix(source: str, target: str) -> torch.Tensor:
     Where the whites differ (ProPhoto's is D50), with Bradford's chromatic adaptation, so that
     white stays white. Raises ValueError for an unknown space.
     """
-    checked_option("source", source, PRIMARIES)
-    checked_option("target", target, PRIMARIES)
+    check_option("source", source, PRIMARIES)
+    check_option("target", target, PRIMARIES)
     bradford = torch.tensor(BRADFORD, dtype=torch.float64)
     gains = (bradford @ _white(target)) / (bradford @ _white(source))
     adapt = torch.linalg.solve(bradford, gains[:, None] * bradford)
@@ -99,7 +97,7 @@ def primaries_matrix(source: str, target: str) -> torch.Tensor:
 
 def convert_primaries(linear: torch.Tensor, source: str, target: str) -> torch.Tensor:
     """`primaries_matrix` applied: linear (..., 3, H, W) to the same; nothing is clipped."""
-    _require_rgb("linear", linear)
+    checked_shape("linear", linear, "... 3 H W")
     matrix = primaries_matrix(source, target).to(linear)
     return torch.einsum("ij,...jhw->...ihw", matrix, linear)
 
@@ -112,7 +110,7 @@ def ycbcr_to_rgb(codes: torch.Tensor, *, matrix: str, bits: int, full_range: boo
     chroma 16 to 240, at 8 bits, and 2 ** (bits - 8) times that at more (BT.709, BT.2100).
     Nothing is clipped: codes beyond black and white give values outside [0, 1].
     """
-    _require_rgb("codes", codes)
+    checked_shape("codes", codes, "... 3 H W")
     red, blue = _ycbcr_weights(matrix)
     black, luma_span, middle, chroma_span = _code_ranges(bits, full_range)
     y, cb, cr = codes.unbind(-3)
@@ -124,7 +122,7 @@ def ycbcr_to_rgb(codes: torch.Tensor, *, matrix: str, bits: int, full_range: boo
 
 def rgb_to_ycbcr(rgb: torch.Tensor, *, matrix: str, bits: int, full_range: bool) -> torch.Tensor:
     """Y'CbCr code values of R'G'B', not rounded; undoes `ycbcr_to_rgb`, with the same arguments."""
-    _require_rgb("rgb", rgb)
+    checked_shape("rgb", rgb, "... 3 H W")
     red, blue = _ycbcr_weights(matrix)
     black, luma_span, middle, chroma_span = _code_ranges(bits, full_range)
     r, g, b = rgb.unbind(-3)
@@ -136,7 +134,7 @@ def rgb_to_ycbcr(rgb: torch.Tensor, *, matrix: str, bits: int, full_range: bool)
 
 def luminance(linear: torch.Tensor) -> torch.Tensor:
     """Y = 0.2126 R + 0.7152 G + 0.0722 B (BT.709) of linear RGB: (..., 3, H, W) to (..., H, W)."""
-    _require_rgb("linear", linear)
+    checked_shape("linear", linear, "... 3 H W")
     weights = torch.tensor(LUMINANCE_WEIGHTS, dtype=linear.dtype, device=linear.device)
     return torch.einsum("...chw,c->...hw", linear, weights)
 
@@ -147,8 +145,8 @@ def adjust_exposure(image: torch.Tensor, stops: float) -> torch.Tensor:
     image: (..., 3, H, W) in [0, 1]; the result too. One stop up doubles the light, one down
     halves it; what exceeds white stays white.
     """
-    _require_rgb("image", image)
-    _require_finite("stops", stops)
+    checked_shape("image", image, "... 3 H W")
+    check_finite("stops", stops)
     return linear_to_srgb(srgb_to_linear(image) * 2.0**stops).clamp(0, 1)
 
 
@@ -158,10 +156,10 @@ def adjust_contrast(image: torch.Tensor, factor: float) -> torch.Tensor:
     image: (..., 3, H, W) in [0, 1]; the result too. factor 1 changes nothing, 0 leaves plain
     grey. It works on the display-encoded values, as the contrast slider of a photo editor does.
     """
-    _require_rgb("image", image)
-    _require_finite("factor", factor)
+    checked_shape("image", image, "... 3 H W")
+    check_finite("factor", factor)
     if factor < 0:
-        raise ValueError(f"factor is {factor}; wanted is at least 0 (below, it makes negatives)")
+        raise ValueError(f"factor must be 0 or more, got {factor}")
     return (0.5 + factor * (image - 0.5)).clamp(0, 1)
 
 
@@ -171,7 +169,7 @@ def adjust_white_balance(image: torch.Tensor, warmth: float) -> torch.Tensor:
     clamp(encode(gain * linear(image))), with `white_balance_gains`.
     image: (..., 3, H, W) in [0, 1]; the result too.
     """
-    _require_rgb("image", image)
+    checked_shape("image", image, "... 3 H W")
     gains = white_balance_gains(warmth).to(image)[:, None, None]
     return linear_to_srgb(srgb_to_linear(image) * gains).clamp(0, 1)
 
@@ -182,7 +180,7 @@ def white_balance_gains(warmth: float) -> torch.Tensor:
     2 ** (warmth / 2) for red, 1 for green, 2 ** (-warmth / 2) for blue, all divided by their
     luminance so that a grey keeps its own. At warmth 1 the ratio of red to blue doubles.
     """
-    _require_finite("warmth", warmth)
+    check_finite("warmth", warmth)
     gains = torch.tensor([2 ** (warmth / 2), 1, 2 ** (-warmth / 2)], dtype=torch.float64)
     return gains / (gains @ torch.tensor(LUMINANCE_WEIGHTS, dtype=torch.float64))
 
@@ -202,33 +200,15 @@ def _to_xyz(space: str) -> torch.Tensor:
 
 
 def _ycbcr_weights(matrix: str) -> tuple[float, float]:
-    checked_option("matrix", matrix, YCBCR_WEIGHTS)
+    check_option("matrix", matrix, YCBCR_WEIGHTS)
     return YCBCR_WEIGHTS[matrix]
 
 
 def _code_ranges(bits: int, full_range: bool) -> tuple[float, float, float, float]:
     """Black, and white less black; the middle of chroma, and its span."""
     if not 8 <= bits <= 16:
-        raise ValueError(f"bits is {bits}; wanted is 8 to 16")
+        raise ValueError(f"bits must be 8 to 16, got {bits}")
     unit = 2 ** (bits - 8)
     if full_range:
         return 0, 2**bits - 1, 128 * unit, 2**bits - 1
     return 16 * unit, 219 * unit, 128 * unit, 224 * unit
-
-
-def _require_floats(name: str, values: torch.Tensor) -> None:
-    if not isinstance(values, torch.Tensor):
-        raise TypeError(f"{name} is {type(values).__name__}; wanted is a torch.Tensor")
-    if not values.is_floating_point():
-        raise TypeError(f"{name} is {values.dtype}; wanted are floats (divide 8-bit ones by 255)")
-
-
-def _require_rgb(name: str, image: torch.Tensor) -> None:
-    _require_floats(name, image)
-    if image.ndim < 3 or image.shape[-3] != 3:
-        raise ValueError(f"{name} has shape {tuple(image.shape)}; wanted is (..., 3, H, W)")
-
-
-def _require_finite(name: str, number: float) -> None:
-    if not math.isfinite(number):
-        raise ValueError(f"{name} is {number}; wanted is a finite number")

@@ -1,8 +1,7 @@
 """HDRNet, the enhancement network that the paper trains (section 4), after Gharbi et al. 2017.
 
-A small copy of the picture decides on a coarse grid of colour transforms; a guide, computed at
-full size, says at which brightness level each pixel reads it. What happens there is in
-``slicing.py``.
+A small copy of the picture gives a coarse grid of colour transforms. A guide, computed at full
+size, says at which brightness level each pixel reads that grid; ``slicing.py`` does the reading.
 """
 
 import json
@@ -20,14 +19,14 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from histmatch_lab._checks import checked_floating
-from histmatch_lab._files import write_whole
+from histmatch_lab._checks import checked_shape
+from histmatch_lab._files import safetensors_bytes, write_whole
 from histmatch_lab.slicing import AFFINE, slice_and_apply
 
 threshold_backward = torch.ops.aten.threshold_backward
 
 KNOTS = 16  # of the guide's curve of each channel
-ARCHITECTURE = "histmatch_lab.HDRNet"  # the key of the metadata that a file of weights has it under
+ARCHITECTURE = "histmatch_lab.HDRNet"  # its key in the metadata of a file of weights
 
 
 class Guide(nn.Module):
@@ -37,9 +36,9 @@ class Guide(nn.Module):
     sum of slope * max(x - shift, 0), and a weighted sum of the three. It starts as the mean of the
     channels. (Their offset of the matrix only moves the shifts and is left out.)
 
-    They clamp the result to [0, 1], and a pixel beyond never again feels a pull. Here the level is
-    bent softly towards the outermost centres of the grid's ``depth`` cells, beyond which nothing
-    changes; on the middle three quarters it is as it was.
+    They clamp the result to [0, 1], where a pixel that ends up outside gets no gradient ever again.
+    Here the level is bent smoothly (``soft_clamp``) towards the outermost centres of the grid's
+    ``depth`` cells, beyond which the grid is constant.
     """
 
     def __init__(self, depth: int) -> None:
@@ -52,10 +51,10 @@ class Guide(nn.Module):
         self.depth = depth
 
     def forward(self, image: Tensor) -> Tensor:
-        weights = (self.slopes * self.mix[:, None]).view(1, -1)
-        ramps = self.matrix.repeat_interleave(KNOTS, dim=0)
+        weights = (self.slopes * self.mix[:, None]).view(1, -1)  # (1, 48)
+        ramps = self.matrix.repeat_interleave(KNOTS, dim=0)  # (48, 3)
         with torch.autocast(image.device.type, enabled=False):
-            pixels = image.flatten(2).to(weights.dtype)
+            pixels = image.flatten(2).to(weights.dtype)  # (B, 3, H W)
             level = _SumOfRamps.apply(pixels, ramps, self.shifts.view(-1, 1), weights)
             level = (level + self.offset).view(len(image), *image.shape[2:])
             return soft_clamp(level, 1 / (2 * self.depth))
@@ -64,9 +63,9 @@ class Guide(nn.Module):
 class _SumOfRamps(torch.autograd.Function):
     """weights @ relu(ramps @ pixels - shifts): (B, 3, N), (R, 3), (R, 1), (1, R) -> (B, 1, N).
 
-    The R ramps of a pixel are sixteen times as large as the pixel. They are made in chunks that
-    stay in the processor's cache, and made again for the backward pass, which autograd would do
-    five times slower.
+    The R ramps of a pixel take sixteen times its memory. They are computed in chunks that fit the
+    processor's cache, and again in the backward pass, for which autograd would take five times as
+    long.
     """
 
     @staticmethod
@@ -82,30 +81,30 @@ class _SumOfRamps(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         pixels, ramps, shifts, weights = ctx.saved_tensors
-        on_pixels = torch.empty_like(pixels) if ctx.needs_input_grad[0] else None
-        on_ramps, on_shifts = torch.zeros_like(ramps), torch.zeros_like(shifts)
-        on_weights = torch.zeros_like(weights)
-        places = _chunks(on_pixels) if on_pixels is not None else repeat(None)
-        for part, pull, place in zip(_chunks(pixels), _chunks(grad), places, strict=False):
-            raised = torch.addmm(-shifts, ramps, part).relu_()
-            on_weights.addmm_(pull, raised.T)
-            felt = threshold_backward(pull.expand_as(raised), raised, 0)
-            on_ramps.addmm_(felt, part.T)
-            on_shifts.sub_(felt.sum(1, keepdim=True))
-            if place is not None:
-                torch.mm((ramps * weights.T).T, felt, out=place)
-        return on_pixels, on_ramps * weights.T, on_shifts * weights.T, on_weights
+        grad_pixels = torch.empty_like(pixels) if ctx.needs_input_grad[0] else None
+        grad_ramps, grad_shifts = torch.zeros_like(ramps), torch.zeros_like(shifts)
+        grad_weights = torch.zeros_like(weights)
+        outs = _chunks(grad_pixels) if grad_pixels is not None else repeat(None)
+        for part, upstream, out in zip(_chunks(pixels), _chunks(grad), outs, strict=False):
+            raised = torch.addmm(-shifts, ramps, part).relu_()  # (R, n)
+            grad_weights.addmm_(upstream, raised.T)
+            active = threshold_backward(upstream.expand_as(raised), raised, 0)  # 0 below a shift
+            grad_ramps.addmm_(active, part.T)
+            grad_shifts.sub_(active.sum(1, keepdim=True))
+            if out is not None:
+                torch.mm((ramps * weights.T).T, active, out=out)
+        return grad_pixels, grad_ramps * weights.T, grad_shifts * weights.T, grad_weights
 
 
 def _chunks(planes: Tensor) -> Iterator[Tensor]:
-    """(B, C, N) as (C, n) views, batch entry by batch entry."""
+    """(B, C, N) as (C, n) views, one batch entry after the other."""
     size = 8192 if planes.device.type == "cpu" else 2**20
     return (part for plane in planes for part in plane.split(size, dim=1))
 
 
 def soft_clamp(level: Tensor, margin: float) -> Tensor:
-    """Into [margin, 1 - margin]; what lies 2 margins within stays, further out it bends: the pull
-    fades, as 1 / x^2, but never ends.
+    """Into [margin, 1 - margin], with a gradient that fades as 1 / x^2 but never vanishes. Levels
+    from 2 margin to 1 - 2 margin stay as they are.
     """
     inner = level.clamp(2 * margin, 1 - 2 * margin)
     return inner + margin * F.softsign((level - inner) / margin)
@@ -124,9 +123,16 @@ class HDRNet(nn.Module):
         grid_size: height and width of the bilateral grid, a multiple of 4.
         depth: how many levels of brightness it has.
 
-    Takes images in [0, 1]; what comes out may lie outside and is not clamped. An untrained network
+    Takes images in [0, 1]; the result may lie outside and is not clamped. An untrained network
     returns its input, up to about 0.01. The slicing and the guide are computed in float32 under
-    autocast too. Half-precision images are taken as float32.
+    autocast too. Half-precision images are taken as float32. Another shape raises ValueError.
+
+    >>> network = HDRNet.compact()
+    >>> image = torch.rand(1, 3, 90, 160)
+    >>> network(image).shape
+    torch.Size([1, 3, 90, 160])
+    >>> network.coefficients(image).shape
+    torch.Size([1, 12, 8, 16, 16])
     """
 
     def __init__(
@@ -140,31 +146,22 @@ class HDRNet(nn.Module):
     ) -> None:
         super().__init__()
         halvings = _halvings(low_resolution, grid_size)
-        self.architecture = {
-            "low_resolution": low_resolution,
-            "width": width,
-            "hidden": list(hidden),
-            "grid_size": grid_size,
-            "depth": depth,
-        }
+        sizes = {"low_resolution": low_resolution, "grid_size": grid_size, "depth": depth}
+        self.architecture = {**sizes, "width": width, "hidden": list(hidden)}
         self.low_resolution, self.depth = low_resolution, depth
         channels = [3, *(width * 2**stage for stage in range(halvings))]
         features = channels[-1]
-        units = [features * (grid_size // 4) ** 2, *hidden, features]
-        self.splat = nn.Sequential(
-            *(layer for pair in pairwise(channels) for layer in _half(*pair))
-        )
+        self.splat = nn.Sequential(*_halving_convolutions(channels))
         self.local_path = nn.Sequential(
             nn.Conv2d(features, features, 3, padding=1),
             nn.ReLU(),
             nn.Conv2d(features, features, 3, padding=1, bias=False),
         )
         self.global_path = nn.Sequential(
-            *_half(features, features),
-            *_half(features, features),
+            *_halving_convolutions([features, features, features]),
             nn.Flatten(),
-            *(layer for pair in pairwise(units) for layer in _dense(*pair)),
-        )[:-1]
+            *_fully_connected([features * (grid_size // 4) ** 2, *hidden, features]),
+        )
         self.to_grid = nn.Conv2d(features, AFFINE * depth, 1)
         self.guide = Guide(depth)
         self._start_as_identity()
@@ -200,20 +197,21 @@ class HDRNet(nn.Module):
         return cls(low_resolution=128, hidden=(64, 64))
 
     def forward(self, image: Tensor) -> Tensor:
-        image = _checked_image(image)
         return slice_and_apply(self.coefficients(image), self.guide(image), image)
 
     def coefficients(self, image: Tensor) -> Tensor:
         """The bilateral grid of 3x4 affine maps: (B, 3, H, W) -> (B, 12, D, Gh, Gw)."""
+        image = checked_shape("image", image, "B 3 H W")
         side = (self.low_resolution, self.low_resolution)
-        small = F.interpolate(_checked_image(image), size=side, mode="bilinear", antialias=True)
-        features = self.splat(small)
-        everywhere = self.global_path(features)[:, :, None, None]
-        grid: Tensor = self.to_grid(F.relu(self.local_path(features) + everywhere))
+        small = F.interpolate(image, size=side, mode="bilinear", antialias=True)
+        features = self.splat(small)  # (B, 64, Gh, Gw)
+        local = self.local_path(features)  # (B, 64, Gh, Gw)
+        everywhere = self.global_path(features)[:, :, None, None]  # (B, 64, 1, 1)
+        grid: Tensor = self.to_grid(F.relu(local + everywhere))  # (B, 12 D, Gh, Gw)
         return grid.unflatten(1, (AFFINE, self.depth)).to(image.dtype)
 
     def _start_as_identity(self) -> None:
-        """Nearly: were the last weights zero, nothing before them would learn in the first step."""
+        """Only nearly: with zeros for last weights, nothing before them would learn at first."""
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -228,10 +226,11 @@ class HDRNet(nn.Module):
 def save_network(
     network: HDRNet, path: str | os.PathLike[str], facts: Mapping[str, str] | None = None
 ) -> None:
-    """Write weights and architecture as a safetensors file, with facts to be kept beside them.
+    """Write weights, architecture and facts about them to a safetensors file.
 
     facts: anything worth knowing in a year, such as {"loss": "l2+histmatch", "seed": "3"}; strings.
-    The file appears whole or not at all. Raises TypeError for a fact that is no string.
+    The file appears whole or not at all; the same network and facts give the same bytes. Raises
+    TypeError for a fact that is no string.
     """
     facts = facts or {}
     for name, fact in facts.items():
@@ -239,11 +238,11 @@ def save_network(
             raise TypeError(f"{name} must be a string, got {fact!r}")
     tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
     metadata = {**facts, ARCHITECTURE: json.dumps(network.architecture)}
-    write_whole(Path(path), safetensors.torch.save(tensors, metadata))
+    write_whole(Path(path), safetensors_bytes(tensors, metadata))
 
 
 def load_network(path: str | os.PathLike[str]) -> HDRNet:
-    """The network that ``save_network`` wrote, on the CPU, ready to be used or trained on.
+    """The network that ``save_network`` wrote, on the CPU, to be used or trained further.
 
     Raises FileNotFoundError, and ValueError for a file that holds no such network.
     """
@@ -252,7 +251,7 @@ def load_network(path: str | os.PathLike[str]) -> HDRNet:
         network = HDRNet(**json.loads(metadata[ARCHITECTURE]))
         network.load_state_dict(safetensors.torch.load_file(path))
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{path} holds a network that does not fit HDRNet: {error}") from error
+        raise ValueError(f"{path} must hold a network that fits HDRNet, got {error}") from error
     return network
 
 
@@ -266,17 +265,10 @@ def _metadata(path: str | os.PathLike[str]) -> dict[str, str]:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
     except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} is no safetensors file ({error})") from error
+        raise ValueError(f"{path} must be a safetensors file, got {error}") from error
     if ARCHITECTURE not in metadata:
-        raise ValueError(f"{path} holds no network that save_network wrote")
+        raise ValueError(f"{path} must be a file that save_network wrote")
     return metadata
-
-
-def _checked_image(image: Tensor) -> Tensor:
-    image = checked_floating(image, "image")
-    if image.ndim != 4 or image.shape[1] != 3 or image.numel() == 0:
-        raise ValueError(f"image must be (B, 3, H, W), got shape {tuple(image.shape)}")
-    return image
 
 
 def _halvings(low_resolution: int, grid_size: int) -> int:
@@ -289,10 +281,17 @@ def _halvings(low_resolution: int, grid_size: int) -> int:
     return halvings
 
 
-def _half(channels_in: int, channels_out: int) -> tuple[nn.Module, nn.Module]:
-    """A convolution that halves height and width."""
-    return nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1), nn.ReLU()
+def _halving_convolutions(channels: Sequence[int]) -> list[nn.Module]:
+    """A 3x3 convolution between each two numbers of channels; each halves height and width."""
+    layers: list[nn.Module] = []
+    for channels_in, channels_out in pairwise(channels):
+        layers += [nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1), nn.ReLU()]
+    return layers
 
 
-def _dense(units_in: int, units_out: int) -> tuple[nn.Module, nn.Module]:
-    return nn.Linear(units_in, units_out), nn.ReLU()
+def _fully_connected(units: Sequence[int]) -> list[nn.Module]:
+    """Layers between each two numbers of units, with a ReLU between each two layers."""
+    layers: list[nn.Module] = []
+    for units_in, units_out in pairwise(units):
+        layers += [nn.Linear(units_in, units_out), nn.ReLU()]
+    return layers[:-1]

@@ -6,7 +6,7 @@ With slope s = alpha / bandwidth and bin edges e_k, Eq. 1-3 have the closed form
 
 where sigma is the logistic function. Eq. 1 as printed, with the kernel of Eq. 2, integrates to
 1/alpha; the text below Eq. 3 (the kernel is the derivative of sigma(alpha z)) restores the factor,
-and that is what is computed here. How it is computed quickly is in ``_binning.py``.
+and that is what is computed here. ``_binning.py`` has the fast way to compute it.
 
 Samples lie on the last axis: an image (B, C, H, W) goes in as ``image.flatten(2)``.
 """
@@ -20,11 +20,11 @@ from torch import Tensor
 from histmatch_lab._binning import Edges, mass_below
 from histmatch_lab._checks import (
     Range,
+    check_option,
+    check_same_shape,
     checked_bins,
     checked_floating,
-    checked_option,
     checked_range,
-    checked_same_shape,
     checked_samples,
     checked_slope,
 )
@@ -39,7 +39,11 @@ def bin_edges(
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """The edges e_0 ... e_K of ``bins`` equal bins over ``range``, (bins + 1,)."""
+    """The edges e_0 ... e_K of ``bins`` equal bins over ``range``, (bins + 1,).
+
+    >>> bin_edges(4).tolist()
+    [0.0, 0.25, 0.5, 0.75, 1.0]
+    """
     low, high = checked_range(range)
     dtype = dtype or torch.get_default_dtype()
     edges = torch.linspace(low, high, checked_bins(bins) + 1, dtype=torch.float64, device=device)
@@ -56,6 +60,9 @@ def bin_centers(
     """The centres mu_k = low + L (k + 1/2) of the bins, (bins,), with L the width of a bin.
 
     The paper prints mu_k = -1 + L (k + 1/2), which is DeepHist's, for values in [-1, 1].
+
+    >>> bin_centers(4).tolist()
+    [0.125, 0.375, 0.625, 0.875]
     """
     edges = bin_edges(bins, range=range, dtype=torch.float64, device=device)
     return ((edges[1:] + edges[:-1]) / 2).to(dtype or torch.get_default_dtype())
@@ -64,10 +71,13 @@ def bin_centers(
 def hard_histogram(values: Tensor, bins: int = 256, *, range: Range = (0.0, 1.0)) -> Tensor:
     """The counted histogram, (..., N) -> (..., bins), as shares: each sums to 1. No gradient.
 
-    Bin k holds e_k <= value < e_{k+1}; the last holds its upper edge too. A value outside
+    Bin k counts e_k <= value < e_{k+1}; the last includes its upper edge. A value outside
     ``range`` counts in the nearest bin. Raises as ``soft_histogram`` does.
+
+    >>> hard_histogram(torch.tensor([0.1, 0.2, 0.6, 1.0]), 4).tolist()
+    [0.5, 0.0, 0.25, 0.25]
     """
-    values = checked_samples(values).detach()
+    values = checked_samples("values", values).detach()
     edges = bin_edges(bins, range=range, dtype=torch.float64, device=values.device)
     index = _bin_of(values.double(), edges)
     counts = torch.zeros(*values.shape[:-1], bins, dtype=torch.float64, device=values.device)
@@ -76,8 +86,8 @@ def hard_histogram(values: Tensor, bins: int = 256, *, range: Range = (0.0, 1.0)
 
 
 def _bin_of(values: Tensor, edges: Tensor) -> Tensor:
-    """A division finds the bin, but for rounding; the edges beside it decide. (A search among all
-    edges takes twice as long.)
+    """A division finds the bin up to rounding, which the edges on both sides correct. (A search
+    among all edges takes twice as long.)
     """
     last = len(edges) - 2
     position = (values - edges[0]) / ((edges[-1] - edges[0]) / (last + 1))
@@ -107,7 +117,7 @@ def soft_histogram(
         bandwidth: B of the paper, which never states it. Only s = alpha / bandwidth matters, the
             slope of the sigmoid per unit of ``values``. DeepHist has alpha = 1, B = L / 2.5.
         range: where the first bin begins and the last one ends.
-        outside: what becomes of kernel mass outside ``range``; a pixel at exactly 0 has half of
+        outside: how kernel mass outside ``range`` is treated; a pixel at exactly 0 has half of
             its mass there. "drop" loses it (the paper; the sum falls below 1). "clamp" gives it to
             the end bins (the sum is 1). "reflect" folds it back at each end, as DeepHist does: to
             Eq. 3 it adds the histograms of ``2 low - values`` and ``2 high - values``.
@@ -119,11 +129,21 @@ def soft_histogram(
 
     Raises:
         TypeError: values that are no tensor, or integers (divide 8-bit levels by 255).
-        ValueError: no samples; NaN or infinity (on a GPU, which would have to stop to tell, the
-            whole result is NaN instead); bins < 1; alpha, bandwidth or range that make no sense;
-            an unknown ``outside``.
+        ValueError: no samples; NaN or infinity (on a GPU, where the check would force a wait, that
+            row of the result is NaN instead); bins < 1; alpha, bandwidth or range that make no
+            sense; an unknown ``outside``.
+
+    >>> values = torch.tensor([0.3, 0.3, 0.6, 1.0], requires_grad=True)
+    >>> histogram = soft_histogram(values, 4, alpha=100)
+    >>> [round(share, 3) for share in histogram.tolist()]  # the pixel at 1.0 lost half its mass
+    [0.003, 0.497, 0.25, 0.125]
+    >>> soft_histogram(values, 4, alpha=100, outside="clamp").sum().item()
+    1.0
+    >>> histogram[1].backward()  # bin 1 grows if the pixels at 0.3 become brighter
+    >>> (values.grad > 0).tolist()
+    [True, True, False, False]
     """
-    values = checked_samples(values)
+    values = checked_samples("values", values)
     return torch.diff(_cumulative(values, bins, alpha, bandwidth, range, outside)).to(values)
 
 
@@ -145,8 +165,11 @@ def soft_cdf(
         drop     F(e_{k+1}) - F(e_0), which ends below 1 where mass is lost;
         clamp    F(e_{k+1}), and 1 for the last bin;
         reflect  the sum of drop's for I, 2 low - I and 2 high - I.
+
+    >>> soft_cdf(torch.tensor([0.3, 0.3, 0.6, 0.9]), 4, alpha=1000).tolist()
+    [0.0, 0.5, 0.75, 1.0]
     """
-    values = checked_samples(values)
+    values = checked_samples("values", values)
     cumulative = _cumulative(values, bins, alpha, bandwidth, range, outside)
     return (cumulative[..., 1:] - cumulative[..., :1]).to(values)
 
@@ -156,9 +179,12 @@ def emd(p: Tensor, q: Tensor) -> Tensor:
 
     The L1 distance between the running sums of two histograms; times the width of a bin it is the
     1-Wasserstein distance in units of intensity. Raises ValueError for different shapes.
+
+    >>> emd(torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 0.5, 0.5])).item()
+    1.5
     """
-    p, q = checked_floating(p, "p"), checked_floating(q, "q")
-    checked_same_shape(p, q, "p and q")
+    p, q = checked_floating("p", p), checked_floating("q", q)
+    check_same_shape("p and q", p, q)
     if p.ndim == 0 or p.shape[-1] == 0:
         raise ValueError(f"p and q must have bins on their last axis, got {tuple(p.shape)}")
     return (p - q).cumsum(-1).abs().sum(-1)
@@ -167,15 +193,19 @@ def emd(p: Tensor, q: Tensor) -> Tensor:
 def gradient_ripple(
     bins: int, *, alpha: float = 1000.0, bandwidth: float = 1.0, range: Range = (0.0, 1.0)
 ) -> float:
-    """How unevenly the loss pulls on pixels of different intensity: 0 is even, 1 is +-100 %.
+    """How uneven the loss's gradient is over the intensities: 0 is even, 1 is +-100 %.
 
     Between two images that differ by a shift, Eq. 5 pulls on a pixel of intensity x with
 
         pull(x) = L sum over edges of s sigma'(s (x - e_k)),
 
-    far from the ends of the range. It has mean 1, is largest on an edge and smallest in the middle
-    of a bin; this is half the difference of the two. Only s L matters. Below s L = 6 the first
-    harmonic 2 X / sinh(X), X = 2 pi^2 / (s L), is within 1 %; above, the result tends to s L / 8.
+    far from the ends of the range (``pixel_gradient``). Its mean is 1, its maximum lies on an edge,
+    its minimum in the middle of a bin; this is half the difference of the two. Only s L matters.
+    Below s L = 6 the first harmonic 2 X / sinh(X), X = 2 pi^2 / (s L), is within 1 %; above, the
+    result tends to s L / 8. Raises as ``soft_histogram`` does for the same arguments.
+
+    >>> [round(gradient_ripple(bins, alpha=1000), 2) for bins in (50, 100, 256)]
+    [2.5, 1.18, 0.13]
     """
     low, high = checked_range(range)
     step = checked_slope(alpha, bandwidth) * (high - low) / checked_bins(bins)
@@ -214,10 +244,14 @@ def pixel_gradient(
     ends it depends on ``outside``. Time and memory grow with values x bins: give it levels, or
     points of a curve, rather than a whole picture. Arguments and errors as in ``soft_histogram``,
     except that an empty tensor is allowed.
+
+    >>> on_edge_and_between = torch.tensor([0.5, 0.505])
+    >>> [round(pull, 2) for pull in pixel_gradient(on_edge_and_between, 100).tolist()]
+    [2.5, 0.13]
     """
-    x = checked_floating(values, "values").double()
+    x = checked_floating("values", values).double()
     slope = checked_slope(alpha, bandwidth)
-    checked_option("outside", outside, get_args(Outside))
+    check_option("outside", outside, get_args(Outside))
     edges = bin_edges(bins, range=range, dtype=torch.float64, device=x.device)
     if not values.numel():
         return values
@@ -248,14 +282,14 @@ def _cumulative(
     values: Tensor, bins: int, alpha: float, bandwidth: float, range: Range, outside: Outside
 ) -> Tensor:
     """Mass between the first edge (plus a constant) and each edge: (..., bins + 1), float64."""
-    checked_option("outside", outside, get_args(Outside))
+    check_option("outside", outside, get_args(Outside))
     bins, slope = checked_bins(bins), checked_slope(alpha, bandwidth)
     low, high = checked_range(range)
     width = (high - low) / bins
     if values.device.type == "mps":  # which has no float64
         values = values.cpu()
     if outside == "reflect":
-        # mirrored pixels in these bins are the pixels themselves in the mirrored bins
+        # the mirrored pixels in these bins are the pixels themselves in the mirrored bins
         far = mass_below(values, Edges(low - (high - low), width, 3 * bins, slope))
         below, inside, above = far[..., : bins + 1], far[..., bins:-bins], far[..., -bins - 1 :]
         return inside - below.flip(-1) - above.flip(-1)

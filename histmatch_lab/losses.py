@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from histmatch_lab._checks import (
     Range,
+    check_option,
+    check_same_shape,
     checked_bins,
-    checked_floating,
-    checked_option,
     checked_range,
-    checked_same_shape,
+    checked_shape,
     checked_slope,
 )
 from histmatch_lab.histogram import Outside, emd, soft_histogram
@@ -24,21 +24,20 @@ _TERMS: dict[str, Callable[..., nn.Module]] = {}
 
 
 def register_term(name: str) -> Callable[[Term], Term]:
-    """Make a loss known to ``EnhancementLoss`` by name: a decorator for what makes the module.
+    """Let ``EnhancementLoss`` find a loss by name: a decorator for a module or what makes one.
 
-    The module takes (pred, target), both (B, C, H, W), and returns a scalar. In a notebook:
+    The module takes (pred, target), both (B, C, H, W), and returns a scalar. A later term of the
+    same name replaces the earlier, so that a notebook's cell can be run again. Raises ValueError
+    for a name that is empty or contains "+".
 
-        @register_term("mean")
-        class MeanColour(nn.Module):
-            def forward(self, pred, target):
-                return (pred.mean((2, 3)) - target.mean((2, 3))).abs().mean()
-
-        EnhancementLoss("l2+mean")
-
-    A name that is taken is taken over, so that the cell can be run again.
+    >>> @register_term("mean colour")
+    ... class MeanColour(nn.Module):
+    ...     def forward(self, pred, target):
+    ...         return (pred.mean((2, 3)) - target.mean((2, 3))).abs().mean()
+    >>> loss = EnhancementLoss("l2+mean colour", lam=0.1)
     """
     if not name or "+" in name:
-        raise ValueError(f"name must not be empty or hold '+', got {name!r}")
+        raise ValueError(f"name must be without '+' and not empty, got {name!r}")
 
     def register(term: Term) -> Term:
         _TERMS[name] = term
@@ -73,18 +72,24 @@ class HistogramMatchingLoss(nn.Module):
 
     Args:
         bins, alpha, bandwidth, range, outside: as in ``soft_histogram``.
-        units: "bins" is Eq. 5, which counts bins and so grows with their number; "intensity"
-            multiplies by the width of a bin, which makes ``lam`` comparable between numbers of
-            bins.
+        units: "bins" is Eq. 5, a distance in bins that grows with their number; "intensity"
+            multiplies it by the width of a bin, which makes ``lam`` comparable between numbers of
+            bins (erratum 7).
 
-    The paper's ``outside="drop"`` pulls pixels at the lower end of the range the wrong way, and up
-    to s/4 times too hard: what leaks out there is missing from every entry of the CDF
-    (notebook 02). "clamp" pulls them the right way.
+    The paper's ``outside="drop"`` moves pixels at the lower end of the range the wrong way, with up
+    to s/4 times the gradient: what leaks out there is missing from every entry of the CDF
+    (notebook 02). "clamp" moves them the right way.
 
     Raises:
         ValueError: for images that differ in shape or are not (B, C, H, W); for options and
             values as ``soft_histogram``. (Images of two sizes can be compared with
             ``emd(soft_histogram(a.flatten(2)), soft_histogram(b.flatten(2)))``.)
+
+    >>> import torch
+    >>> target = torch.linspace(0.2, 0.6, 4096).view(1, 1, 64, 64)
+    >>> loss = HistogramMatchingLoss(bins=100, alpha=1000, units="intensity")
+    >>> round(loss(target + 0.1, target).item(), 4)
+    0.1
     """
 
     def __init__(
@@ -99,15 +104,15 @@ class HistogramMatchingLoss(nn.Module):
     ) -> None:
         super().__init__()
         checked_slope(alpha, bandwidth)
-        checked_option("outside", outside, get_args(Outside))
-        checked_option("units", units, get_args(Units))
+        check_option("outside", outside, get_args(Outside))
+        check_option("units", units, get_args(Units))
         self.bins = checked_bins(bins)
         self.range = checked_range(range)
         self.alpha, self.bandwidth, self.outside, self.units = alpha, bandwidth, outside, units
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
         _check_images(pred, target)
-        loss = emd(self._histogram(pred), self._histogram(target)).mean()
+        loss = emd(self._histogram(pred), self._histogram(target)).mean()  # (B, C) -> ()
         return loss * self.bin_width if self.units == "intensity" else loss
 
     @property
@@ -122,6 +127,7 @@ class HistogramMatchingLoss(nn.Module):
         )
 
     def _histogram(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, bins)"""
         return soft_histogram(
             image.flatten(2),
             self.bins,
@@ -168,12 +174,21 @@ class EnhancementLoss(nn.Module):
         options: for the last term, such as ``bins`` of "histmatch".
 
     Attributes:
-        terms: the terms of the last call by name, detached and before ``lam``, for logging.
+        terms: the terms of the last call by name, detached and not multiplied by ``lam``, for
+            logging.
 
     Raises:
         ValueError: for an unknown term; in a call, for images that differ in shape or are not
             (B, C, H, W).
         TypeError: for an option that the last term does not have.
+
+    >>> import torch
+    >>> loss = EnhancementLoss("l2+histmatch", lam=0.1, bins=100, units="intensity")
+    >>> total = loss(torch.full((1, 3, 8, 8), 0.7), torch.full((1, 3, 8, 8), 0.5))
+    >>> {name: round(term.item(), 3) for name, term in loss.terms.items()}
+    {'l2': 0.04, 'histmatch': 0.2}
+    >>> round(total.item(), 3)
+    0.06
     """
 
     def __init__(self, name: str, *, lam: float = 1.0, **options: object) -> None:
@@ -200,8 +215,6 @@ class EnhancementLoss(nn.Module):
 
 
 def _check_images(pred: Tensor, target: Tensor) -> None:
-    checked_floating(pred, "pred")
-    checked_floating(target, "target")
-    checked_same_shape(pred, target, "pred and target")
-    if pred.ndim != 4:
-        raise ValueError(f"pred and target must be (B, C, H, W), got {tuple(pred.shape)}")
+    checked_shape("pred", pred, "B C H W")
+    checked_shape("target", target, "B C H W")
+    check_same_shape("pred and target", pred, target)

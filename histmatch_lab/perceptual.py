@@ -1,8 +1,7 @@
 """The perceptual losses that the paper compares with: L2 + VGG and L2 + LPIPS.
 
-Both look at the features of VGG-16 (Simonyan and Zisserman 2015), trained on ImageNet. What the
-paper says of them, that they see local patches and not the statistics of the whole picture, is a
-matter of `receptive_field`.
+Both compare the features of VGG-16 (Simonyan and Zisserman 2015), trained on ImageNet. The paper
+says that these see local patches and not the statistics of the whole picture: `receptive_field`.
 """
 
 import importlib.util
@@ -24,16 +23,25 @@ LPIPS_LAYERS = (*JOHNSON_LAYERS, "relu5_3")
 class VGG16(nn.Module):
     """The thirteen convolutions of VGG-16, under the keys of torchvision's checkpoint.
 
-    Calling it with (B, 3, H, W) and names such as "relu1_2" gives the features at these layers.
-    Make one with `imagenet`, `from_file` or `random`. Its parameters are frozen.
+    Make one with `imagenet`, `from_file` or `random`; its parameters are frozen. Called with images
+    (B, 3, H, W) in [0, 1] and names of layers, it returns the features at these layers.
 
     Attributes:
         weights: what it holds, for captions: "ImageNet", a file's name, or "random, seed 0".
+
+    >>> vgg = VGG16.random(seed=0)
+    >>> [tuple(f.shape) for f in vgg(torch.rand(1, 3, 32, 48), ("relu1_2", "relu3_3"))]
+    [(1, 64, 32, 48), (1, 256, 8, 12)]
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, weights: str) -> None:
         super().__init__()
         self.weights = weights
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
         layers: list[nn.Module] = []
         self.index: dict[str, int] = {}
         channels_in = 3
@@ -87,14 +95,14 @@ class VGG16(nn.Module):
         try:  # the checkpoint has the classifier as well
             network.load_state_dict({k: v for k, v in state.items() if k.startswith("features.")})
         except RuntimeError as error:
-            raise ValueError(f"{weights} holds no VGG-16: {error}") from error
+            raise ValueError(f"{weights} must hold a VGG-16, got {error}") from error
         return network
 
     def forward(self, image: Tensor, layers: tuple[str, ...]) -> list[Tensor]:
-        found = []
+        features, found = (image - self.mean) / self.std, []
         for start, end in pairwise((0, *(self.index[name] + 1 for name in layers))):
-            image = self.features[start:end](image)
-            found.append(image)
+            features = self.features[start:end](features)
+            found.append(features)
         return found
 
     def extra_repr(self) -> str:
@@ -113,7 +121,11 @@ def receptive_field(layer: str) -> int:
     """Side of the square of pixels that one feature of a layer such as "relu4_3" depends on.
 
     Each 3x3 convolution and 2x2 pooling adds (size - 1) times the distance, in pixels, of its
-    neighbouring inputs. For relu4_3 this is 92; the paper says 150 (erratum 10).
+    neighbouring inputs. The paper says 150 for relu4_3 (erratum 10). Raises ValueError for an
+    unknown layer.
+
+    >>> receptive_field("relu4_3")
+    92
     """
     network = VGG16("none")
     if layer not in network.index:
@@ -134,57 +146,40 @@ class VGGLoss(nn.Module):
     (B, 3, H, W) in [0, 1] with H and W at least 8 -> scalar. vgg: by default `VGG16.imagenet()`.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, vgg: VGG16 | None = None) -> None:
         super().__init__()
         self.vgg = vgg or VGG16.imagenet()
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
-        ours, theirs = self._features(pred), self._features(target)
-        gaps = [(a - b).square().mean() for a, b in zip(ours, theirs, strict=True)]
-        return torch.stack(gaps).sum()
-
-    def _features(self, image: Tensor) -> list[Tensor]:
-        features: list[Tensor] = self.vgg((image - self.mean) / self.std, JOHNSON_LAYERS)
-        return features
+        pairs = zip(self.vgg(pred, JOHNSON_LAYERS), self.vgg(target, JOHNSON_LAYERS), strict=True)
+        return torch.stack([(a - b).square().mean() for a, b in pairs]).sum()
 
 
 class LPIPSLoss(nn.Module):
     """Learned perceptual distance (Zhang et al. 2018, VGG-16, version 0.1), mean over the batch.
 
-    (pred, target), both (B, 3, H, W) in [0, 1] with H and W at least 16 -> scalar. The weights of
-    the features come with torchmetrics (extra `lpips`).
-    Raises ModuleNotFoundError, which says what to install.
+    (pred, target), both (B, 3, H, W) in [0, 1] with H and W at least 16 -> scalar. How much each
+    feature counts, the "linear heads", comes with torchmetrics (extra `lpips`); without it,
+    ModuleNotFoundError says what to install. vgg: by default `VGG16.imagenet()`.
     """
-
-    shift: Tensor
-    scale: Tensor
 
     def __init__(self, vgg: VGG16 | None = None) -> None:
         super().__init__()
         heads = torch.load(_heads_path(), map_location="cpu", weights_only=True)
         self.vgg = vgg or VGG16.imagenet()
-        for number in range(len(LPIPS_LAYERS)):
-            weight = heads[f"lin{number}.model.1.weight"].detach()
-            self.register_buffer(f"head{number}", weight, persistent=False)
-        shift, scale = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of values in [-1, 1]
-        self.register_buffer("shift", torch.tensor(shift)[:, None, None], persistent=False)
-        self.register_buffer("scale", torch.tensor(scale)[:, None, None], persistent=False)
+        weights = [heads[f"lin{number}.model.1.weight"] for number in range(len(LPIPS_LAYERS))]
+        self.heads = nn.ParameterList([nn.Parameter(w, requires_grad=False) for w in weights])
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
-        ours, theirs = self._features(pred), self._features(target)
         distances = [
-            nn.functional.conv2d((a - b).square(), getattr(self, f"head{number}")).mean()
-            for number, (a, b) in enumerate(zip(ours, theirs, strict=True))
+            nn.functional.conv2d((a - b).square(), head).mean()
+            for a, b, head in zip(*map(self._features, (pred, target)), self.heads, strict=True)
         ]
         return torch.stack(distances).sum()
 
     def _features(self, image: Tensor) -> list[Tensor]:
-        features = self.vgg((2 * image - 1 - self.shift) / self.scale, LPIPS_LAYERS)
+        # LPIPS' own scaling of images is that of ImageNet, for values in [-1, 1]
+        features = self.vgg(image, LPIPS_LAYERS)
         return [f / (f.square().sum(1, keepdim=True) + 1e-8).sqrt() for f in features]
 
 

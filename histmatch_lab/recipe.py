@@ -8,7 +8,7 @@ from collections.abc import Sized
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from histmatch_lab._checks import checked_option, checked_positive
+from histmatch_lab._checks import check_option, checked_positive
 from histmatch_lab.hdrnet import HDRNet
 from histmatch_lab.losses import EnhancementLoss, options_of
 
@@ -107,8 +107,8 @@ class Recipe:
             raise ValueError(f"loss: {problem}") from None
         # a loss that needs weights would ask for them here, so the options are tried on this one
         EnhancementLoss("l2+histmatch", **_chosen(self, "l2+histmatch"))
-        checked_option("network", self.network, NETWORKS)
-        checked_option("preset", self.preset, PRESETS)
+        check_option("network", self.network, NETWORKS)
+        check_option("preset", self.preset, PRESETS)
         for name, least in (("crop", 1), ("epochs", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be {least} or more, got {getattr(self, name)}")

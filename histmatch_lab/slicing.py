@@ -1,9 +1,9 @@
 """Reading a bilateral grid at every pixel of a full picture, after Gharbi et al. 2017, section 3.3.
 
-A picture's coefficients are twelve times as large as a channel of it. So they are made, used and
-forgotten strip by strip, in the processor's cache; where a gradient is wanted, they are made again
-on the way back. Within a strip the grid is first read along the picture's height, once for each
-row, which leaves two dimensions instead of three to read at each pixel.
+The coefficients of a picture take twelve times the memory of one of its channels. They are computed
+in horizontal strips that fit a processor's cache, used and discarded; the backward pass computes
+them again. Within a strip the grid is first interpolated along the height, once per row, so that
+each pixel needs a bilinear lookup instead of a trilinear one.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from histmatch_lab._checks import checked_floating
+from histmatch_lab._checks import checked_shape
 
 AFFINE = 12  # numbers in a 3x4 matrix
-STRIP = {"cpu": 32_768}  # pixels; elsewhere:
+STRIP = {"cpu": 32_768}  # pixels of a strip; on any other device:
 STRIP_ON_GPU = 2**20
 
 StripFunction = Callable[..., Tensor]
@@ -32,11 +32,16 @@ def bilateral_slice(grid: Tensor, guide: Tensor) -> Tensor:
 
         ((x + 1/2) Gw / W - 1/2,  (y + 1/2) Gh / H - 1/2,  D guide(y, x) - 1/2)
 
-    along Gw, Gh and D. Beyond the outermost centres the grid goes on with its outermost values, so
-    that a guide below 1/(2D) or above 1 - 1/(2D) changes nothing and gets no gradient.
+    along Gw, Gh and D. Beyond the outermost centres the grid continues with its outermost values,
+    so that a guide below 1/(2D) or above 1 - 1/(2D) changes nothing and gets no gradient.
 
     float32 in, float32 out; float64 likewise; half precision is computed and returned in float32.
     Raises TypeError or ValueError for tensors of another kind or shape.
+
+    >>> dark, bright = torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)
+    >>> grid = torch.stack([dark, bright], dim=2)  # (1, 1, 2, 4, 4): what is read is the guide's
+    >>> bilateral_slice(grid, torch.tensor([[[0.1, 0.25, 0.5, 0.75, 0.9]]])).tolist()
+    [[[[0.0, 0.0, 0.5, 1.0, 1.0]]]]
     """
     grid, guide = _checked(grid, guide)
     height = guide.shape[1]
@@ -52,21 +57,21 @@ def slice_and_apply(grid: Tensor, guide: Tensor, image: Tensor) -> Tensor:
         out[r] = a[4 r] red + a[4 r + 1] green + a[4 r + 2] blue + a[4 r + 3].
 
     Where the coefficients come from, types and errors: as in ``bilateral_slice``.
+
+    >>> swap = torch.tensor([[0.0, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0]])  # red and blue
+    >>> grid = swap.view(1, 12, 1, 1, 1)
+    >>> image = torch.tensor([0.9, 0.5, 0.1]).view(1, 3, 1, 1)
+    >>> slice_and_apply(grid, torch.zeros(1, 1, 1), image).flatten()
+    tensor([0.1000, 0.5000, 0.9000])
     """
     grid, guide = _checked(grid, guide)
-    image = checked_floating(image, "image")
     batch, height, width = guide.shape
-    if grid.shape[1] != AFFINE:
-        raise ValueError(f"grid must have {AFFINE} channels, got shape {tuple(grid.shape)}")
-    if image.shape != (batch, 3, height, width):
-        raise ValueError(
-            f"image must have shape {(batch, 3, height, width)} to go with the guide, "
-            f"got {tuple(image.shape)}"
-        )
+    image = checked_shape("image", image, f"{batch} 3 {height} {width}")
+    checked_shape("grid", grid, f"B {AFFINE} D Gh Gw")
 
     def applied(top: int, grid: Tensor, guide: Tensor, image: Tensor) -> Tensor:
-        matrix = _read(grid, guide, top, height).unflatten(1, (3, 4))
-        red, green, blue = image.unsqueeze(1).unbind(2)
+        matrix = _read(grid, guide, top, height).unflatten(1, (3, 4))  # (B, 3, 4, h, W)
+        red, green, blue = image.unsqueeze(1).unbind(2)  # (B, 1, h, W) each
         out = torch.addcmul(matrix[:, :, 3], matrix[:, :, 0], red)
         out = torch.addcmul(out, matrix[:, :, 1], green)
         return torch.addcmul(out, matrix[:, :, 2], blue)
@@ -75,9 +80,9 @@ def slice_and_apply(grid: Tensor, guide: Tensor, image: Tensor) -> Tensor:
 
 
 def _by_strips(function: StripFunction, grid: Tensor, *planes: Tensor) -> Tensor:
-    """function(top, grid, *strips) over horizontal strips of (B, ..., H, W) tensors, put together.
+    """function(top, grid, *strips) over horizontal strips of (B, ..., H, W) tensors, joined.
 
-    top is the row of the picture that the strips begin with.
+    top is the first row of the strips, counted in the picture.
     """
     device, pixels = planes[0].device.type, len(grid) * planes[0].shape[-1]
     rows = max(1, STRIP.get(device, STRIP_ON_GPU) // pixels)
@@ -87,7 +92,7 @@ def _by_strips(function: StripFunction, grid: Tensor, *planes: Tensor) -> Tensor
 
 
 class _Strips(torch.autograd.Function):
-    """Keeps no more than its arguments for the backward pass, and goes through the strips again."""
+    """Saves only its arguments for the backward pass, which goes through the strips again."""
 
     @staticmethod
     def forward(
@@ -118,10 +123,10 @@ class _Strips(torch.autograd.Function):
                 here = (..., slice(top, top + ctx.rows), slice(None))
                 parts = [grid, *(plane[here] for plane in planes)]
                 leaves = [p.detach().requires_grad_(n) for p, n in zip(parts, needed, strict=True)]
-                wanted = [leaf for leaf in leaves if leaf.requires_grad]
-                found = iter(torch.autograd.grad(ctx.function(top, *leaves), wanted, grad[here]))
+                inputs = [leaf for leaf in leaves if leaf.requires_grad]
+                found = iter(torch.autograd.grad(ctx.function(top, *leaves), inputs, grad[here]))
                 for index, total in enumerate(totals):
-                    if total is not None:
+                    if total is not None:  # the grid, which comes first, is whole in each strip
                         (total[here] if index else total).add_(next(found))
         return None, None, *totals
 
@@ -129,16 +134,17 @@ class _Strips(torch.autograd.Function):
 def _read(grid: Tensor, guide: Tensor, top: int, height: int) -> Tensor:
     """The grid at the pixels of a strip that begins with row `top` of `height`: (B, C, h, W)."""
     batch, rows, width = guide.shape
-    by_row = torch.einsum("hg,bcdgw->bhcdw", _row_weights(grid, top, rows, height), grid)
+    weights = _row_weights(grid, top, rows, height)  # (h, Gh)
+    by_row = torch.einsum("hg,bcdgw->bhcdw", weights, grid)  # (B, h, C, D, Gw)
     x = (2 * torch.arange(width, dtype=guide.dtype, device=guide.device) + 1) / width - 1
-    places = torch.stack([x.expand_as(guide), 2 * guide - 1], dim=-1)
+    places = torch.stack([x.expand_as(guide), 2 * guide - 1], dim=-1)  # (B, h, W, 2)
     read = F.grid_sample(
         by_row.flatten(0, 1),
         places.view(batch * rows, 1, width, 2),
         padding_mode="border",
         align_corners=False,
     )
-    return read.view(batch, rows, -1, width).transpose(1, 2)
+    return read.view(batch, rows, -1, width).transpose(1, 2)  # (B, C, h, W)
 
 
 def _row_weights(grid: Tensor, top: int, rows: int, height: int) -> Tensor:
@@ -151,15 +157,14 @@ def _row_weights(grid: Tensor, top: int, rows: int, height: int) -> Tensor:
 
 
 def _checked(grid: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
-    grid, guide = checked_floating(grid, "grid"), checked_floating(guide, "guide")
-    if grid.ndim != 5 or grid.numel() == 0:
-        raise ValueError(f"grid must be (B, C, D, Gh, Gw), got shape {tuple(grid.shape)}")
-    if guide.ndim != 3 or guide.numel() == 0:
-        raise ValueError(f"guide must be (B, H, W), got shape {tuple(guide.shape)}")
+    grid = checked_shape("grid", grid, "B C D Gh Gw")
+    guide = checked_shape("guide", guide, "B H W")
     if len(grid) != len(guide):
         raise ValueError(
-            f"grid and guide must be of one batch size, got {len(grid)} and {len(guide)}"
+            f"grid and guide must be of the same batch size, got {len(grid)} and {len(guide)}"
         )
     if grid.dtype != guide.dtype:
-        raise TypeError(f"grid and guide must be of one type, got {grid.dtype} and {guide.dtype}")
+        raise TypeError(
+            f"grid and guide must be of the same dtype, got {grid.dtype} and {guide.dtype}"
+        )
     return grid, guide

@@ -115,7 +115,7 @@ def test_codes_of_black_and_white():
         codes = torch.tensor([[black, white], [middle, middle], [middle, middle]]).double()
         rgb = ycbcr_to_rgb(codes[..., None], matrix="bt709", bits=bits, full_range=False)
         torch.testing.assert_close(rgb[..., 0], torch.tensor([[0.0, 1.0]] * 3).double())
-    with pytest.raises(ValueError, match="bits is 4"):
+    with pytest.raises(ValueError, match="bits must be 8 to 16, got 4"):
         ycbcr_to_rgb(codes[..., None], matrix="bt709", bits=4, full_range=True)
     with pytest.raises(ValueError, match="matrix must be one of"):
         ycbcr_to_rgb(codes[..., None], matrix="bt470", bits=8, full_range=True)

@@ -153,6 +153,18 @@ def test_a_saved_network_comes_back_with_its_facts(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["n.safetensors"]
 
 
+def test_the_same_network_gives_the_same_bytes(tmp_path):
+    network, facts = HDRNet(width=4, hidden=(8,), depth=4), {f"fact {i}": "ä" for i in range(9)}
+    files = []
+    for number in range(4):  # safetensors draws another order of the metadata each time
+        save_network(
+            network, tmp_path / f"{number}", dict(sorted(facts.items(), reverse=number > 1))
+        )
+        files.append((tmp_path / f"{number}").read_bytes())
+    assert files.count(files[0]) == 4
+    assert network_facts(tmp_path / "0") == facts
+
+
 def test_files_that_hold_no_network_are_refused(tmp_path):
     import safetensors.torch
 

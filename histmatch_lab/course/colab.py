@@ -11,7 +11,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,10 +31,19 @@ def set_up() -> None:
 
 def absent() -> list[str]:
     """The requirements in pyproject.toml of which no version at all is installed."""
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    project = tomllib.loads(text)["project"]
-    groups = [project["dependencies"], *map(project["optional-dependencies"].get, EXTRAS)]
-    return [line for group in groups for line in group if not _is_installed(line)]
+    return [line for line in requirements(ROOT, *EXTRAS) if not _is_installed(line)]
+
+
+def requirements(root: Path, *extras: str) -> list[str]:
+    """Of the clone's pyproject.toml; without a clone, those of the installed package."""
+    project = root / "pyproject.toml"
+    if not project.is_file():
+        return importlib.metadata.requires("histmatch-lab") or []
+    import tomllib  # absent before Python 3.11, where environment.py must still answer
+
+    table = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+    groups = [table["dependencies"], *map(table["optional-dependencies"].get, extras)]
+    return [line for group in groups for line in group]
 
 
 def install(requirements: Sequence[str]) -> None:

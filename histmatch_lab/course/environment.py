@@ -1,4 +1,4 @@
-"""A look at the machine: what the course needs, what is there, and how to get what is missing.
+"""What the course needs of a machine, what is there, and how to get what is missing.
 
 Nothing but Python is imported at the top, so that `python histmatch_lab/course/environment.py` also
 answers where torch, or this package itself, is not installed.
@@ -11,11 +11,13 @@ import importlib.metadata
 import os
 import platform
 import re
+import runpy
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -63,10 +65,8 @@ class Report:
 
     @property
     def summary(self) -> str:
-        wanting = [item.name for item in self.items if not item.fine]
-        if not wanting:
-            return "Everything is there: you can begin."
-        return f"To be put right: {', '.join(wanting)}."
+        bad = ", ".join(item.name for item in self.items if not item.fine)
+        return f"To be put right: {bad}." if bad else "Everything is there: you can begin."
 
     def __repr__(self) -> str:
         lines = [self.summary]
@@ -88,9 +88,10 @@ class Report:
 
 def check_environment() -> Report:
     """Look at Python, the libraries, the device, the data and the folder; never raises."""
+    libraries = [name for name in _WHY if not (name == "jupyterlab" and on_colab())]
     looks: list[tuple[str, Callable[[], Item]]] = [
         ("Python", _python),
-        *((name, lambda name=name: _library(name)) for name in _WHY if _wanted(name)),
+        *((name, partial(_library, name)) for name in libraries),
         ("device", _device),
         ("threads", _threads),
         ("data_samples", _data_samples),
@@ -103,7 +104,7 @@ def _look(name: str, look: Callable[[], Item]) -> Item:
     try:
         return look()
     except Exception as problem:
-        found = f"cannot be told ({type(problem).__name__}: {problem})"
+        found = f"unknown ({type(problem).__name__}: {problem})"
         return Item(name, found, False, "the course needs it", "put right what is missing above it")
 
 
@@ -185,21 +186,12 @@ def on_colab() -> bool:
     return "COLAB_RELEASE_TAG" in os.environ or "google.colab" in sys.modules
 
 
-def _wanted(name: str) -> bool:
-    return not (name == "jupyterlab" and on_colab())
-
-
 def _bounds() -> dict[str, str]:
     """The oldest version of each library that the course was tried with."""
-    project = _ROOT / "pyproject.toml"
-    if project.is_file():
-        import tomllib  # absent before Python 3.11, where this file must still answer
-
-        table = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
-        wanted = [*table["dependencies"], *table["optional-dependencies"]["lab"]]
-    else:
-        wanted = importlib.metadata.requires("histmatch-lab") or []
-    matches = (re.match(r"([\w.-]+)>=([\d.]+)", line) for line in wanted)
+    # by its path, since as a script this file can import nothing of the package
+    colab = runpy.run_path(str(Path(__file__).with_name("colab.py")))
+    lines = colab["requirements"](_ROOT, "lab")
+    matches = (re.match(r"([\w.-]+)>=([\d.]+)", line) for line in lines)
     return {match[1]: match[2] for match in matches if match}
 
 

@@ -58,7 +58,7 @@ def exercises(notebook: NotebookNode) -> list[Exercise]:
     """The exercises of a learner's notebook, in order.
 
     Raises:
-        ValueError: a cell carries the mark and is not made as one; says which, and what is wanted.
+        ValueError: a cell tagged `exercise` lacks something that an exercise must have.
     """
     following = [*notebook.cells[1:], NotebookNode(metadata={}, source="")]
     pairs = zip(notebook.cells, following, strict=True)
@@ -77,17 +77,21 @@ def _exercise(cell: NotebookNode, after: NotebookNode) -> Exercise:
         case [*_, ast.Expr(ast.Call(func=ast.Name(check), args=[ast.Name(answer)]))]:
             pass
         case _:
-            raise ValueError(f"cell {cell.id}: its last line should be check_...(answer)")
+            raise ValueError(f"cell {cell.id}: the last line must be check_...(answer)")
     if check not in all_checks():
-        raise ValueError(f"cell {cell.id}: histmatch_lab.course.checks has no {check}")
+        raise ValueError(f"cell {cell.id}: {check} must be in histmatch_lab.course.checks")
     if not _is_tagged(after, "solution"):
-        raise ValueError(f"cell {cell.id}: the cell after it is not tagged solution")
+        raise ValueError(f"cell {cell.id}: the next cell must be tagged solution")
     folded = dict(_DETAILS.findall(after.source))
     if tuple(folded) != (*HINTS, "Solution"):
-        raise ValueError(f"cell {after.id}: holds {', '.join(folded)}; wanted {HINTS}, Solution")
+        raise ValueError(
+            f"cell {after.id}: folds must be {HINTS}, Solution, got {', '.join(folded)}"
+        )
     blocks = _PYTHON.findall(folded["Solution"])
     if len(blocks) != 1:
-        raise ValueError(f"cell {after.id}: {len(blocks)} Python blocks in the solution; wanted 1")
+        raise ValueError(
+            f"cell {after.id}: Python blocks in the solution must be 1, got {len(blocks)}"
+        )
     hints = tuple(folded[name].strip() for name in HINTS)
     return Exercise(cell.id, answer, check, hints, blocks[0])
 
@@ -143,7 +147,7 @@ def publish(paths: Sequence[Path], folder: Path) -> None:
     reveal.js and MathJax from the network when they are opened.
 
     Raises:
-        ValueError: a file is no notebook, or an exercise in it is not marked as one should be.
+        ValueError: a file is no notebook, or an exercise in it lacks something (`exercises`).
     """
     built = []
     for path in paths:

@@ -17,6 +17,7 @@ import tifffile
 import torch
 from PIL import Image
 
+from histmatch_lab._checks import checked_shape
 from histmatch_lab._files import write_whole
 from histmatch_lab.data.decoding import ImageError, decode
 
@@ -96,13 +97,8 @@ def size_at_short_side(size: Sequence[int], short_side: int) -> tuple[int, int]:
 
 
 def _to_levels(image: torch.Tensor, top: int) -> npt.NDArray[np.float64]:
-    if not isinstance(image, torch.Tensor) or not image.is_floating_point():
-        found = image.dtype if isinstance(image, torch.Tensor) else type(image).__name__
-        raise TypeError(f"image is {found}; wanted is a floating-point tensor in [0, 1]")
-    if image.ndim != 3 or image.shape[0] != 3 or image.numel() == 0:
-        raise ValueError(f"image has shape {tuple(image.shape)}; wanted is (3, H, W)")
-    if image.isnan().any():
-        raise ValueError("image holds NaN; wanted are values in [0, 1]")
+    if checked_shape("image", image, "3 H W").isnan().any():
+        raise ValueError("image must be numbers in [0, 1], got NaN")
     levels = (image.detach().double().clamp(0, 1) * top).round()
     return np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from histmatch_lab._checks import checked_option
+from histmatch_lab._checks import check_option, checked_shape
 from histmatch_lab.color import (
     LUMINANCE_WEIGHTS,
     adjust_contrast,
@@ -58,9 +58,8 @@ def retouch(image: Tensor, expert: str, *, generator: torch.Generator | None = N
     Only "undecided" draws from the generator, and needs one; the others always do the same.
     Raises ValueError for an unknown expert or another shape.
     """
-    checked_option("expert", expert, EXPERTS)
-    if image.ndim != 3 or image.shape[0] != 3:
-        raise ValueError(f"image has shape {tuple(image.shape)}; wanted is (3, H, W)")
+    check_option("expert", expert, EXPERTS)
+    checked_shape("image", image, "3 H W")
     if expert == "undecided":
         if generator is None:
             raise ValueError("generator is None; the expert 'undecided' draws a look from one")

@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from histmatch_lab._checks import checked_option
+from histmatch_lab._checks import check_option
 from histmatch_lab.color import srgb_to_linear
 from histmatch_lab.data.images import resize, size_at_short_side
 from histmatch_lab.data.pairs import Pair, draw
@@ -63,7 +63,7 @@ class ScenePairs:
     """
 
     def __init__(self, expert: str = "local", *, crop: int = 256) -> None:
-        checked_option("expert", expert, EXPERTS)
+        check_option("expert", expert, EXPERTS)
         if operator.index(crop) < 16:
             raise ValueError(f"crop must be at least 16 pixels, got {crop}")
         self.expert = expert

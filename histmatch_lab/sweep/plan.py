@@ -15,7 +15,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from histmatch_lab._checks import checked_option
+from histmatch_lab._checks import check_option
 from histmatch_lab._extras import import_extra
 from histmatch_lab.data.pairs import PairSource
 from histmatch_lab.data.retouch import EXPERTS
@@ -125,8 +125,8 @@ def _checked(run: Settings) -> Settings:
         raise ValueError(f"loss: {problem}") from None
     every = replace(run, loss="l2+histmatch")  # has all options; and vgg would ask for its weights
     EnhancementLoss(every.loss, **every.options)
-    checked_option("network", run.network, NETWORKS)
-    checked_option("preset", run.preset, PRESETS)
+    check_option("network", run.network, NETWORKS)
+    check_option("preset", run.preset, PRESETS)
     for name in ("epochs", "seed"):
         if getattr(run, name) < 0:
             raise ValueError(f"{name} is {getattr(run, name)}; wanted is 0 or more")

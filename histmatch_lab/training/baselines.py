@@ -6,7 +6,7 @@ from skimage.color import hsv2rgb, rgb2hsv
 from skimage.exposure import equalize_adapthist, match_histograms
 from torch import Tensor
 
-from histmatch_lab._checks import checked_same_shape
+from histmatch_lab._checks import check_same_shape
 
 
 def clahe(image: Tensor, *, clip_limit: float = 0.01) -> Tensor:
@@ -30,7 +30,7 @@ def histogram_oracle(image: Tensor, target: Tensor) -> Tensor:
     (B, 3, H, W) twice. An oracle, not a rival: it is told the target. It shows what the histogram
     alone is worth, since a tone curve per channel is all that it applies.
     """
-    checked_same_shape(image, target, "image and target")
+    check_same_shape("image and target", image, target)
     pairs = zip(image.detach().cpu().numpy(), target.detach().cpu().numpy(), strict=True)
     matched = [match_histograms(source, aim, channel_axis=0) for source, aim in pairs]
     return torch.from_numpy(np.stack(matched)).to(image)

@@ -14,7 +14,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from histmatch_lab._checks import checked_same_shape
+from histmatch_lab._checks import check_same_shape
 from histmatch_lab._files import write_whole
 from histmatch_lab.data.pairs import Pair
 from histmatch_lab.histogram import emd, hard_histogram
@@ -59,7 +59,7 @@ def psnr(pred: Tensor, target: Tensor) -> Tensor:
     The prediction is clamped to [0, 1] first. At most 100 dB. Raises ValueError for images that
     differ in shape.
     """
-    checked_same_shape(pred, target, "pred and target")
+    check_same_shape("pred and target", pred, target)
     error = (pred.clamp(0, 1) - target).square().flatten(1).mean(1)
     return -10 * error.clamp(min=10 ** (-BEST_PSNR / 10)).log10()
 
@@ -78,7 +78,7 @@ def score(picture: str, pred: Tensor, target: Tensor, *, lpips: LPIPSLoss | None
 
     lpips: measures that as well, where its weights are there (`histmatch_lab.perceptual`).
     """
-    checked_same_shape(pred, target, "pred and target")
+    check_same_shape("pred and target", pred, target)
     pred, target = pred.detach().cpu().clamp(0, 1), target.cpu()
     ours, theirs = (image.movedim(0, -1).numpy() for image in (pred, target))
     difference = deltaE_ciede2000(rgb2lab(ours), rgb2lab(theirs))

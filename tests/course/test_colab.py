@@ -109,6 +109,7 @@ def machine(tmp_path_factory):
     return Colab(tmp_path_factory.mktemp("colab"))
 
 
+@pytest.mark.slow
 def test_colab_gets_what_it_lacks_and_keeps_what_it_has(machine, cell):
     before = machine.versions()
     assert before.items() >= BROUGHT.items()
@@ -123,6 +124,7 @@ def test_colab_gets_what_it_lacks_and_keeps_what_it_has(machine, cell):
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_without_a_fitting_version_pip_is_heard_and_nothing_moves(machine, cell):
     machine.pip("uninstall", "--yes", "av")
     for wheel in machine.registry.glob("av-2998*"):
@@ -135,6 +137,7 @@ def test_without_a_fitting_version_pip_is_heard_and_nothing_moves(machine, cell)
     assert machine.versions() == before
 
 
+@pytest.mark.slow
 def test_the_photographs_and_the_library_are_the_clones(cell, tmp_path):
     look = "from histmatch_lab.data.samples import data_samples_dir; print(data_samples_dir())"
     done = subprocess.run(

@@ -119,12 +119,12 @@ def _set(cell, **values):
 @pytest.mark.parametrize(
     ("says", "break_it"),
     [
-        ("last line should be check_", lambda c: _set(c[2], source="answer = ...\nanswer")),
-        ("has no check_sums", lambda c: _set(c[2], source="answer = ...\ncheck_sums(answer)")),
-        ("not tagged solution", lambda c: _set(c[3], metadata={})),
-        ("not tagged solution", lambda c: c.pop()),
-        ("wanted", lambda c: _set(c[3], source=c[3].source.replace("Hint 3", "Hint"))),
-        ("0 Python blocks", lambda c: _set(c[3], source=c[3].source.replace("python", ""))),
+        ("last line must be check_", lambda c: _set(c[2], source="answer = ...\nanswer")),
+        ("check_sums must be in", lambda c: _set(c[2], source="answer = ...\ncheck_sums(answer)")),
+        ("must be tagged solution", lambda c: _set(c[3], metadata={})),
+        ("must be tagged solution", lambda c: c.pop()),
+        ("folds must be", lambda c: _set(c[3], source=c[3].source.replace("Hint 3", "Hint"))),
+        ("must be 1, got 0", lambda c: _set(c[3], source=c[3].source.replace("python", ""))),
     ],
 )
 def test_an_exercise_that_is_marked_wrongly_is_refused(says, break_it, tmp_path):

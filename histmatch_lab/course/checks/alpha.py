@@ -9,19 +9,11 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from histmatch_lab.course.checks.verdict import (
-    Mistakes,
-    Verdict,
-    ask,
-    check,
-    close,
-    fresh,
-    hint_to,
-    right,
-    wrong,
-)
 from histmatch_lab.data.samples import photo
 from histmatch_lab.histogram import emd, hard_histogram, pixel_gradient, soft_histogram
+
+from .answers import close, evaluate, fresh, tensor
+from .feedback import Feedback, Mistakes, check, hint_to, judge, mistakes, right, wrong
 
 FELT, FELT_BY, LARGEST_ERROR = 0.5, 0.9, 0.3  # of the fair pull, of the pixels, in 8-bit levels
 
@@ -34,7 +26,7 @@ DEAD_MISTAKES: Mistakes = (
 
 
 @check(DEAD_MISTAKES)
-def check_dead_share(share: float) -> Verdict:
+def check_dead_share(share: float) -> Feedback:
     """02: the share of the intensities between two edges that feel nothing, s = 1000, K = 50."""
     if abs(share - _DEAD) < 0.05:
         return right(
@@ -58,82 +50,59 @@ def _pull(x: Tensor, edges: Tensor, s: float) -> Tensor:
     return _bumps(x, edges, s).sum(1) * (edges[1] - edges[0])
 
 
-PULL_MISTAKES: Mistakes = (
-    (
-        lambda x, e, s: _bumps(x, e, s).sum(1),
-        "The factor L is missing: the loss counts in bins, the pull in intensity.",
-    ),
-    (
-        lambda x, e, s: _pull(x, e, s) / s,
-        "The factor s is missing: the chain rule of sigma(s (x - e)).",
-    ),
-    (lambda x, e, s: _bumps(x, e, s).sum(1) / s, "The factors s and L are missing."),
-    (
-        lambda x, e, s: _pull(x, e, s) / len(e),
-        "A mean over the edges. The loss of Eq. 5 is a sum.",
-    ),
-    (
-        lambda x, e, s: _bumps(x, e, s).mean(1),
-        "A mean over the edges gives 1/(K + 1), and L is 1/K.",
-    ),
-    (
-        lambda x, e, s: -_pull(x, e, s),
-        "The sign is turned. Count the pull towards the target as positive.",
-    ),
-    (
-        lambda x, e, s: s * torch.sigmoid(s * (x[:, None] - e)).sum(1) * e[1],
-        "That sums sigma. The pull sums its derivative.",
-    ),
-    (
-        lambda x, e, s: _pull(x, (e[1:] + e[:-1]) / 2, s),
-        "These bumps stand on the bin centres. The loss compares CDFs at the bin edges.",
-    ),
-    (
-        lambda x, e, s: _bumps(x, e, s).max(1).values * e[1],
-        "Only the nearest edge. Its neighbours reach here.",
-    ),
+PULL_MISTAKES = mistakes(
+    lambda x, e, s: _bumps(x, e, s).sum(1),
+    "The factor L is missing: the loss counts in bins, the pull in intensity.",
+    lambda x, e, s: _pull(x, e, s) / s,
+    "The factor s is missing: the chain rule of sigma(s (x - e)).",
+    lambda x, e, s: _bumps(x, e, s).sum(1) / s,
+    "The factors s and L are missing.",
+    lambda x, e, s: _pull(x, e, s) / len(e),
+    "A mean over the edges. The loss of Eq. 5 is a sum.",
+    lambda x, e, s: _bumps(x, e, s).mean(1),
+    "A mean over the edges gives 1/(K + 1), and L is 1/K.",
+    lambda x, e, s: -_pull(x, e, s),
+    "The sign is turned. Count the pull towards the target as positive.",
+    lambda x, e, s: s * torch.sigmoid(s * (x[:, None] - e)).sum(1) * e[1],
+    "That sums sigma. The pull sums its derivative.",
+    lambda x, e, s: _pull(x, (e[1:] + e[:-1]) / 2, s),
+    "These bumps stand on the bin centres. The loss compares CDFs at the bin edges.",
+    lambda x, e, s: _bumps(x, e, s).max(1).values * e[1],
+    "Only the nearest edge. Its neighbours reach here.",
 )
 
 
 @check(PULL_MISTAKES)
-def check_pull(function: Callable[[Tensor, Tensor, float], Tensor]) -> Verdict:
+def check_pull(function: Callable[[Tensor, Tensor, float], Tensor]) -> Feedback:
     """02: the pull on pixels of intensity x: (x, edges, s) -> a number for each x."""
     generator = fresh()
     bins = int(torch.randint(20, 60, (), generator=generator))
     slope = bins * float(4 + 6 * torch.rand((), generator=generator))
     x = 0.2 + 0.6 * torch.rand(50, dtype=torch.float64, generator=generator)
     edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
-    answer = ask(function, x.clone(), edges.clone(), slope)
-    if not isinstance(answer, Tensor):
-        return wrong(f"Return a tensor; this is a {type(answer).__name__}.")
-    if answer.shape != x.shape:
-        return wrong(
-            f"One number for each x is wanted, shape {tuple(x.shape)}; "
-            f"this has shape {tuple(answer.shape)}. Sum over the edges, the last axis."
-        )
-
-    def is_from(other: Callable[[Tensor, Tensor, float], Tensor]) -> bool:
-        return torch.allclose(answer.double(), other(x, edges, slope), rtol=1e-4, atol=1e-7)
-
-    if is_from(_pull):
-        return right("The same as the gradient of the library's loss.")
-    hint = hint_to(PULL_MISTAKES, is_from)
-    return wrong(
-        hint or "These are other numbers. Evaluate at one edge, x = e: there sigma'(0) = 1/4."
+    answer = evaluate(function, x.clone(), edges.clone(), slope)
+    pulls = tensor(
+        answer, x.shape, "one number for each x. Sum over the edges, the last axis"
+    ).double()
+    return judge(
+        lambda other: torch.allclose(pulls, other(x, edges, slope), rtol=1e-4, atol=1e-7),
+        _pull,
+        PULL_MISTAKES,
+        "The same as the gradient of the library's loss.",
+        "These are other numbers. Evaluate at one edge, x = e: there sigma'(0) = 1/4.",
     )
 
 
-FIFTY_MISTAKES: Mistakes = (
-    (lambda felt, _: felt < FELT_BY, "Too sharp: that leaves gaps between the bumps."),
-    (
-        lambda _, error: error > LARGEST_ERROR,
-        "The pull is even enough; the histogram is too blurred. Sharpen it.",
-    ),
+FIFTY_MISTAKES = mistakes(
+    lambda felt, _: felt < FELT_BY,
+    "Too sharp: that leaves gaps between the bumps.",
+    lambda _, error: error > LARGEST_ERROR,
+    "The pull is even enough; the histogram is too blurred. Sharpen it.",
 )
 
 
 @check(FIFTY_MISTAKES)
-def check_alpha_for_50_bins(alpha: float) -> Verdict:
+def check_alpha_for_50_bins(alpha: float) -> Feedback:
     """02: alpha for K = 50: 90 % of coffee's red pixels feel half the fair pull, error <= 0.3."""
     felt, error = measure_alpha(float(alpha))
     found = (
@@ -158,17 +127,12 @@ def measure_alpha(alpha: float) -> tuple[float, float]:
 
 
 _HALF = 0.5 / 1023  # of the step from one level to the next
+_STEP = "Almost: the levels are v/1023, so one step is 1/1023 and not 1/1024."
 RANGE_MISTAKES: Mistakes = (
     ((0, 1), "With (0, 1) the bin width is 1/1024, but the levels are 1/1023 apart."),
     ((-0.5 / 255, 255.5 / 255), "That centres 8-bit levels. Ten bits have 1024 levels, v/1023."),
-    (
-        (-0.5 / 1024, 1 + 0.5 / 1024),
-        "Almost: the levels are v/1023, so one step is 1/1023 and not 1/1024.",
-    ),
-    (
-        (-0.5 / 1024, 1023.5 / 1024),
-        "Almost: the levels are v/1023, so one step is 1/1023 and not 1/1024.",
-    ),
+    ((-0.5 / 1024, 1 + 0.5 / 1024), _STEP),
+    ((-0.5 / 1024, 1023.5 / 1024), _STEP),
     (
         (_HALF, 1 - _HALF),
         "The other way: the range must grow by half a step at each end, not shrink.",
@@ -177,15 +141,12 @@ RANGE_MISTAKES: Mistakes = (
         (-2 * _HALF, 1 + 2 * _HALF),
         "A whole step at each end is too much: level 0 then lies on an edge again.",
     ),
-    (
-        (0, 1 + 2 * _HALF),
-        "The bins are now as wide as a step, but each level lies on a left edge.",
-    ),
+    ((0, 1 + 2 * _HALF), "The bins are now as wide as a step, but each level lies on a left edge."),
 )
 
 
 @check(RANGE_MISTAKES)
-def check_ten_bit_range(extent: tuple[float, float]) -> Verdict:
+def check_ten_bit_range(extent: tuple[float, float]) -> Feedback:
     """02: the range that puts each 10-bit level v/1023 in the middle of one of 1024 bins."""
     low, high = map(float, extent)
 

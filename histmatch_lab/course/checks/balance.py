@@ -8,59 +8,35 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from histmatch_lab.course.checks.verdict import (
-    Mistakes,
-    Verdict,
-    ask,
-    check,
-    close,
-    fresh,
-    hint_to,
-    number,
-    right,
-    wrong,
-)
+from .answers import close, evaluate, fresh, number
+from .feedback import Feedback, check, hint_to, mistakes, right, wrong
 
 BINS = 256
 TOLERANCE = 3e-3  # single precision against double, where gaps between CDFs are tiny
 
 _VALUES = "That balances the values of the two terms. Balance their gradients."
-BALANCE_MISTAKES: Mistakes = (
-    (
-        lambda rec, match: float(match.norm() / rec.norm()),
-        "The other way round: λ multiplies L_hm, so λ times the norm of L_hm's gradient has to "
-        "equal the norm of L_rec's.",
-    ),
-    (
-        lambda rec, match: BINS * float(rec.norm() / match.norm()),
-        "That is λ for L_hm in intensity. Eq. 5 counts bins, so its gradient is 256 times as "
-        "large and λ 256 times as small.",
-    ),
-    (
-        lambda rec, match: float((rec.norm() / match.norm()).square()),
-        "That is the ratio of the squared norms: take the root.",
-    ),
-    (
-        lambda rec, match: float((rec.norm() / match.norm()).sqrt()),
-        "That is the root of the right ratio: norm() has taken the root already.",
-    ),
-    (
-        lambda rec, match: float(rec.norm() / match.norm()) / 3,
-        "You are off by the number of channels: Eq. 6 takes the mean of L_hm over the three.",
-    ),
-    (
-        lambda rec, match: float(rec.abs().sum() / match.abs().sum()),
-        "That balances the sums of the absolute values. The norm asked for is the Euclidean one.",
-    ),
-    (
-        lambda rec, match: float(rec.abs().max() / match.abs().max()),
-        "That balances the largest values. The norm asked for is the Euclidean one.",
-    ),
+BALANCE_MISTAKES = mistakes(
+    lambda rec, match: float(match.norm() / rec.norm()),
+    "The other way round: λ multiplies L_hm, so λ times the norm of L_hm's gradient has to equal "
+    "the norm of L_rec's.",
+    lambda rec, match: BINS * float(rec.norm() / match.norm()),
+    "That is λ for L_hm in intensity. Eq. 5 counts bins, so its gradient is 256 times as large "
+    "and λ 256 times as small.",
+    lambda rec, match: float((rec.norm() / match.norm()).square()),
+    "That is the ratio of the squared norms: take the root.",
+    lambda rec, match: float((rec.norm() / match.norm()).sqrt()),
+    "That is the root of the right ratio: norm() has taken the root already.",
+    lambda rec, match: float(rec.norm() / match.norm()) / 3,
+    "You are off by the number of channels: Eq. 6 takes the mean of L_hm over the three.",
+    lambda rec, match: float(rec.abs().sum() / match.abs().sum()),
+    "That balances the sums of the absolute values. The norm asked for is the Euclidean one.",
+    lambda rec, match: float(rec.abs().max() / match.abs().max()),
+    "That balances the largest values. The norm asked for is the Euclidean one.",
 )
 
 
 @check((*BALANCE_MISTAKES, (None, _VALUES)))
-def check_balance(balanced_lam: Callable[[Tensor, Tensor], Any]) -> Verdict:
+def check_balance(balanced_lam: Callable[[Tensor, Tensor], Any]) -> Feedback:
     """`balanced_lam(pred, target)`: the lam at which both terms of Eq. 6 pull equally hard.
 
     Both pictures are (1, 3, H, W); L_rec is the mean squared error and L_hm the paper's, K = 256,
@@ -73,7 +49,7 @@ def check_balance(balanced_lam: Callable[[Tensor, Tensor], Any]) -> Verdict:
         target = (BINS * target).round() / BINS  # on edges, where the pull is larger than on pred
         if darkest:
             pred[..., 0, :2] = darkest
-        got = number(ask(balanced_lam, pred.clone(), target.clone()))
+        got = number(evaluate(balanced_lam, pred.clone(), target.clone()))
         rec, match = _gradients(pred, target)
         lam = float(rec.norm() / match.norm())
         if not close(got, lam, TOLERANCE):

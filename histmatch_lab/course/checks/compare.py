@@ -9,32 +9,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from histmatch_lab.course.checks.verdict import (
-    Mistakes,
-    Verdict,
-    answers_to,
-    ask,
-    check,
-    fresh,
-    hint_to,
-    number,
-    right,
-    wrong,
-)
 from histmatch_lab.results.shipped import RECIPES, seed_means
 
-LAM_MISTAKES: Mistakes = (
-    (
-        lambda lam, bins: lam * bins,
-        "The other way round. The distance counted in bins is the larger number, so the weight "
-        "that goes with it is the smaller one.",
-    ),
-    (lambda lam, _: lam, "Eq. 5 counts bins, and a bin is 1/K wide (erratum 7)."),
-    (lambda lam, _: lam / 256, "The bin width is 1/K, and K is not always 256: use `bins`."),
-    (
-        lambda lam, bins: lam / (bins - 1),
-        "The bin width is 1/K: K bins share [0, 1]. (K - 1 steps lie between K levels.)",
-    ),
+from .answers import answers_to, evaluate, fresh, number
+from .feedback import Feedback, check, hint_to, mistakes, right, wrong
+
+LAM_MISTAKES = mistakes(
+    lambda lam, bins: lam * bins,
+    "The other way round. The distance counted in bins is the larger number, so the weight that "
+    "goes with it is the smaller one.",
+    lambda lam, _: lam,
+    "Eq. 5 counts bins, and a bin is 1/K wide (erratum 7).",
+    lambda lam, _: lam / 256,
+    "The bin width is 1/K, and K is not always 256: use `bins`.",
+    lambda lam, bins: lam / (bins - 1),
+    "The bin width is 1/K: K bins share [0, 1]. (K - 1 steps lie between K levels.)",
 )
 
 
@@ -43,21 +32,21 @@ def _in_bins(lam: float, bins: int) -> float:
 
 
 @check(LAM_MISTAKES)
-def check_paper_lam(paper_lam: Callable[[float, int], Any]) -> Verdict:
+def check_paper_lam(paper_lam: Callable[[float, int], Any]) -> Feedback:
     """`paper_lam(lam, bins)`: lambda of Eq. 6, which counts bins, for one in intensity."""
     lam = 0.1 + 10 * float(torch.rand((), generator=fresh()))
     asked = [(lam, bins) for bins in (50, 100, 256)]
     answers = answers_to(asked, paper_lam)
-    if answers.are_from(_in_bins):
+    if not (difference := answers.first_difference(_in_bins)):
         return right("So the paper's 1 at K = 256 is 256 in intensity, and its 0.1 at K = 50 is 5.")
-    if hint := hint_to(LAM_MISTAKES, answers.are_from):
+    if hint := hint_to(LAM_MISTAKES, answers.matches_source):
         return wrong(hint)
-    (_, bins), got, truth = answers.first_unlike(_in_bins)
+    (_, bins), got, truth = difference
     return wrong(f"For lam = {lam:.3g} and {bins} bins you get {got:.4g}, it is {truth:.4g}.")
 
 
 @check()
-def check_best_emd(name: Any) -> Verdict:
+def check_best_emd(name: Any) -> Feedback:
     """The trained recipe with the smallest mean EMD for the undecided expert."""
     means = {}
     for recipe in RECIPES:
@@ -76,31 +65,23 @@ def check_best_emd(name: Any) -> Verdict:
 
 # Half the width that was given, over that which is right, over that of single gaps, and the number
 # of photographs.
-INTERVAL_MISTAKES: Mistakes = (
-    (
-        lambda to_right, to_single, _: abs(to_single - 1) < 0.15,
-        "Too narrow: you draw single gaps. Those of one photograph belong together; draw "
-        "photographs, each with all its gaps.",
-    ),
-    (
-        lambda to_right, _, groups: abs(to_right / math.sqrt(groups) - 1) < 0.5,
-        "That is the spread of the gaps themselves. Draw again and again, take the mean of each "
-        "draw, and then the percentiles of these means.",
-    ),
-    (
-        lambda to_right, *_: abs(to_right - 0.84) < 0.06,
-        "That is the 90 % interval: the percentiles 2.5 and 97.5, not 5 and 95.",
-    ),
-    (
-        lambda to_right, *_: abs(to_right * 1.96 - 1) < 0.15,
-        "That is one standard deviation to each side, which holds 68 %. Take the percentiles 2.5 "
-        "and 97.5.",
-    ),
+INTERVAL_MISTAKES = mistakes(
+    lambda to_right, to_single, _: abs(to_single - 1) < 0.15,
+    "Too narrow: you draw single gaps. Those of one photograph belong together; draw photographs,"
+    " each with all its gaps.",
+    lambda to_right, _, groups: abs(to_right / math.sqrt(groups) - 1) < 0.5,
+    "That is the spread of the gaps themselves. Draw again and again, take the mean of each draw,"
+    " and then the percentiles of these means.",
+    lambda to_right, *_: abs(to_right - 0.84) < 0.06,
+    "That is the 90 % interval: the percentiles 2.5 and 97.5, not 5 and 95.",
+    lambda to_right, *_: abs(to_right * 1.96 - 1) < 0.15,
+    "That is one standard deviation to each side, which holds 68 %. Take the percentiles 2.5 and "
+    "97.5.",
 )
 
 
 @check(INTERVAL_MISTAKES)
-def check_interval(interval: Callable[[Sequence[float], Sequence[str]], Any]) -> Verdict:
+def check_interval(interval: Callable[[Sequence[float], Sequence[str]], Any]) -> Feedback:
     """`interval(gaps, groups)`: low and high end of the 95 % bootstrap interval of the mean."""
     generator = fresh()
     # the spreads are exact, so that each mistake makes the interval wrong by a factor of its own
@@ -110,18 +91,18 @@ def check_interval(interval: Callable[[Sequence[float], Sequence[str]], Any]) ->
     groups = torch.arange(360) // 12
     order = torch.randperm(360, generator=generator)
     names = [f"photograph {group}" for group in groups[order].tolist()]
-    low, high = (number(end) for end in ask(interval, gaps[order].tolist(), names))
+    low, high = (number(end) for end in evaluate(interval, gaps[order].tolist(), names))
     if low > high:
         return wrong("The low end is above the high one.")
     middle, half = (low + high) / 2, (high - low) / 2
     by_group = gaps.view(30, 12).mean(1)
-    wanted, single = (1.96 * _standard_error(x) for x in (by_group, gaps))
-    if not abs(middle - float(by_group.mean())) < max(0.3 * wanted, 0.2 * half):
+    exact, single = (1.96 * _standard_error(x) for x in (by_group, gaps))
+    if not abs(middle - float(by_group.mean())) < max(0.3 * exact, 0.2 * half):
         return wrong("The interval does not lie around the mean of the gaps.")
-    if abs(half / wanted - 1) < 0.1:  # two thousand draws alone leave 5 % to chance
+    if abs(half / exact - 1) < 0.1:  # two thousand draws alone leave 5 % to chance
         return right("As wide as theory says for thirty independent photographs.")
-    hint = hint_to(INTERVAL_MISTAKES, lambda is_so: is_so(half / wanted, half / single, 30))
-    return wrong(hint or f"Its half width is {half:.3f}; about {wanted:.3f} is right.")
+    hint = hint_to(INTERVAL_MISTAKES, lambda is_so: is_so(half / exact, half / single, 30))
+    return wrong(hint or f"Its half width is {half:.3f}; about {exact:.3f} is right.")
 
 
 def _standardised(values: Tensor) -> Tensor:

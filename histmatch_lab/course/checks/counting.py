@@ -9,30 +9,20 @@ from functools import lru_cache
 import torch
 from torch import Tensor, sigmoid
 
-from histmatch_lab.course.checks.verdict import (
-    Mistakes,
-    Verdict,
-    ask,
-    check,
-    close,
-    fresh,
-    hint_to,
-    right,
-    wrong,
-)
 from histmatch_lab.data.samples import photo, photo_names
 
-CLIPPED_MISTAKES: Mistakes = (
-    (
-        "flower",
-        "It leads only if you count pixels that are clipped in at least one channel. The question "
-        "is about single values.",
-    ),
+from .answers import close, evaluate, fresh, number, tensor
+from .feedback import Feedback, Mistakes, check, hint_to, judge, mistakes, right, wrong
+
+CLIPPED_MISTAKES = mistakes(
+    "flower",
+    "It leads only if you count pixels that are clipped in at least one channel. The question is "
+    "about single values.",
 )
 
 
 @check(CLIPPED_MISTAKES)
-def check_most_clipped(name: str) -> Verdict:
+def check_most_clipped(name: str) -> Feedback:
     """00: which sample has the largest share of values at exactly 0 or 1."""
     shares = clipped_shares()
     if name not in shares:
@@ -64,12 +54,15 @@ CENTER_MISTAKES: Mistakes = (
 
 
 @check(CENTER_MISTAKES)
-def check_bin_center(center: float) -> Verdict:
+def check_bin_center(center: float) -> Feedback:
     """00: mu_k of the bin that holds I(p) = 0.317, with K = 50 on [0, 1]."""
-    if close(center, 15.5 / 50):
-        return right("L = 1/50 = 0.02, so k = 15, and mu_k = 0.02 × 15.5 = 0.31.")
-    hint = hint_to(CENTER_MISTAKES, lambda mistaken: close(center, mistaken))
-    return wrong(hint or "First L = 1/K, then k with L k <= 0.317 < L (k + 1).")
+    return judge(
+        lambda other: close(center, other),
+        15.5 / 50,
+        CENTER_MISTAKES,
+        "L = 1/50 = 0.02, so k = 15, and mu_k = 0.02 × 15.5 = 0.31.",
+        "First L = 1/K, then k with L k <= 0.317 < L (k + 1).",
+    )
 
 
 AREA_MISTAKES: Mistakes = (
@@ -80,49 +73,43 @@ AREA_MISTAKES: Mistakes = (
 
 
 @check(AREA_MISTAKES)
-def check_area_as_printed(area: float) -> Verdict:
+def check_area_as_printed(area: float) -> Feedback:
     """01: the area under Eq. 1 as printed, with alpha = 1000 and B = 1."""
-    if close(area, 1e-3):
-        return right("B/alpha shrinks the bump's width, but the factor in front is only 1/B.")
-    hint = hint_to(AREA_MISTAKES, lambda mistaken: close(area, mistaken))
-    return wrong(hint or "The kernel has area 1 over z. How long is a piece di if z moves by dz?")
+    return judge(
+        lambda other: close(area, other),
+        1e-3,
+        AREA_MISTAKES,
+        "B/alpha shrinks the bump's width, but the factor in front is only 1/B.",
+        "The kernel has area 1 over z. How long is a piece di if z moves by dz?",
+    )
 
 
-KERNEL_MISTAKES: Mistakes = (
-    (sigmoid, "That is sigma(z) itself. Eq. 2 asks for its derivative."),
-    (
-        lambda z: -sigmoid(z) * sigmoid(-z),
-        "The sign is turned: sigma rises everywhere, so its slope is positive.",
-    ),
-    (lambda z: sigmoid(-z), "That is 1 - sigma(z). One factor is missing."),
-    (
-        lambda z: 4 * sigmoid(z) * sigmoid(-z),
-        "It is not normalised: the peak is 1, so the area is 4. A kernel needs area 1, not "
-        "height 1.",
-    ),
-    (
-        lambda z: torch.exp(-z * z / 2) / math.sqrt(2 * math.pi),
-        "That is the Gaussian. Eq. 2 takes the derivative of the logistic function.",
-    ),
+KERNEL_MISTAKES = mistakes(
+    sigmoid,
+    "That is sigma(z) itself. Eq. 2 asks for its derivative.",
+    lambda z: -sigmoid(z) * sigmoid(-z),
+    "The sign is turned: sigma rises everywhere, so its slope is positive.",
+    lambda z: sigmoid(-z),
+    "That is 1 - sigma(z). One factor is missing.",
+    lambda z: 4 * sigmoid(z) * sigmoid(-z),
+    "It is not normalised: the peak is 1, so the area is 4. A kernel needs area 1, not height 1.",
+    lambda z: torch.exp(-z * z / 2) / math.sqrt(2 * math.pi),
+    "That is the Gaussian. Eq. 2 takes the derivative of the logistic function.",
 )
 
 
 @check(KERNEL_MISTAKES)
-def check_kernel(kernel: Callable[[Tensor], Tensor]) -> Verdict:
+def check_kernel(kernel: Callable[[Tensor], Tensor]) -> Feedback:
     """01: Eq. 2, the derivative of the logistic function."""
     z = 3 * torch.randn(200, dtype=torch.float64, generator=fresh())
-    answer = ask(kernel, z.clone())
-    if not isinstance(answer, Tensor) or answer.shape != z.shape:
-        found = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
-        return wrong(f"Wanted is a tensor of shape {tuple(z.shape)}, got {found}.")
-
-    def is_from(function: Callable[[Tensor], Tensor]) -> bool:
-        return torch.allclose(answer.detach().double(), function(z), atol=1e-6)
-
-    if is_from(lambda z: sigmoid(z) * sigmoid(-z)):
-        return right("sigma(z) (1 - sigma(z)): at most 1/4, at z = 0, with area 1.")
-    hint = hint_to(KERNEL_MISTAKES, is_from)
-    return wrong(hint or "The numbers differ. With s = sigma(z), it is a product of s and ?.")
+    answer = tensor(evaluate(kernel, z.clone()), z.shape, "a number for each z").detach().double()
+    return judge(
+        lambda function: torch.allclose(answer, function(z), atol=1e-6),
+        lambda z: sigmoid(z) * sigmoid(-z),
+        KERNEL_MISTAKES,
+        "sigma(z) (1 - sigma(z)): at most 1/4, at z = 0, with area 1.",
+        "The numbers differ. With s = sigma(z), it is a product of s and ?.",
+    )
 
 
 def _share(values: Tensor, low: float, high: float, slope: float) -> Tensor:
@@ -134,59 +121,37 @@ def _density(values: Tensor, low: float, high: float, slope: float) -> Tensor:
     return slope * sigmoid(z) * sigmoid(-z)
 
 
-SOFT_BIN_MISTAKES: Mistakes = (
-    (
-        lambda *given: _share(*given).sum(),
-        "It is not normalised: that is the sum over the pixels. P_I(k) is their mean.",
-    ),
-    (
-        lambda *given: -_share(*given).mean(),
-        "The sign is turned: subtract the step at the upper edge from that at the lower.",
-    ),
-    (
-        lambda v, low, high, _: ((v >= low) & (v < high)).double().mean(),
-        "That is the hard count. It has no gradient; use sigma instead of a comparison.",
-    ),
-    (
-        lambda *given: _density(*given).mean(),
-        "That is the density at the centre of the bin. Eq. 3 asks for the area over the bin.",
-    ),
-    (
-        lambda v, low, high, s: _density(v, low, high, s).mean() * (high - low),
-        "That is density times width, which is only close to the area. Eq. 3 can be solved "
-        "exactly: the kernel is the derivative of sigma.",
-    ),
-    (
-        lambda v, low, high, s: _share(v, low, high, s).mean() / s,
-        "Divided by the slope: that is Eq. 1 as printed (erratum 1).",
-    ),
-    (
-        lambda v, low, high, s: _share(v, low, high, s).mean() / (high - low),
-        "That is a density: area divided by the width of the bin.",
-    ),
-    (
-        lambda v, low, high, s: _share(v, low, high, s).mean() * (high - low),
-        "A width of the bin too many: the integral over the bin holds it already.",
-    ),
-    (
-        lambda v, low, _, s: sigmoid(s * (v - low)).mean(),
-        "That is the share above the lower edge. Take away what lies above the upper edge.",
-    ),
-    (
-        lambda v, _, high, s: sigmoid(s * (high - v)).mean(),
-        "That is the share below the upper edge, which is a CDF. Take away what lies below the "
-        "lower edge.",
-    ),
-    (
-        lambda v, low, high, _: _share(v, low, high, 1).mean(),
-        "The slope is missing: sigma(slope × (I(p) - edge)).",
-    ),
+SOFT_BIN_MISTAKES = mistakes(
+    lambda *given: _share(*given).sum(),
+    "It is not normalised: that is the sum over the pixels. P_I(k) is their mean.",
+    lambda *given: -_share(*given).mean(),
+    "The sign is turned: subtract the step at the upper edge from that at the lower.",
+    lambda v, low, high, _: ((v >= low) & (v < high)).double().mean(),
+    "That is the hard count. It has no gradient; use sigma instead of a comparison.",
+    lambda *given: _density(*given).mean(),
+    "That is the density at the centre of the bin. Eq. 3 asks for the area over the bin.",
+    lambda v, low, high, s: _density(v, low, high, s).mean() * (high - low),
+    "That is density times width, which is only close to the area. Eq. 3 can be solved exactly: "
+    "the kernel is the derivative of sigma.",
+    lambda v, low, high, s: _share(v, low, high, s).mean() / s,
+    "Divided by the slope: that is Eq. 1 as printed (erratum 1).",
+    lambda v, low, high, s: _share(v, low, high, s).mean() / (high - low),
+    "That is a density: area divided by the width of the bin.",
+    lambda v, low, high, s: _share(v, low, high, s).mean() * (high - low),
+    "A width of the bin too many: the integral over the bin holds it already.",
+    lambda v, low, _, s: sigmoid(s * (v - low)).mean(),
+    "That is the share above the lower edge. Take away what lies above the upper edge.",
+    lambda v, _, high, s: sigmoid(s * (high - v)).mean(),
+    "That is the share below the upper edge, which is a CDF. Take away what lies below the lower "
+    "edge.",
+    lambda v, low, high, _: _share(v, low, high, 1).mean(),
+    "The slope is missing: sigma(slope × (I(p) - edge)).",
 )
 _DETACHED = "The value is right, but it is detached: no gradient reaches the pixels."
 
 
 @check((*SOFT_BIN_MISTAKES, (None, _DETACHED)))
-def check_soft_bin(soft_bin: Callable[..., Tensor]) -> Verdict:
+def check_soft_bin(soft_bin: Callable[..., Tensor]) -> Feedback:
     """01: Eq. 3, the share of one bin: soft_bin(values, low, high, slope)."""
     source = fresh()
     low, width, slope = (
@@ -196,39 +161,30 @@ def check_soft_bin(soft_bin: Callable[..., Tensor]) -> Verdict:
     high = low + width
     values = torch.rand(300, dtype=torch.float64, generator=source)
     values[:100] = low + width * values[:100]  # evenly spread ones alone hide the slope
-    answer = ask(soft_bin, values.clone().requires_grad_(), low, high, slope)
+    answer = evaluate(soft_bin, values.clone().requires_grad_(), low, high, slope)
     if not isinstance(answer, Tensor):
         return wrong("Return a tensor, without .item() or float(): a number has no gradient.")
-    if answer.numel() != 1:
-        return wrong(f"One number is wanted, the mean over all pixels; got {answer.numel()}.")
-
-    def is_from(function: Callable[..., Tensor]) -> bool:
-        return close(float(answer.detach()), float(function(values, low, high, slope)), 1e-6)
-
-    if is_from(lambda *given: _share(*given).mean()):
-        if not answer.requires_grad:
-            return wrong(_DETACHED)
-        return right("Eq. 3: the area of all kernels between the two edges, and it has a gradient.")
-    hint = hint_to(SOFT_BIN_MISTAKES, is_from)
-    return wrong(
-        hint or "For each pixel: sigma(slope (I(p) - low)) - sigma(slope (I(p) - high)); then mean."
+    share = number(answer.detach())
+    feedback = judge(
+        lambda function: close(share, float(function(values, low, high, slope)), 1e-6),
+        lambda *given: _share(*given).mean(),
+        SOFT_BIN_MISTAKES,
+        "Eq. 3: the area of all kernels between the two edges, and it has a gradient.",
+        "For each pixel: sigma(slope (I(p) - low)) - sigma(slope (I(p) - high)); then mean.",
     )
+    return feedback if answer.requires_grad or not feedback.right else wrong(_DETACHED)
 
 
-NINETY_MISTAKES: Mistakes = (
-    (
-        2 * 256 * math.atanh(0.9),
-        "You halved it once too often: L/2 lies on each side of the pixel.",
-    ),
-    (
-        2 * 256 * math.log(9),
-        "The pixel loses mass over both edges of its bin, not only over one.",
-    ),
+NINETY_MISTAKES = mistakes(
+    2 * 256 * math.atanh(0.9),
+    "You halved it once too often: L/2 lies on each side of the pixel.",
+    2 * 256 * math.log(9),
+    "The pixel loses mass over both edges of its bin, not only over one.",
 )
 
 
 @check(NINETY_MISTAKES)
-def check_alpha_for_ninety(alpha: float) -> Verdict:
+def check_alpha_for_ninety(alpha: float) -> Feedback:
     """01: the least alpha that keeps 90 % of a centred pixel in its bin (K = 256, B = 1)."""
     least = 4 * 256 * math.atanh(0.9)  # tanh(s L / 4) of the pixel stays in its bin
     kept = math.tanh(alpha / 256 / 4)

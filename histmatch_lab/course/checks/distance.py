@@ -8,93 +8,60 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from histmatch_lab.course.checks.verdict import (
-    Mistakes,
-    Verdict,
-    ask,
-    check,
-    close,
-    fresh,
-    hint_to,
-    number,
-    right,
-    wrong,
-)
+from .answers import close, evaluate, fresh, number
+from .feedback import Feedback, Mistakes, check, hint_to, judge, mistakes, right, wrong
 
 BINS = 256
 
-
-EMD_MISTAKES: Mistakes = (
-    (
-        lambda d: float(d.abs().sum()),
-        "That is the L1 distance of the histograms, bin by bin. Eq. 5 compares the CDFs: sum "
-        "each histogram up first (cumsum).",
-    ),
-    (
-        lambda d: float(d.abs().sum()) / 2,
-        "That is half the L1 distance of the histograms, bin by bin. Eq. 5 compares the CDFs: "
-        "sum each histogram up first (cumsum).",
-    ),
-    (
-        lambda d: float(d.cumsum(0).abs().mean()),
-        "You have taken the mean over the bins; Eq. 5 takes the sum. (The mean is a useful "
-        "unit too: it is the same EMD in intensity, on [0, 1].)",
-    ),
-    (
-        lambda d: float(d.cumsum(0).sum()),
-        "The absolute value is missing: earth moved up and earth moved down cancel out.",
-    ),
-    (
-        lambda d: abs(float(d.cumsum(0).sum())),
-        "The absolute value comes too late: take it of each gap, and then the sum.",
-    ),
-    (
-        lambda d: -float(d.cumsum(0).sum()),
-        "The absolute value is missing: earth moved up and earth moved down cancel out.",
-    ),
-    (
-        lambda d: float(d.cumsum(0).square().sum()),
-        "You have squared the gaps between the CDFs; Eq. 5 takes their absolute values.",
-    ),
-    (
-        lambda d: float(d.cumsum(0).square().mean().sqrt()),
-        "That is the root of the mean square of the gaps; Eq. 5 is the sum of their absolute "
-        "values.",
-    ),
-    (
-        lambda d: float(d.cumsum(0).square().sum().sqrt()),
-        "That is the Euclidean length of the gaps; Eq. 5 is the sum of their absolute values.",
-    ),
-    (
-        lambda d: float(d.cumsum(0).abs().max()),
-        "That is the largest gap between the CDFs (Kolmogorov and Smirnov's distance); Eq. 5 "
-        "adds all of them up.",
-    ),
-    (
-        lambda d: float(d.abs().cumsum(0).sum()),
-        "You take the absolute value before you sum up. Sum up first: a bin too full may fill a "
-        "later one that is too empty.",
-    ),
+_NO_ABS = "The absolute value is missing: earth moved up and earth moved down cancel out."
+EMD_MISTAKES = mistakes(
+    lambda d: float(d.abs().sum()),
+    "That is the L1 distance of the histograms, bin by bin. Eq. 5 compares the CDFs: sum each "
+    "histogram up first (cumsum).",
+    lambda d: float(d.abs().sum()) / 2,
+    "That is half the L1 distance of the histograms, bin by bin. Eq. 5 compares the CDFs: sum "
+    "each histogram up first (cumsum).",
+    lambda d: float(d.cumsum(0).abs().mean()),
+    "You have taken the mean over the bins; Eq. 5 takes the sum. (The mean is a useful unit too: "
+    "it is the same EMD in intensity, on [0, 1].)",
+    lambda d: float(d.cumsum(0).sum()),
+    _NO_ABS,
+    lambda d: abs(float(d.cumsum(0).sum())),
+    "The absolute value comes too late: take it of each gap, and then the sum.",
+    lambda d: -float(d.cumsum(0).sum()),
+    _NO_ABS,
+    lambda d: float(d.cumsum(0).square().sum()),
+    "You have squared the gaps between the CDFs; Eq. 5 takes their absolute values.",
+    lambda d: float(d.cumsum(0).square().mean().sqrt()),
+    "That is the root of the mean square of the gaps; Eq. 5 is the sum of their absolute values.",
+    lambda d: float(d.cumsum(0).square().sum().sqrt()),
+    "That is the Euclidean length of the gaps; Eq. 5 is the sum of their absolute values.",
+    lambda d: float(d.cumsum(0).abs().max()),
+    "That is the largest gap between the CDFs (Kolmogorov and Smirnov's distance); Eq. 5 adds all"
+    " of them up.",
+    lambda d: float(d.abs().cumsum(0).sum()),
+    "You take the absolute value before you sum up. Sum up first: a bin too full may fill a later"
+    " one that is too empty.",
 )
 
 
 @check(EMD_MISTAKES)
-def check_emd(emd_by_hand: Callable[[Tensor, Tensor], Any]) -> Verdict:
+def check_emd(emd_by_hand: Callable[[Tensor, Tensor], Any]) -> Feedback:
     """`emd_by_hand(p, q)`: Eq. 5 of two histograms (K,), in bins."""
     generator = fresh()
     pairs = [[_random_histogram(bins, generator) for _ in range(2)] for bins in (5, 64, 256)]
-    answers = [number(ask(emd_by_hand, p.clone(), q.clone())) for p, q in pairs]
+    answers = [number(evaluate(emd_by_hand, p.clone(), q.clone())) for p, q in pairs]
 
-    def is_from(function: Callable[[Tensor], float]) -> bool:
+    def matches(function: Callable[[Tensor], float]) -> bool:
         return all(close(got, function(p - q)) for got, (p, q) in zip(answers, pairs, strict=True))
 
-    if is_from(_emd):
-        return right("Your function agrees with Eq. 5 on random histograms of 5, 64 and 256 bins.")
-    hint = hint_to(EMD_MISTAKES, is_from)
-    return wrong(
-        hint
-        or f"For two random histograms of 256 bins you get {answers[-1]:.4f}, "
-        f"Eq. 5 gives {_emd(pairs[-1][0] - pairs[-1][1]):.4f}."
+    return judge(
+        matches,
+        _emd,
+        EMD_MISTAKES,
+        "Your function agrees with Eq. 5 on random histograms of 5, 64 and 256 bins.",
+        f"For two random histograms of 256 bins you get {answers[-1]:.4f}, Eq. 5 gives "
+        f"{_emd(pairs[-1][0] - pairs[-1][1]):.4f}.",
     )
 
 
@@ -106,52 +73,35 @@ def _emd(difference: Tensor) -> float:
     return total
 
 
-SHIFT_MISTAKES: Mistakes = (
-    (
-        lambda bins, intensity: close(bins, 10 / BINS, 5e-3) and close(intensity, 10),
-        "Both are right, in the wrong order: bins come first, then intensity.",
-    ),
-    (
-        lambda bins, _: bins in (1, 2),
-        "That looks like an L1 distance, which stops at 2 (or 1, if halved) once two histograms "
-        "share no bin. Every pixel travels, and Eq. 5 counts how far.",
-    ),
-    (
-        lambda bins, _: bins == 20,
-        "No pixel travels twice: what leaves one bin is what arrives in another.",
-    ),
-    (
-        lambda bins, _: not close(bins, 10),
-        "In bins: every pixel travels by the same number of bins. What is the mean over the "
-        "pixels?",
-    ),
-    (
-        lambda _, intensity: close(intensity, 10 / 255, 5e-4),
-        "In intensity, you are nearly there: 256 bins share [0, 1], so the bin width is L = 1/256. "
-        "(255 is the number of steps between 8-bit levels.)",
-    ),
-    (
-        lambda _, intensity: intensity == 10,
-        "In intensity, the distance is that in bins times the width of a bin, L.",
-    ),
-    (
-        lambda _, intensity: 2e-3 < abs(intensity * BINS / 10 - 1) < 0.03,
-        "Nearly: give the distance in intensity to three digits, or as a fraction.",
-    ),
-    (
-        lambda _, intensity: not close(intensity, 10 / BINS, 2e-3),
-        "In bins you are right. In intensity: times the width of a bin, L = 1/K.",
-    ),
+SHIFT_MISTAKES = mistakes(
+    lambda bins, intensity: close(bins, 10 / BINS, 5e-3) and close(intensity, 10),
+    "Both are right, in the wrong order: bins come first, then intensity.",
+    lambda bins, _: bins in (1, 2),
+    "That looks like an L1 distance, which stops at 2 (or 1, if halved) once two histograms share"
+    " no bin. Every pixel travels, and Eq. 5 counts how far.",
+    lambda bins, _: bins == 20,
+    "No pixel travels twice: what leaves one bin is what arrives in another.",
+    lambda bins, _: not close(bins, 10),
+    "In bins: every pixel travels by the same number of bins. What is the mean over the pixels?",
+    lambda _, intensity: close(intensity, 10 / 255, 5e-4),
+    "In intensity, you are nearly there: 256 bins share [0, 1], so the bin width is L = 1/256. "
+    "(255 is the number of steps between 8-bit levels.)",
+    lambda _, intensity: intensity == 10,
+    "In intensity, the distance is that in bins times the width of a bin, L.",
+    lambda _, intensity: 2e-3 < abs(intensity * BINS / 10 - 1) < 0.03,
+    "Nearly: give the distance in intensity to three digits, or as a fraction.",
+    lambda _, intensity: not close(intensity, 10 / BINS, 2e-3),
+    "In bins you are right. In intensity: times the width of a bin, L = 1/K.",
 )
 
 
 @check(SHIFT_MISTAKES)
-def check_shift(answer: tuple[float, float]) -> Verdict:
+def check_shift(answer: tuple[float, float]) -> Feedback:
     """(EMD in bins, EMD in intensity) of a histogram moved by ten of 256 bins."""
     if not isinstance(answer, tuple | list) or len(answer) != 2:
         return wrong("Give two numbers: (in bins, in intensity).")
     if any(part is None or part is ... for part in answer):
-        return Verdict(None, "Replace both ... above and run the cell again.")
+        return Feedback(None, "Replace both ... above and run the cell again.")
     bins, intensity = map(number, answer)
     if hint := hint_to(SHIFT_MISTAKES, lambda is_so: is_so(bins, intensity)):
         return wrong(hint)
@@ -199,7 +149,7 @@ SIGN_MISTAKES: Mistakes = (
 
 
 @check((*SIGN_MISTAKES, (None, _NO_SIGN), (None, _NO_PULL)))
-def check_pull_sign(pull_sign: Callable[[Tensor, Tensor, float], Any]) -> Verdict:
+def check_pull_sign(pull_sign: Callable[[Tensor, Tensor, float], Any]) -> Feedback:
     """`pull_sign(cdf_image, cdf_target, x)`: 1 where the loss makes a pixel lighter, else -1 or 0.
 
     Asked just below the upper edge of a bin, where that edge alone decides.
@@ -209,19 +159,19 @@ def check_pull_sign(pull_sign: Callable[[Tensor, Tensor, float], Any]) -> Verdic
         image, target = _crossing_cdfs(bins, generator)
         inner = torch.randperm(bins - 2, generator=generator)[:80].add(1).tolist()
         asked += [(image, target, (k + 0.9) / bins) for k in inner]
-    answers = [number(ask(pull_sign, image.clone(), y.clone(), x)) for image, y, x in asked]
+    answers = [number(evaluate(pull_sign, image.clone(), y.clone(), x)) for image, y, x in asked]
 
-    def is_from(function: Callable[[Tensor, Tensor, float], float]) -> bool:
+    def matches(function: Callable[[Tensor, Tensor, float], float]) -> bool:
         return answers == [function(*given) for given in asked]
 
-    if is_from(_pull_sign):
+    if matches(_pull_sign):
         return right(
             "Where the picture's CDF lies above the target's, too many pixels are too dark, and "
             "the loss makes them lighter."
         )
     if any(answer not in (-1, 0, 1) for answer in answers):
         return wrong(_NO_SIGN)
-    if hint := hint_to(SIGN_MISTAKES, is_from):
+    if hint := hint_to(SIGN_MISTAKES, matches):
         return wrong(hint)
     if 0 not in answers:
         return wrong(_NO_PULL)

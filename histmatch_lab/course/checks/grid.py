@@ -9,18 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, pad
 
-from histmatch_lab.course.checks.verdict import (
-    Mistakes,
-    Verdict,
-    answers_to,
-    ask,
-    check,
-    fresh,
-    hint_to,
-    number,
-    right,
-    wrong,
-)
+from .answers import answers_to, evaluate, fresh, number, tensor
+from .feedback import Feedback, Mistakes, check, hint_to, judge, mistakes, right, wrong
 
 SIZE_MISTAKES: Mistakes = (
     (8 * 16 * 16, "That is how many cells there are. Each holds a 3x4 matrix."),
@@ -30,51 +20,42 @@ SIZE_MISTAKES: Mistakes = (
 
 
 @check(SIZE_MISTAKES)
-def check_grid_size(answer: Any) -> Verdict:
+def check_grid_size(answer: Any) -> Feedback:
     """How many numbers the grid of 3x4 matrices holds: 8 levels of 16 by 16 cells."""
-    if number(answer) == 12 * 8 * 16 * 16:
-        return right("24,576 numbers, for a picture of any size.")
-    hint = hint_to(SIZE_MISTAKES, lambda mistaken: mistaken == answer)
-    return wrong(hint or "Count the cells, and the numbers of a 3x4 matrix in each.")
+    return judge(
+        lambda other: number(answer) == other,
+        12 * 8 * 16 * 16,
+        SIZE_MISTAKES,
+        "24,576 numbers, for a picture of any size.",
+        "Count the cells, and the numbers of a 3x4 matrix in each.",
+    )
 
 
 def _place(pixel: float, size: int, cells: int) -> float:
     return min(max((pixel + 0.5) * cells / size - 0.5, 0.0), cells - 1.0)
 
 
-PLACE_MISTAKES: Mistakes = (
-    (
-        lambda pixel, size, cells: (pixel + 0.5) * cells / size - 0.5,
-        "Beyond the outermost centres the grid stays as it is: clamp to [0, cells-1].",
-    ),
-    (
-        lambda pixel, size, cells: pixel / (size - 1) * (cells - 1),
-        "You have put the first and the last pixel onto the centres of the outermost cells "
-        "(align_corners). The grid covers the picture from edge to edge instead.",
-    ),
-    (
-        lambda pixel, size, cells: pixel * cells / size,
-        "You have taken the pixel's left edge, and counted from the cell's: the middle of a pixel "
-        "is at pixel + 1/2, and a cell's centre half a cell after its edge.",
-    ),
-    (
-        lambda pixel, size, cells: (pixel + 0.5) * cells / size,
-        "That counts from the edge of the first cell. Its centre, where its value is held, lies "
-        "half a cell further.",
-    ),
-    (
-        lambda pixel, size, cells: pixel * cells / size - 0.5,
-        "The middle of a pixel is at pixel + 1/2.",
-    ),
-    (
-        lambda pixel, size, cells: _place(pixel - 0.5, size, cells),
-        "The middle of a pixel is at pixel + 1/2.",
-    ),
+PLACE_MISTAKES = mistakes(
+    lambda pixel, size, cells: (pixel + 0.5) * cells / size - 0.5,
+    "Beyond the outermost centres the grid stays as it is: clamp to [0, cells-1].",
+    lambda pixel, size, cells: pixel / (size - 1) * (cells - 1),
+    "You have put the first and the last pixel onto the centres of the outermost cells "
+    "(align_corners). The grid covers the picture from edge to edge instead.",
+    lambda pixel, size, cells: pixel * cells / size,
+    "You have taken the pixel's left edge, and counted from the cell's: the middle of a pixel is "
+    "at pixel + 1/2, and a cell's centre half a cell after its edge.",
+    lambda pixel, size, cells: (pixel + 0.5) * cells / size,
+    "That counts from the edge of the first cell. Its centre, where its value is held, lies half "
+    "a cell further.",
+    lambda pixel, size, cells: pixel * cells / size - 0.5,
+    "The middle of a pixel is at pixel + 1/2.",
+    lambda pixel, size, cells: _place(pixel - 0.5, size, cells),
+    "The middle of a pixel is at pixel + 1/2.",
 )
 
 
 @check(PLACE_MISTAKES)
-def check_place(place: Callable[[int, int, int], Any]) -> Verdict:
+def check_place(place: Callable[[int, int, int], Any]) -> Feedback:
     """`place(pixel, size, cells)`: where, in cells, the middle of a pixel lies along one axis."""
     generator = fresh()
     size = int(torch.randint(40, 100, (), generator=generator))
@@ -82,50 +63,42 @@ def check_place(place: Callable[[int, int, int], Any]) -> Verdict:
     inner = int(torch.randint(size // 3, size // 2, (), generator=generator))
     asked = [(pixel, size, cells) for pixel in (inner, 0, size - 1)]
     answers = answers_to(asked, place)
-    if answers.are_from(_place):
+    if not (difference := answers.first_difference(_place)):
         return right("Pixels and cells share the picture's edges, not its outermost centres.")
 
-    def are_from_or_clamped(mistaken: Callable[[int, int, int], float]) -> bool:
-        return answers.are_from(mistaken) or answers.are_from(
+    def is_from_or_clamped(mistaken: Callable[[int, int, int], float]) -> bool:
+        return answers.matches_source(mistaken) or answers.matches_source(
             lambda pixel, size, cells: min(max(mistaken(pixel, size, cells), 0), cells - 1)
         )
 
-    given, got, truth = answers.first_unlike(_place)
-    hint = hint_to(PLACE_MISTAKES, are_from_or_clamped)
+    given, got, truth = difference
+    hint = hint_to(PLACE_MISTAKES, is_from_or_clamped)
     return wrong(f"place{given}: {hint or f'you get {got:.4f}; it should be {truth:.4f}.'}")
 
 
 AFFINE_MISTAKES: Mistakes = (
     (lambda a, _, c: a @ c, "The offset, the fourth column, is missing."),
-    (
-        lambda a, b, c: a.T @ c + b,
-        "Rows and columns are swapped: row r makes output channel r.",
-    ),
-    (
-        lambda a, b, c: a.diagonal() * c + b,
-        "Each channel may also depend on the other two.",
-    ),
+    (lambda a, b, c: a.T @ c + b, "Rows and columns are swapped: row r makes output channel r."),
+    (lambda a, b, c: a.diagonal() * c + b, "Each channel may also depend on the other two."),
     (lambda a, b, c: a @ (c + b), "The offset is added after the matrix, not before it."),
 )
 
 
 @check(AFFINE_MISTAKES)
-def check_affine(apply_affine: Callable[[Tensor, Tensor], Any]) -> Verdict:
+def check_affine(apply_affine: Callable[[Tensor, Tensor], Any]) -> Feedback:
     """`apply_affine(matrix, colour)`: a (3, 4) matrix on a colour (3,), to a colour (3,)."""
     generator = fresh()
     matrix, colour = torch.randn(3, 4, generator=generator), torch.rand(3, generator=generator)
-    got = ask(apply_affine, matrix.clone(), colour.clone())
-    if not isinstance(got, Tensor) or got.shape != (3,):
-        shape = tuple(got.shape) if isinstance(got, Tensor) else type(got).__name__
-        return wrong(f"You return {shape}; wanted is a tensor of 3 numbers.")
-
-    def is_from(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> bool:
-        return torch.allclose(got, function(matrix[:, :3], matrix[:, 3], colour), atol=1e-5)
-
-    if is_from(lambda a, b, c: (a * c).sum(1) + b):
-        return right("Each channel becomes a mixture of all three, plus a constant.")
-    hint = hint_to(AFFINE_MISTAKES, is_from)
-    return wrong(hint or "For a random matrix and colour the result differs from A c + b.")
+    got = tensor(evaluate(apply_affine, matrix.clone(), colour.clone()), (3,), "a colour")
+    return judge(
+        lambda function: torch.allclose(
+            got, function(matrix[:, :3], matrix[:, 3], colour), atol=1e-5
+        ),
+        lambda a, b, c: (a * c).sum(1) + b,
+        AFFINE_MISTAKES,
+        "Each channel becomes a mixture of all three, plus a constant.",
+        "For a random matrix and colour the result differs from A c + b.",
+    )
 
 
 def _slice(
@@ -152,68 +125,50 @@ _CORNERS = (
     "and cells share the picture's edges instead."
 )
 _BORDER = "Right inside, wrong at the border: beyond the outer centres, hold the value."
-SLICE_MISTAKES: Mistakes = (
-    (
-        lambda grid, guide: _slice(grid, guide, mode="nearest"),
-        "You take the nearest cell. Mix the two nearest along each axis.",
+SLICE_MISTAKES = mistakes(
+    lambda grid, guide: _slice(grid, guide, mode="nearest"),
+    "You take the nearest cell. Mix the two nearest along each axis.",
+    lambda grid, guide: _slice(grid.transpose(2, 3), guide),
+    "Height and width of the grid are swapped: grid[:, z, y, x].",
+    lambda grid, guide: _slice(grid, guide, align_corners=True),
+    _CORNERS,
+    lambda grid, guide: _slice(
+        grid, (grid.shape[1] * guide - 0.5) / (grid.shape[1] - 1), align_corners=True
     ),
-    (
-        lambda grid, guide: _slice(grid.transpose(2, 3), guide),
-        "Height and width of the grid are swapped: grid[:, z, y, x].",
+    _CORNERS,
+    lambda grid, guide: _slice(grid, guide, padding_mode="zeros"),
+    _BORDER,
+    lambda grid, guide: _slice(
+        pad(grid, (0, 0, 0, 0, 1, 1)), (grid.shape[1] * guide + 1) / (grid.shape[1] + 2)
     ),
-    (
-        lambda grid, guide: _slice(grid, guide, align_corners=True),
-        _CORNERS,
-    ),
-    (
-        lambda grid, guide: _slice(
-            grid, (grid.shape[1] * guide - 0.5) / (grid.shape[1] - 1), align_corners=True
-        ),
-        _CORNERS,
-    ),
-    (lambda grid, guide: _slice(grid, guide, padding_mode="zeros"), _BORDER),
-    (
-        lambda grid, guide: _slice(
-            pad(grid, (0, 0, 0, 0, 1, 1)), (grid.shape[1] * guide + 1) / (grid.shape[1] + 2)
-        ),
-        _BORDER,
-    ),
-    (
-        _level_at(lambda guide, depth: (depth - 1) * guide),
-        "A guide of 0 or 1 lies at the edge of the outermost level, not at its centre: the place "
-        "among the D levels is D * guide - 1/2.",
-    ),
-    (
-        _level_at(lambda guide, _: guide),
-        "The guide is in [0, 1]: its place among the D levels is D * guide - 1/2.",
-    ),
-    (
-        lambda grid, guide: _slice(grid, 1 - guide),
-        "Level 0 is the dark end: a guide of 0 reads it.",
-    ),
-    (
-        _level_at(lambda guide, depth: depth * guide),
-        "Half a level too high: the centre of level 0 is at half a level, D * guide - 1/2.",
-    ),
+    _BORDER,
+    _level_at(lambda guide, depth: (depth - 1) * guide),
+    "A guide of 0 or 1 lies at the edge of the outermost level, not at its centre: the place "
+    "among the D levels is D * guide - 1/2.",
+    _level_at(lambda guide, _: guide),
+    "The guide is in [0, 1]: its place among the D levels is D * guide - 1/2.",
+    lambda grid, guide: _slice(grid, 1 - guide),
+    "Level 0 is the dark end: a guide of 0 reads it.",
+    _level_at(lambda guide, depth: depth * guide),
+    "Half a level too high: the centre of level 0 is at half a level, D * guide - 1/2.",
 )
 
 
 @check(SLICE_MISTAKES)
-def check_slice(slice_by_hand: Callable[[Tensor, Tensor], Any]) -> Verdict:
+def check_slice(slice_by_hand: Callable[[Tensor, Tensor], Any]) -> Feedback:
     """`slice_by_hand(grid, guide)`: (C, D, Gh, Gw) and (H, W) to (C, H, W), trilinear."""
     generator = fresh()
     square = torch.rand(2, 4, 3, 3, generator=generator), torch.rand(9, 9, generator=generator)
     oblong = torch.rand(2, 4, 3, 5, generator=generator), torch.rand(8, 11, generator=generator)
     for grid, guide in (square, oblong):  # on a square grid swapped axes show in the values
-        got, wanted = ask(slice_by_hand, grid.clone(), guide.clone()), _slice(grid, guide)
-        if not isinstance(got, Tensor) or got.shape != wanted.shape:
-            shape = tuple(got.shape) if isinstance(got, Tensor) else type(got).__name__
-            return wrong(f"You return {shape}; wanted is {tuple(wanted.shape)}: (C, H, W).")
-        if torch.allclose(got, wanted, atol=1e-5):
+        truth = _slice(grid, guide)
+        answer = evaluate(slice_by_hand, grid.clone(), guide.clone())
+        got = tensor(answer, truth.shape, "that is (C, H, W)")
+        if torch.allclose(got, truth, atol=1e-5):
             continue
         for mistaken, hint in SLICE_MISTAKES:
             if torch.allclose(got, mistaken(grid, guide), atol=1e-4):
                 return wrong(hint)
-        gap = float((got - wanted).abs().max())
+        gap = float((got - truth).abs().max())
         return wrong(f"The largest difference from the trilinear value is {gap:.3f}.")
     return right("Your slicing equals torch's own trilinear sampling, at the borders too.")

@@ -9,67 +9,51 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from histmatch_lab.course.checks.verdict import (
-    Mistakes,
-    Verdict,
-    answers_to,
-    ask,
-    check,
-    close,
-    fresh,
-    hint_to,
-    number,
-    right,
-    wrong,
-)
 from histmatch_lab.data.scenes import TEST_NAMES, TRAIN_NAMES
+
+from .answers import answers_to, close, evaluate, fresh, number
+from .feedback import Feedback, Mistakes, check, hint_to, judge, mistakes, right, wrong
 
 
 def _decibels(error: float) -> float:
     return -10 * math.log10(error)
 
 
-# Of the mean squared error after clamping, and of that before.
+_SUM = "That is a sum of squares, not their mean: PSNR must not depend on the picture's size."
+# Of the mean squared error after clamping and before, and of the number of values.
 PSNR_MISTAKES: Mistakes = (
-    (lambda _, raw: _decibels(raw), "Clamp the prediction to [0, 1] first: a screen would."),
+    (lambda _, raw, size: _decibels(raw), "Clamp the prediction to [0, 1] first: a screen would."),
     (
-        lambda error, _: 2 * _decibels(error),
+        lambda error, *_: 2 * _decibels(error),
         "20 goes with the root of the mean squared error, 10 with the error itself.",
     ),
-    (lambda error, _: -_decibels(error), "The sign: a small error is a large PSNR."),
+    (lambda error, *_: -_decibels(error), "The sign: a small error is a large PSNR."),
+    (lambda error, *_: -10 * math.log(error), "Decibels count powers of ten: log10, not log."),
     (
-        lambda error, _: -10 * math.log(error),
-        "Decibels count powers of ten: log10, not log.",
-    ),
-    (
-        lambda error, _: _decibels(error) + 20 * math.log10(255),
+        lambda error, *_: _decibels(error) + 20 * math.log10(255),
         "The peak is 1 here, not 255: the values are in [0, 1].",
     ),
-    (
-        lambda error, _: _decibels(error) / 2,
-        "You have taken the root and then 10 instead of 20.",
-    ),
-    (lambda error, _: error, "That is the mean squared error. Take it to decibels."),
+    (lambda error, *_: _decibels(error) / 2, "You have taken the root and then 10 instead of 20."),
+    (lambda error, *_: error, "That is the mean squared error. Take it to decibels."),
+    (lambda error, _, size: _decibels(error * size), _SUM),
 )
-_SUM = "A sum of squares where their mean is wanted: PSNR must not depend on the picture's size."
 
 
-@check((*PSNR_MISTAKES, (None, _SUM)))
-def check_psnr(psnr_by_hand: Callable[[Tensor, Tensor], Any]) -> Verdict:
+@check(PSNR_MISTAKES)
+def check_psnr(psnr_by_hand: Callable[[Tensor, Tensor], Any]) -> Feedback:
     """`psnr_by_hand(pred, target)`: of one picture (3, H, W), in dB."""
     generator = fresh()
     target = torch.rand(3, 20, 30, generator=generator)
     pred = target * 1.2 + 0.2 * torch.rand(3, 20, 30, generator=generator)
-    got = number(ask(psnr_by_hand, pred.clone(), target.clone()))
+    got = number(evaluate(psnr_by_hand, pred.clone(), target.clone()))
     error = float((pred.clamp(0, 1) - target).double().square().mean())
     raw = float((pred - target).double().square().mean())
-    if close(got, _decibels(error)):
-        return right("With the peak at 1, PSNR is the mean squared error on a scale of decibels.")
-    hint = hint_to(PSNR_MISTAKES, lambda function: close(got, function(error, raw)))
-    if close(got, _decibels(error * target.numel())):
-        hint = _SUM
-    return wrong(
-        hint or f"For a random picture you get {got:.3f} dB; it should be {_decibels(error):.3f}."
+    return judge(
+        lambda function: close(got, function(error, raw, target.numel())),
+        lambda error, *_: _decibels(error),
+        PSNR_MISTAKES,
+        "With the peak at 1, PSNR is the mean squared error on a scale of decibels.",
+        f"For a random picture you get {got:.3f} dB; it should be {_decibels(error):.3f}.",
     )
 
 
@@ -77,43 +61,34 @@ def _rate(step: int, of: int, first: float, last: float) -> float:
     return first * (last / first) ** (step / (of - 1))
 
 
-RATE_MISTAKES: Mistakes = (
-    (
-        lambda step, of, first, last: first + (last - first) * step / (of - 1),
-        "That falls by the same amount at each step; exponential decay by the same factor.",
-    ),
-    (
-        lambda step, of, first, last: first + (last - first) * step / of,
-        "That falls by the same amount at each step; exponential decay by the same factor.",
-    ),
-    (
-        lambda step, of, first, last: first * (last / first) ** (step / of),
-        "The last step is of - 1: divide step by that, or the last rate is never reached.",
-    ),
-    (
-        lambda step, of, first, last: _rate(step, of, last, first),
-        "It runs backwards: step 0 has the first rate.",
-    ),
-    (
-        lambda step, of, first, _: first * math.exp(-step / (of - 1)),
-        "Choose the base so that the last step has the last rate.",
-    ),
+_LINEAR = "That falls by the same amount at each step; exponential decay by the same factor."
+RATE_MISTAKES = mistakes(
+    lambda step, of, first, last: first + (last - first) * step / (of - 1),
+    _LINEAR,
+    lambda step, of, first, last: first + (last - first) * step / of,
+    _LINEAR,
+    lambda step, of, first, last: first * (last / first) ** (step / of),
+    "The last step is of - 1: divide step by that, or the last rate is never reached.",
+    lambda step, of, first, last: _rate(step, of, last, first),
+    "It runs backwards: step 0 has the first rate.",
+    lambda step, of, first, _: first * math.exp(-step / (of - 1)),
+    "Choose the base so that the last step has the last rate.",
 )
 
 
 @check(RATE_MISTAKES)
-def check_rate(rate_at: Callable[[int, int, float, float], Any]) -> Verdict:
+def check_rate(rate_at: Callable[[int, int, float, float], Any]) -> Feedback:
     """`rate_at(step, of, first, last)`: exponential decay over steps 0 to of - 1."""
     generator = fresh()
     of = int(torch.randint(50, 200, (), generator=generator))
     first, last = (10 ** -float(e + torch.rand((), generator=generator)) for e in (3, 5))
     asked = [(step, of, first, last) for step in (of // 3, 0, of - 1)]
     answers = answers_to(asked, rate_at)
-    if answers.are_from(_rate):
+    if not (difference := answers.first_difference(_rate)):
         return right("The factor from step to step is the same all the way.")
-    if hint := hint_to(RATE_MISTAKES, answers.are_from):
+    if hint := hint_to(RATE_MISTAKES, answers.matches_source):
         return wrong(hint)
-    (step, *_), got, truth = answers.first_unlike(_rate)
+    (step, *_), got, truth = difference
     return wrong(
         f"Step {step} of {of}, from {first:.3g} to {last:.3g}: you get {got:.3g}, it should be "
         f"{truth:.3g}."
@@ -127,7 +102,7 @@ _MIXED = (
 
 
 @check(((TRAIN_NAMES, _MIXED),))
-def check_split(names: Any) -> Verdict:
+def check_split(names: Any) -> Feedback:
     """Three photographs that may be used to say how good the trained network is."""
     if isinstance(names, str) or not isinstance(names, Collection):
         return wrong("Give a list of names.")

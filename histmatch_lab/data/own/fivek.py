@@ -16,7 +16,7 @@ import tifffile
 import torch
 from torch import Tensor
 
-from histmatch_lab._checks import checked_option
+from histmatch_lab._checks import check_option
 from histmatch_lab._extras import import_extra
 from histmatch_lab.color import convert_primaries, linear_to_srgb, prophoto_to_linear
 from histmatch_lab.data.decoding import ImageError
@@ -49,7 +49,7 @@ def fivek_source(root: Path, *, expert: str = "c") -> tuple[PictureSource, Split
 
     Raises ValueError for a folder in which no layout is recognised, or without this expert.
     """
-    checked_option("expert", expert, EXPERTS)
+    check_option("expert", expert, EXPERTS)
     layout = recognise(root, expert)
     jobs, missing = pair_up(layout.inputs, layout.targets)
     known = layout.inputs.keys() | layout.targets.keys()

@@ -10,7 +10,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from histmatch_lab.course.checks import Check, Verdict
+from histmatch_lab.course.checks import Check, Feedback
 from histmatch_lab.course.lessons import Exercise, exercises, solved
 
 NOTEBOOKS = sorted((Path(__file__).parents[3] / "notebooks").glob("*.ipynb"))
@@ -25,7 +25,7 @@ def every_exercise() -> list[tuple[Path, Exercise]]:
     return [(path, exercise) for path in NOTEBOOKS for exercise in exercises(read(path))]
 
 
-def verdict_of(path: Path, cell: str, notebook: NotebookNode) -> Verdict:
+def feedback_of(path: Path, cell: str, notebook: NotebookNode) -> Feedback:
     """Run one exercise cell of a notebook, and return what its last line shows."""
     [source] = [c.source for c in notebook.cells if c.id == cell]
     *lines, last = ast.parse(source).body

@@ -52,9 +52,9 @@ def test_the_dead_share_is_that_of_the_measured_pull():
     ],
 )
 def test_wrong_dead_shares(share, hint):
-    verdict = check_dead_share(share)
-    assert verdict.right is False
-    assert hint in verdict.text
+    feedback = check_dead_share(share)
+    assert feedback.right is False
+    assert hint in feedback.text
 
 
 def test_the_solution_of_the_pull_passes_each_time():
@@ -85,9 +85,9 @@ def test_the_solution_of_the_pull_passes_each_time():
 )
 def test_wrong_pulls_get_their_hint_each_time(mistake, hint):
     for _ in range(10):
-        verdict = check_pull(mistake)
-        assert verdict.right is False
-        assert hint in verdict.text
+        feedback = check_pull(mistake)
+        assert feedback.right is False
+        assert hint in feedback.text
 
 
 def solution_terms(x, edges, s):
@@ -105,9 +105,9 @@ def test_an_alpha_between_the_two_bounds_exists(alpha):
     [(1000, "Too sharp"), (640, "Too sharp"), (50, "too blurred"), (20, "too blurred")],
 )
 def test_an_alpha_beyond_a_bound_is_told_which(alpha, hint):
-    verdict = check_alpha_for_50_bins(alpha)
-    assert verdict.right is False
-    assert hint in verdict.text
+    feedback = check_alpha_for_50_bins(alpha)
+    assert feedback.right is False
+    assert hint in feedback.text
 
 
 def test_nonsense_alphas_never_pass():
@@ -139,9 +139,9 @@ def test_error_and_pull_move_against_each_other():
     ],
 )
 def test_wrong_ranges(extent, hint):
-    verdict = check_ten_bit_range(extent)
-    assert verdict.right is False
-    assert hint in verdict.text
+    feedback = check_ten_bit_range(extent)
+    assert feedback.right is False
+    assert hint in feedback.text
 
 
 def test_the_right_range_centres_every_ten_bit_level():

@@ -68,6 +68,6 @@ def test_the_solutions_are_right():
     ],
 )
 def test_a_mistake_gets_its_hint(check, answer, hint):
-    verdict = check(answer)
-    assert verdict.right is False
-    assert hint in verdict.text
+    feedback = check(answer)
+    assert feedback.right is False
+    assert hint in feedback.text

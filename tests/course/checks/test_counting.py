@@ -42,9 +42,9 @@ def test_a_function_that_raises_is_told_what(check):
     def broken(*_):
         raise ZeroDivisionError("by zero")
 
-    verdict = check(broken)
-    assert verdict.right is False
-    assert "ZeroDivisionError: by zero" in verdict.text
+    feedback = check(broken)
+    assert feedback.right is False
+    assert "ZeroDivisionError: by zero" in feedback.text
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_the_solution_is_right(check, answer):
 
 @pytest.mark.parametrize("name", [name for name in photo_names() if name != "astronaut"])
 def test_another_photograph_is_wrong_and_its_share_is_told(name):
-    verdict = check_most_clipped(name)
-    assert verdict.right is False
-    assert f"of the values of {name}" in verdict.text
+    feedback = check_most_clipped(name)
+    assert feedback.right is False
+    assert f"of the values of {name}" in feedback.text
 
 
 def test_the_dahlia_leads_in_pixels_only():
@@ -109,9 +109,9 @@ def test_the_dahlia_leads_in_pixels_only():
     ],
 )
 def test_a_known_mistake_gets_its_hint(check, answer, hint):
-    verdict = check(answer)
-    assert verdict.right is False
-    assert hint in verdict.text
+    feedback = check(answer)
+    assert feedback.right is False
+    assert hint in feedback.text
 
 
 def _share(v, a, b, s):
@@ -130,7 +130,7 @@ def _density(v, a, b, s):
         (lambda v, a, b, s: -_share(v, a, b, s).mean(), "sign is turned"),
         (lambda v, a, b, s: _share(v, a, b, s).mean().detach(), "detached"),
         (lambda v, a, b, s: _share(v, a, b, s).mean().item(), "without .item()"),
-        (lambda v, a, b, s: _share(v, a, b, s), "One number"),
+        (lambda v, a, b, s: _share(v, a, b, s), "must be one number"),
         (lambda v, a, b, _: ((v >= a) & (v < b)).double().mean(), "hard count"),
         (lambda v, a, b, s: _density(v, a, b, s).mean(), "density at the centre"),
         (lambda v, a, b, s: _density(v, a, b, s).mean() * (b - a), "density times width"),
@@ -145,9 +145,9 @@ def _density(v, a, b, s):
     ],
 )
 def test_a_known_mistake_in_one_bin_gets_its_hint(soft_bin, hint):
-    verdict = check_soft_bin(soft_bin)
-    assert verdict.right is False
-    assert hint in verdict.text
+    feedback = check_soft_bin(soft_bin)
+    assert feedback.right is False
+    assert hint in feedback.text
 
 
 def test_a_check_leaves_the_learners_seed_alone():

@@ -26,9 +26,9 @@ def test_half_an_answer_is_not_answered():
 
 
 def test_what_raises_is_wrong_and_says_so():
-    verdict = check_emd(lambda p, _: p.nonsense)
-    assert verdict.right is False
-    assert "AttributeError" in verdict.text
+    feedback = check_emd(lambda p, _: p.nonsense)
+    assert feedback.right is False
+    assert "AttributeError" in feedback.text
     assert check_emd(lambda p, q: p - q).right is False
     assert check_shift(10).right is False
 
@@ -84,13 +84,13 @@ def _with_another_loss(**options):
         (lambda p, q: (p - q).abs().cumsum(0).sum(), "before you sum up"),
         (lambda p, q: (p - q).cumsum(0)[1:].abs().sum(), "Eq. 5 gives"),
         (lambda *_: 1.0, "Eq. 5 gives"),
-        (lambda p, q: (p.cumsum(0) - q.cumsum(0)).abs(), "One number is wanted"),
+        (lambda p, q: (p.cumsum(0) - q.cumsum(0)).abs(), "must be one number"),
     ],
 )
 def test_a_wrong_emd_gets_its_hint(mistake, hint):
-    verdict = check_emd(mistake)
-    assert verdict.right is False
-    assert hint in verdict.text
+    feedback = check_emd(mistake)
+    assert feedback.right is False
+    assert hint in feedback.text
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def test_a_wrong_emd_gets_its_hint(mistake, hint):
     ],
 )
 def test_a_wrong_shift_gets_its_hint(mistake, hint):
-    verdict = check_shift(mistake)
-    assert verdict.right is False
-    assert hint in verdict.text
+    feedback = check_shift(mistake)
+    assert feedback.right is False
+    assert hint in feedback.text
 
 
 def _off_by(shift):
@@ -143,9 +143,9 @@ def _from_histograms(cdf_image, cdf_target, x):
     ],
 )
 def test_a_wrong_sign_gets_its_hint(mistake, hint):
-    verdict = check_pull_sign(mistake)
-    assert verdict.right is False
-    assert hint in verdict.text
+    feedback = check_pull_sign(mistake)
+    assert feedback.right is False
+    assert hint in feedback.text
 
 
 def _loss_ratio(pred, target):
@@ -175,6 +175,6 @@ def _from_norms(combine):
     ],
 )
 def test_a_wrong_balance_gets_its_hint(mistake, hint):
-    verdict = check_balance(mistake)
-    assert verdict.right is False
-    assert hint in verdict.text
+    feedback = check_balance(mistake)
+    assert feedback.right is False
+    assert hint in feedback.text

@@ -98,7 +98,7 @@ def test_the_solutions_are_right():
         (check_affine, lambda m, c: m[:, :3] @ c, "offset"),
         (check_affine, lambda m, c: m[:, :3].T @ c + m[:, 3], "swapped"),
         (check_affine, lambda m, c: m[:, :3].diagonal() * c + m[:, 3], "other two"),
-        (check_affine, lambda m, c: m[:, :3] * c, "wanted is a tensor of 3"),
+        (check_affine, lambda m, c: m[:, :3] * c, "tensor of shape (3,)"),
         (check_affine, lambda m, c: m[:, :3] @ (c + m[:, 3]), "after the matrix"),
         (check_affine, lambda m, c: c, "differs"),
         (check_slice, nearest, "nearest"),
@@ -118,9 +118,9 @@ def test_the_solutions_are_right():
     ],
 )
 def test_a_mistake_gets_its_hint(check, answer, hint):
-    verdict = check(answer)
-    assert verdict.right is False
-    assert hint in verdict.text
+    feedback = check(answer)
+    assert feedback.right is False
+    assert hint in feedback.text
 
 
 def test_the_solution_equals_the_library():

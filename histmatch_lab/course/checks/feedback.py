@@ -1,0 +1,106 @@
+"""Feedback on the answer to an exercise, and what every check is made of."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import update_wrapper
+from typing import Any
+
+from histmatch_lab.course.checks.answers import NotAnswered, WrongKind
+
+# Each: the answer of somebody who makes the mistake, or a test for it; and the hint to give.
+Mistakes = Sequence[tuple[Any, str]]
+
+
+def mistakes(*answers_and_hints: Any) -> Mistakes:
+    """A table from its entries one after the other: a mistake, its hint, a mistake, its hint ..."""
+    return tuple(zip(answers_and_hints[::2], answers_and_hints[1::2], strict=True))
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """A check's answer; a notebook shows it as the last line of the cell.
+
+    Attributes:
+        right: True, False, or None where nothing has been answered yet.
+        text: what is right, or what is wrong and where to look.
+    """
+
+    right: bool | None
+    text: str
+
+    @property
+    def sign(self) -> str:
+        return {True: "✓ Right.", False: "✗ Not yet.", None: "… Not answered yet."}[self.right]
+
+    def __repr__(self) -> str:
+        return f"{self.sign} {self.text}"
+
+    def _repr_html_(self) -> str:
+        """As plain text, a notebook would break the line in the midst of a word."""
+        return f"<p><b>{self.sign}</b> {html.escape(self.text)}</p>"
+
+
+UNANSWERED = Feedback(None, "Replace the ... above and run the cell again.")
+
+
+class Check:
+    """The check of one exercise: call it with the learner's answer.
+
+    None and ... are no answer yet. A function that raises is wrong; the feedback says what it
+    raised.
+
+    Attributes:
+        hints: one for each mistake that it knows, for the lecturer's notes.
+    """
+
+    def __init__(self, diagnose: Callable[[Any], Feedback], mistakes: Mistakes) -> None:
+        self._diagnose = diagnose
+        self.hints = tuple(dict.fromkeys(hint for _, hint in mistakes))
+        update_wrapper(self, diagnose)
+
+    def __call__(self, answer: Any) -> Feedback:
+        if answer is None or answer is ...:
+            return UNANSWERED
+        try:
+            return self._diagnose(answer)
+        except NotAnswered:
+            return UNANSWERED
+        except WrongKind as problem:
+            return wrong(str(problem))
+        except Exception as problem:
+            return wrong(f"Your answer raised {type(problem).__name__}: {problem}")
+
+
+def check(mistakes: Mistakes = ()) -> Callable[[Callable[[Any], Feedback]], Check]:
+    """Make a check of a function from the learner's answer to feedback.
+
+    mistakes: the table in which that function looks a wrong answer up.
+    """
+    return lambda diagnose: Check(diagnose, mistakes)
+
+
+def right(text: str) -> Feedback:
+    """The answer is right; say what it shows."""
+    return Feedback(True, text)
+
+
+def wrong(text: str) -> Feedback:
+    """The answer is wrong; say what the mistake is, in words."""
+    return Feedback(False, text)
+
+
+def judge(
+    matches: Callable[[Any], bool], truth: Any, mistakes: Mistakes, praise: str, otherwise: str
+) -> Feedback:
+    """Right if the answer matches the truth, else the hint to the mistake that it matches."""
+    if matches(truth):
+        return right(praise)
+    return wrong(hint_to(mistakes, matches) or otherwise)
+
+
+def hint_to(mistakes: Mistakes, made: Callable[[Any], bool]) -> str | None:
+    """The hint to the first mistake that was made; None if it is none of these."""
+    return next((hint for mistake, hint in mistakes if made(mistake)), None)
