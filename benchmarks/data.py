@@ -24,8 +24,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from histmatch_lab import EnhancementLoss, HDRNet
-from histmatch_lab.data.images import resize
-from histmatch_lab.data.own.prepared import PreparedPairs, to_levels, write_pair
+from histmatch_lab.data.images import resize, to_levels
+from histmatch_lab.data.own.prepared import PreparedPairs, write_pair
 from histmatch_lab.data.retouch import retouch
 from histmatch_lab.data.samples import photo
 from histmatch_lab.data.scenes import TRAIN_NAMES

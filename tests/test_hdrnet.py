@@ -1,6 +1,10 @@
 """The network: its size, its guide, its start as the identity, its files."""
 
+import json
+import random
+
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
@@ -180,3 +184,21 @@ def test_files_that_hold_no_network_are_refused(tmp_path):
         load_network(tmp_path / "none")
     with pytest.raises(TypeError, match="seed"):
         save_network(HDRNet.compact(), tmp_path / "d", {"seed": 3})  # type: ignore[dict-item]
+
+
+def test_the_same_weights_and_facts_make_the_same_file(tmp_path):
+    network, facts = HDRNet.compact(), {name: name for name in "abcdefgh"}
+    for turn in range(4):
+        shuffled = dict(random.Random(turn).sample(list(facts.items()), len(facts)))
+        save_network(network, tmp_path / str(turn), shuffled)
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+    assert network_facts(tmp_path / "0") == facts
+
+
+def test_a_file_with_an_entry_for_each_fact_is_read(tmp_path):
+    """So the files of weights were written at first."""
+    network, path = HDRNet.compact(), tmp_path / "old"
+    metadata = {"histmatch_lab.HDRNet": json.dumps(network.architecture), "seed": "3"}
+    safetensors.torch.save_file(network.state_dict(), path, metadata)
+    assert network_facts(path) == {"seed": "3"}
+    assert torch.equal(load_network(path).guide.mix, network.guide.mix)

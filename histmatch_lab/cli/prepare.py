@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,8 @@ import click
 from histmatch_lab.cli.types import FILE, FOLDER, OUT
 
 if TYPE_CHECKING:
-    from histmatch_lab.data.own.prepare import Source, Split
+    from histmatch_lab.data.own.prepare import Skipped, Source
+    from histmatch_lab.data.own.splits import Split
 
 
 @click.group()
@@ -79,8 +80,8 @@ def prepare_fivek(root: Path, out: Path, expert: str, split: str | None) -> None
     "--every", type=click.IntRange(min=1), default=120, show_default=True, help="Of the frames."
 )
 @click.option("--size", default="960x540", show_default=True, metavar="WxH")
-@click.option("--hdr-as", metavar="MATRIX,RANGE", help="For an untagged film, as bt2020,limited.")
-@click.option("--sdr-as", metavar="MATRIX,RANGE", help="For an untagged film, as bt709,limited.")
+@click.option("--hdr-as", metavar="MATRIX,RANGE", help="For an untagged movie, as bt2020,limited.")
+@click.option("--sdr-as", metavar="MATRIX,RANGE", help="For an untagged movie, as bt709,limited.")
 @click.option("--offset", type=int, help="SDR frame less HDR frame, instead of looking for it.")
 def prepare_movies(
     hdr: Path,
@@ -92,14 +93,15 @@ def prepare_movies(
     sdr_as: str | None,
     offset: int | None,
 ) -> None:
-    """Every n-th frame of an HDR film (PQ, BT.2020) and its twin in the SDR film (BT.709)."""
-    from histmatch_lab.data.own.movies import Encoding, movie_source
-    from histmatch_lab.data.own.prepare import chronological_split
+    """Every n-th frame of an HDR movie (PQ, BT.2020) and its twin in the SDR movie (BT.709)."""
+    from histmatch_lab.data.own.movie_file import Encoding
+    from histmatch_lab.data.own.movies import movie_source
+    from histmatch_lab.data.own.splits import chronological_split
 
     def make() -> tuple[Source, Split]:
         width, _, height = size.partition("x")
         if not (width.isdigit() and height.isdigit()):
-            raise ValueError(f"size is {size!r}; wanted is WIDTHxHEIGHT, such as 960x540")
+            raise ValueError(f"size must be WIDTHxHEIGHT, such as 960x540, got {size!r}")
         source = movie_source(
             hdr,
             sdr,
@@ -115,13 +117,12 @@ def prepare_movies(
 
 
 def _split(name: str) -> Split:
-    from histmatch_lab.data.own.fivek import SPLITS
-    from histmatch_lab.data.own.prepare import read_split
+    from histmatch_lab.data.own.splits import SPLITS, read_split
 
     if name in SPLITS:
         return SPLITS[name]
     if not Path(name).is_file():
-        raise ValueError(f"split is {name!r}; wanted is {', '.join(SPLITS)} or a file")
+        raise ValueError(f"split must be one of {', '.join(SPLITS)} or a file, got {name!r}")
     return read_split(Path(name))
 
 
@@ -130,11 +131,12 @@ def _prepare(make: Callable[[], tuple[Source, Split]], out: Path) -> None:
     from rich.console import Console
     from rich.progress import track
 
-    from histmatch_lab.data.own.prepare import Kept, Skipped
+    from histmatch_lab.data.own.prepare import Existing, Skipped
     from histmatch_lab.data.own.prepare import prepare as fill
 
     console = Console(stderr=True)
-    skipped, kept, made = [], 0, 0
+    skipped: list[Skipped] = []
+    pairs = existing = 0
     try:
         source, split = make()
         for line in source.found:
@@ -143,21 +145,25 @@ def _prepare(make: Callable[[], tuple[Source, Split]], out: Path) -> None:
         for result in track(results, "Preparing", total=source.total, console=console):
             if isinstance(result, Skipped):
                 skipped.append(result)
-            elif isinstance(result, Kept):
-                kept += 1
-            else:
-                made += 1
+                continue
+            pairs += 1
+            existing += isinstance(result, Existing)
     except (ValueError, ModuleNotFoundError) as problem:
         for one in skipped:
             click.echo(f"skipped {one.name}: {one.why}", err=True)
         raise click.UsageError(str(problem)) from None
     except OSError as problem:
-        raise click.ClickException(f"{problem.filename or out}: {problem.strerror}") from None
+        done = f"; {pairs} pairs are done, the same command goes on from there" if pairs else ""
+        raise click.ClickException(f"{problem.filename or out}: {problem.strerror}{done}") from None
     except KeyboardInterrupt:
-        click.echo(f"Stopped after {made + kept} pairs; the same command goes on from there.")
+        click.echo(f"Stopped after {pairs} pairs; the same command goes on from there.")
         raise click.exceptions.Exit(130) from None
-    already = f", {kept} of them already there" if kept else ""
-    click.echo(f"{made + kept} pairs in {out}{already}; {len(skipped)} skipped")
+    already = f", {existing} of them already there" if existing else ""
+    click.echo(f"{pairs} pairs in {out}{already}; {len(skipped)} skipped")
+    _report(skipped, out)
+
+
+def _report(skipped: Sequence[Skipped], out: Path) -> None:
     for one in skipped[:20]:
         click.echo(f"  {one.name}: {one.why}")
     if len(skipped) > 20:

@@ -64,7 +64,7 @@ def train(
     from histmatch_lab.hdrnet import HDRNet
     from histmatch_lab.losses import EnhancementLoss
     from histmatch_lab.recipe import PRESETS
-    from histmatch_lab.training import loop as training
+    from histmatch_lab.training import loop, progress
     from histmatch_lab.training.distributed import fabric_as_launched
     from histmatch_lab.training.seeding import seed_everything
 
@@ -80,12 +80,10 @@ def train(
     first = fabric.is_global_zero
     if not first:  # an interrupt is the first process's, which has the state to write
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    steps = training.train(
-        network, pairs, loss, PRESETS[preset], seed=seed, folder=out, fabric=fabric
-    )
+    steps = loop.train(network, pairs, loss, PRESETS[preset], seed=seed, folder=out, fabric=fabric)
     try:
-        history = training.run(steps, Console(stderr=True, quiet=not first))
-    except training.TrainingError as problem:
+        history = progress.run(steps, Console(stderr=True, quiet=not first))
+    except loop.TrainingError as problem:
         raise click.ClickException(str(problem)) from None
     except ValueError as problem:  # another run's folder, a batch that cannot be shared
         raise click.UsageError(str(problem)) from None

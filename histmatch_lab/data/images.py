@@ -19,16 +19,16 @@ from PIL import Image
 
 from histmatch_lab._checks import checked_shape
 from histmatch_lab._files import write_whole
-from histmatch_lab.data.decoding import ImageError, decode
-
-__all__ = ["ImageError", "load_image", "resize", "save_image", "size_at_short_side", "to_uint8"]
+from histmatch_lab.data.decoding import ImageError as ImageError  # part of what is offered here
+from histmatch_lab.data.decoding import decode
 
 MAX_BYTES = 2**30
 
-Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+Readable = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+Levels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 
-def load_image(source: Source, *, max_side: int | None = None) -> torch.Tensor:
+def load_image(source: Readable, *, max_side: int | None = None) -> torch.Tensor:
     """Read a picture as float32 RGB (3, H, W) in [0, 1], display-encoded sRGB.
 
     source: a path, the bytes of a file, or a file opened in binary mode.
@@ -50,13 +50,36 @@ def load_image(source: Source, *, max_side: int | None = None) -> torch.Tensor:
     profile that cannot be used is ignored with a warning, and the values are taken as sRGB.
     """
     if max_side is not None and max_side < 1:
-        raise ValueError(f"max_side is {max_side}; wanted is at least 1 pixel, or None")
-    name, data = _read(source)
+        raise ValueError(f"max_side must be at least 1 pixel, or None, got {max_side}")
+    image = decode_image(*_named_bytes(source))
+    return image if max_side is None else _shrink(image, max_side)
+
+
+def decode_image(name: str, data: bytes) -> torch.Tensor:
+    """What `load_image` makes of a file whose bytes are there; messages call it by the name."""
     try:
-        image = torch.from_numpy(decode(data)).permute(2, 0, 1).contiguous()
+        return torch.from_numpy(decode(data)).permute(2, 0, 1).contiguous()
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from error
-    return image if max_side is None else _shrink(image, max_side)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a picture file, up to 1 GiB. Raises ImageError, which says what is wrong."""
+    try:
+        if not path.exists():
+            raise ImageError(f"{path} does not exist (looked in {Path.cwd()}). Check the path.")
+        if path.is_dir():
+            raise ImageError(f"{path} is a folder; give the path of one picture in it.")
+        if not path.is_file():
+            raise ImageError(f"{path} is a device or a pipe; give the path of a picture file.")
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ImageError(f"{path} has {size / 2**30:.1f} GiB; pictures up to 1 GiB are read.")
+        return path.read_bytes()
+    except PermissionError as error:
+        raise ImageError(f"{path} may not be read; change its permissions or copy it.") from error
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def save_image(image: torch.Tensor, path: str | os.PathLike[str], *, bits: int = 8) -> None:
@@ -74,12 +97,22 @@ def save_image(image: torch.Tensor, path: str | os.PathLike[str], *, bits: int =
         raise ImageError(f"{path} cannot be written: {error.strerror}") from error
 
 
+def to_levels(image: torch.Tensor, bits: int = 8) -> Levels:
+    """Values in [0, 1] as 8- or 16-bit integers of the same shape: clamped, then rounded.
+
+    >>> to_levels(torch.tensor([-0.1, 0.2, 1.0])).tolist()
+    [0, 51, 255]
+    """
+    levels = (image.detach().cpu().double().clamp(0, 1) * (2**bits - 1)).round().numpy()
+    return levels.astype(np.uint8 if bits == 8 else np.uint16)
+
+
 def to_uint8(image: torch.Tensor) -> npt.NDArray[np.uint8]:
     """A (3, H, W) picture in [0, 1] as (H, W, 3) uint8 for display: clamped, then rounded.
 
     Raises TypeError or ValueError for another type or shape, and for NaN.
     """
-    return _to_levels(image, 255).astype(np.uint8)
+    return _interleaved(image, 8).astype(np.uint8, copy=False)
 
 
 def resize(image: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
@@ -91,22 +124,26 @@ def resize(image: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
 
 
 def size_at_short_side(size: Sequence[int], short_side: int) -> tuple[int, int]:
-    """The (height, width) whose shorter one has this many pixels, with the same shape."""
+    """The (height, width) whose shorter one has this many pixels, with the same shape.
+
+    >>> size_at_short_side((1000, 1500), 480)
+    (480, 720)
+    """
     scale = short_side / min(size)
     return round(size[0] * scale), round(size[1] * scale)
 
 
-def _to_levels(image: torch.Tensor, top: int) -> npt.NDArray[np.float64]:
+def _interleaved(image: torch.Tensor, bits: int) -> Levels:
+    """(3, H, W) to (H, W, 3) integers."""
     if checked_shape("image", image, "3 H W").isnan().any():
         raise ValueError("image must be numbers in [0, 1], got NaN")
-    levels = (image.detach().double().clamp(0, 1) * top).round()
-    return np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
+    return to_levels(image.movedim(0, -1).contiguous(), bits)
 
 
 def _encode(image: torch.Tensor, path: Path, bits: int) -> bytes:
     if bits not in (8, 16):
-        raise ValueError(f"bits is {bits!r}; wanted is 8 or 16")
-    pixels = _to_levels(image, 2**bits - 1).astype(np.uint8 if bits == 8 else np.uint16)
+        raise ValueError(f"bits must be 8 or 16, got {bits!r}")
+    pixels = _interleaved(image, bits)
     ending = path.suffix.lower()
     buffer = BytesIO()
     if ending == ".png":
@@ -123,38 +160,21 @@ def _encode(image: torch.Tensor, path: Path, bits: int) -> bytes:
     )
 
 
-def _read(source: Source) -> tuple[str, bytes]:
-    """The bytes, and the name that messages call them by."""
+def _named_bytes(source: Readable) -> tuple[str, bytes]:
+    """The name that messages call a picture by, and its bytes."""
     if isinstance(source, bytes | bytearray | memoryview):
         return "The given picture", bytes(source)
     if isinstance(source, str | os.PathLike):
-        return str(source), _read_file(Path(source).expanduser())
+        return str(source), read_bytes(Path(source).expanduser())
     if not hasattr(source, "read"):
         raise TypeError(
-            f"source is {type(source).__name__}; wanted is a path, bytes, or an open binary file"
+            "source must be a path, bytes, or a file opened in binary mode, "
+            f"got {type(source).__name__}"
         )
     data = source.read()
     if not isinstance(data, bytes):
-        raise TypeError("source is a file opened as text; wanted is one opened with mode 'rb'")
+        raise TypeError("source must be opened with mode 'rb', got a file opened as text")
     return str(getattr(source, "name", "The given picture")), data
-
-
-def _read_file(path: Path) -> bytes:
-    try:
-        if not path.exists():
-            raise ImageError(f"{path} does not exist (looked in {Path.cwd()}). Check the path.")
-        if path.is_dir():
-            raise ImageError(f"{path} is a folder; give the path of one picture in it.")
-        if not path.is_file():
-            raise ImageError(f"{path} is a device or a pipe; give the path of a picture file.")
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ImageError(f"{path} has {size / 2**30:.1f} GiB; pictures up to 1 GiB are read.")
-        return path.read_bytes()
-    except PermissionError as error:
-        raise ImageError(f"{path} may not be read; change its permissions or copy it.") from error
-    except OSError as error:
-        raise ImageError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _shrink(image: torch.Tensor, max_side: int) -> torch.Tensor:

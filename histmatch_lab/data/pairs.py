@@ -35,5 +35,9 @@ class PairSource(Protocol):
 
 
 def draw(count: int, generator: torch.Generator) -> int:
-    """One of 0 to count - 1."""
+    """One of 0 to count - 1.
+
+    >>> draw(1, torch.Generator())
+    0
+    """
     return int(torch.randint(count, (), generator=generator))

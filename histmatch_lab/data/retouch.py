@@ -1,4 +1,4 @@
-"""A ladder of parametric "experts" who retouch a photograph, and the flaws of the input they mend.
+"""A ladder of parametric "experts" who retouch a photograph, and the degradation that they undo.
 
 The paper trains on expert C of MIT-Adobe FiveK, whose photographs nobody but their holders may
 pass on. Here a clean photograph gives both sides of a pair: `degrade` spoils it and `retouch`
@@ -7,8 +7,8 @@ improves it. Each expert asks one thing more of a model than the one before:
 - "global" gives every photograph the same look: a function of a pixel's colour alone;
 - "adaptive" first corrects the white balance, the key and the range of this photograph;
 - "local" dodges and burns, darkens the corners and deepens a blue sky as well;
-- "undecided" does as "adaptive" does and then takes one of three looks, which one the input does
-  not tell.
+- "ambiguous" does as "adaptive" does and then takes one of three looks; the input does not tell
+  which.
 
 All of them see the whole frame; the first and the last step of each are functions of colour.
 """
@@ -27,10 +27,10 @@ from histmatch_lab.color import (
     white_balance_gains,
 )
 
-EXPERTS = ("global", "adaptive", "local", "undecided")
+EXPERTS = ("global", "adaptive", "local", "ambiguous")
 
-# stops, warmth, saturation and contrast: between which values a flaw is drawn
-FLAWS = ((-1.5, 0.5), (-0.8, 0.8), (0.5, 0.9), (0.6, 0.9))
+# stops, warmth, saturation and contrast: between which values a degradation is drawn
+DEGRADATION = ((-1.5, 0.5), (-0.8, 0.8), (0.5, 0.9), (0.6, 0.9))
 
 # the same four
 LOOKS = {
@@ -47,23 +47,23 @@ def degrade(light: Tensor, generator: torch.Generator) -> Tensor:
     [0, 1]. How much of each comes from the generator alone, and no pixel depends on another: a
     crop of the light degrades as it would in its frame.
     """
-    low, high = torch.tensor(FLAWS, dtype=torch.float64).unbind(dim=1)
-    drawn = torch.rand(len(FLAWS), generator=generator, dtype=torch.float64)
+    low, high = torch.tensor(DEGRADATION, dtype=torch.float64).unbind(dim=1)
+    drawn = torch.rand(len(DEGRADATION), generator=generator, dtype=torch.float64)
     return _develop(light, *(low + (high - low) * drawn).tolist())
 
 
 def retouch(image: Tensor, expert: str, *, generator: torch.Generator | None = None) -> Tensor:
     """What the expert makes of a photograph: (3, H, W) in [0, 1], display-encoded, to the same.
 
-    Only "undecided" draws from the generator, and needs one; the others always do the same.
+    Only "ambiguous" draws from the generator, and needs one; the others always do the same.
     Raises ValueError for an unknown expert or another shape.
     """
     check_option("expert", expert, EXPERTS)
     checked_shape("image", image, "3 H W")
-    if expert == "undecided":
+    if expert == "ambiguous":
         if generator is None:
-            raise ValueError("generator is None; the expert 'undecided' draws a look from one")
-        return take_a_look(srgb_to_linear(retouch(image, "adaptive")), generator)
+            raise ValueError("generator must be given for the expert 'ambiguous', got None")
+        return apply_random_look(srgb_to_linear(retouch(image, "adaptive")), generator)
     if expert != "global":
         image = _normalise(image)
     if expert == "local":
@@ -71,8 +71,8 @@ def retouch(image: Tensor, expert: str, *, generator: torch.Generator | None = N
     return _finish(image)
 
 
-def take_a_look(light: Tensor, generator: torch.Generator) -> Tensor:
-    """The last step of "undecided": one of LOOKS at random, a function of a pixel's colour.
+def apply_random_look(light: Tensor, generator: torch.Generator) -> Tensor:
+    """The last step of "ambiguous": one of LOOKS at random, a function of a pixel's colour.
 
     light: (3, H, W), what "adaptive" made, in linear light. Returns display-encoded values.
     """

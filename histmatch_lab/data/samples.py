@@ -41,8 +41,8 @@ def data_samples_dir() -> Path:
         if _is_samples(folder):
             return folder
         raise FileNotFoundError(
-            f"{ENVIRONMENT_VARIABLE} is {stated!r}, which holds no README.md with photos/ beside "
-            "it; set it to the folder data_samples of a clone, or unset it"
+            f"{ENVIRONMENT_VARIABLE} must be the folder data_samples of a clone, with README.md "
+            f"and photos/ in it, or not set, got {stated!r}"
         )
     here = Path.cwd()
     above = (here, *here.parents)
@@ -92,7 +92,7 @@ def open_photo(
     """
     if not isinstance(name_or_path, str | os.PathLike):
         raise TypeError(
-            f"name_or_path is {type(name_or_path).__name__}; wanted is a sample's name or a path"
+            f"name_or_path must be a sample's name or a path, got {type(name_or_path).__name__}"
         )
     try:
         names = tuple(_samples(data_samples_dir()))
@@ -115,7 +115,7 @@ def _load(path: Path, max_side: int | None) -> torch.Tensor:
 def _sample(name: str, folder: Path) -> Sample:
     samples = _samples(folder)
     if name not in samples:
-        raise ValueError(f"name is {name!r}; wanted is one of {', '.join(samples)}")
+        raise ValueError(f"name must be one of {', '.join(samples)}, got {name!r}")
     return samples[name]
 
 

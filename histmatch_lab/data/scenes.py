@@ -13,7 +13,7 @@ from histmatch_lab._checks import check_option
 from histmatch_lab.color import srgb_to_linear
 from histmatch_lab.data.images import resize, size_at_short_side
 from histmatch_lab.data.pairs import Pair, draw
-from histmatch_lab.data.retouch import EXPERTS, degrade, retouch, take_a_look
+from histmatch_lab.data.retouch import EXPERTS, apply_random_look, degrade, retouch
 from histmatch_lab.data.samples import photo
 
 TRAIN_NAMES = (
@@ -76,49 +76,49 @@ class ScenePairs:
         return len(TRAIN_NAMES)
 
     def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """As `PairSource.batch`; photographs, crops, flips and flaws are drawn independently."""
+        """As `PairSource.batch`; photographs, crops, flips and degradations are independent."""
         pairs = [self._pair(generator) for _ in range(size)]
         return torch.stack([pair[0] for pair in pairs]), torch.stack([pair[1] for pair in pairs])
 
     def test_pairs(self) -> list[Pair]:
         """Each test photograph whole, TEST_VARIANTS times, with the same inputs for any expert."""
-        flaws = torch.Generator().manual_seed(TEST_SEED)
+        degradations = torch.Generator().manual_seed(TEST_SEED)
         looks = torch.Generator().manual_seed(TEST_SEED + 1)
         pairs = []
         for name in TEST_NAMES:
             image = photo(name)
-            light, steady = srgb_to_linear(image), _steady_part(image, self.expert)
+            light, known = srgb_to_linear(image), deterministic_part(image, self.expert)
             for variant in range(1, TEST_VARIANTS + 1):
-                target = self._target(steady, looks)
-                pairs.append(Pair(f"{name}-{variant}", degrade(light, flaws), target))
+                target = self._target(known, looks)
+                pairs.append(Pair(f"{name}-{variant}", degrade(light, degradations), target))
         return pairs
 
     @cached_property
     def _frames(self) -> list[tuple[Tensor, Tensor]]:
         """The training photographs: their light, and what the expert always does to them."""
         photos = [_at_short_side(photo(name), self.crop * 9 // 8) for name in TRAIN_NAMES]
-        return [(srgb_to_linear(image), _steady_part(image, self.expert)) for image in photos]
+        return [(srgb_to_linear(image), deterministic_part(image, self.expert)) for image in photos]
 
     def _pair(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """One crop of a training photograph, before and after."""
-        light, steady = self._frames[draw(len(self), generator)]
+        light, known = self._frames[draw(len(self), generator)]
         height, width = light.shape[1:]
         top = draw(height - self.crop + 1, generator)
         left = draw(width - self.crop + 1, generator)
         window = (..., slice(top, top + self.crop), slice(left, left + self.crop))
         before = degrade(light[window], generator)
-        after = self._target(steady[window], generator)
+        after = self._target(known[window], generator)
         if draw(2, generator):
             return before.flip(-1), after.flip(-1)
         return before, after
 
-    def _target(self, steady: Tensor, generator: torch.Generator) -> Tensor:
-        return take_a_look(steady, generator) if self.expert == "undecided" else steady
+    def _target(self, known: Tensor, generator: torch.Generator) -> Tensor:
+        return apply_random_look(known, generator) if self.expert == "ambiguous" else known
 
 
-def _steady_part(image: Tensor, expert: str) -> Tensor:
-    """What the expert does to a photograph whenever it comes up: all but the undecided look."""
-    if expert == "undecided":
+def deterministic_part(image: Tensor, expert: str) -> Tensor:
+    """What the expert does to a photograph each time it comes up: all but the random look."""
+    if expert == "ambiguous":
         return srgb_to_linear(retouch(image, "adaptive"))
     return retouch(image, expert)
 

@@ -10,8 +10,8 @@ def open_pairs(data: str, crop: int) -> PairSource:
     """The pairs of an expert of `ScenePairs`, or those in a folder.
 
     Args:
-        data: one of "global", "adaptive", "local", "undecided", or what `histmatch-lab prepare`
-            was told as OUT.
+        data: one of "global", "adaptive", "local", "ambiguous", or a folder that
+            `histmatch-lab prepare` wrote.
         crop: side of the square training crops, in pixels.
 
     Raises:
@@ -23,6 +23,6 @@ def open_pairs(data: str, crop: int) -> PairSource:
         return PreparedPairs(data, crop=crop)
     except FileNotFoundError:
         raise ValueError(
-            f"data is {data!r}; wanted is one of {', '.join(EXPERTS)}, or a folder with a "
-            f"{MANIFEST}, as `histmatch-lab prepare` writes one"
+            f"data must be one of {', '.join(EXPERTS)}, or a folder with a {MANIFEST}, as "
+            f"`histmatch-lab prepare` writes one, got {data!r}"
         ) from None

@@ -14,7 +14,8 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, suppress
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ from histmatch_lab.demos.demo import Demo, Frame
 from histmatch_lab.demos.page import to_html
 from histmatch_lab.demos.render import encode, still
 from histmatch_lab.demos.screen_reader import speak
-from histmatch_lab.training.loop import Step, close, remember
+from histmatch_lab.training.loop import History, Step
 
 __all__ = ["Live", "show", "show_frame", "show_hover", "to_html", "watch"]
 
@@ -103,8 +104,11 @@ def show_frame(frame: Frame) -> None:
 
 
 async def watch(
-    steps: Iterator[Step], draw: Callable[[Sequence[Step]], Frame], *, seconds: float = 1.0
-) -> list[Step]:
+    steps: Generator[Step, None, None],
+    draw: Callable[[Sequence[Step]], Frame],
+    *,
+    seconds: float = 1.0,
+) -> History:
     """Train to the end and show how it goes; a captioned PNG of the last state stays behind.
 
     To be awaited, `history = await watch(...)`: so the notebook can hear the button between two
@@ -116,9 +120,9 @@ async def watch(
         draw: the Frame of the steps so far, of which only the last has its pictures.
         seconds: at least between two pictures.
 
-    Returns the steps, like `histmatch_lab.training.loop.run`.
+    Returns the steps, like `histmatch_lab.training.progress.run`.
     """
-    history: list[Step] = []
+    history = History()
     stopped: list[bool] = []
     button = widgets.Button(description="Stop", icon="stop")
     button.on_click(lambda _: stopped.append(True))
@@ -128,9 +132,10 @@ async def watch(
     speak(view)
     handle = display(_view_bundle(view) | {"text/plain": "Training"}, raw=True, display_id=True)
     drawn = -math.inf
-    try:
+    # both come from the kernel's stop button: what was learned is kept
+    with suppress(KeyboardInterrupt, asyncio.CancelledError), closing(steps):
         for step in steps:
-            remember(history, step)
+            history.append(step)
             await asyncio.sleep(0)
             if stopped:
                 break
@@ -140,10 +145,6 @@ async def watch(
                     picture.value, picture.format = encode(frame.figure)
                 line.value = f'<p role="status">{html.escape(frame.says)}</p>'
                 drawn = time.monotonic()
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        pass  # from the kernel's stop button: what was learned is kept
-    finally:
-        close(steps)
     if history and handle is not None:
         frame = draw(history)
         handle.update(_described(frame), raw=True)

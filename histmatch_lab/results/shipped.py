@@ -27,6 +27,7 @@ from histmatch_lab.hdrnet import HDRNet, load_network, save_network
 from histmatch_lab.losses import EnhancementLoss
 from histmatch_lab.recipe import PRESETS
 from histmatch_lab.training.baselines import clahe, histogram_oracle
+from histmatch_lab.training.distributed import use_threads
 from histmatch_lab.training.evaluation import (
     Difference,
     Score,
@@ -240,7 +241,7 @@ def _read(table: str) -> list[dict[str, str]]:
 
 def train_one(expert: str, recipe: Recipe, seed: int) -> tuple[Run, list[Row], HDRNet]:
     """Train and score one run, on one thread of the CPU."""
-    torch.set_num_threads(1)
+    use_threads(torch.device("cpu"))
     pairs = ScenePairs(expert, crop=CROP)
     seed_everything(seed)
     network = HDRNet.compact()

@@ -27,8 +27,9 @@ from histmatch_lab._extras import import_extra
 from histmatch_lab._files import write_whole
 from histmatch_lab.sweep.plan import Settings
 from histmatch_lab.sweep.run import Job, Row, train_and_score
+from histmatch_lab.training.distributed import best_device
 from histmatch_lab.training.evaluation import write_table
-from histmatch_lab.training.loop import Step, best_device
+from histmatch_lab.training.loop import Step
 
 distributed = import_extra("distributed", "Dask", "spreads the runs of a sweep", "cluster")
 dask = import_extra("dask", "Dask", "spreads the runs of a sweep", "cluster")

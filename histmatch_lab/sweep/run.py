@@ -9,7 +9,7 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,8 +23,9 @@ from histmatch_lab.data.retouch import EXPERTS
 from histmatch_lab.data.samples import data_samples_dir
 from histmatch_lab.recipe import NETWORKS
 from histmatch_lab.sweep.plan import Settings
+from histmatch_lab.training.distributed import best_device, use_threads
 from histmatch_lab.training.evaluation import evaluate, summarize
-from histmatch_lab.training.loop import Step, best_device, close, train
+from histmatch_lab.training.loop import Step, train
 from histmatch_lab.training.seeding import seed_everything
 
 Row = dict[str, Any]
@@ -101,20 +102,18 @@ def train_and_score(job: Job, folder: Path | None, on_step: Callable[[Step], Non
                 f"the {name} of the worker {platform.node()} is {getattr(here, name)}, not "
                 f"{getattr(job, name)} as where the sweep was begun; make them the same"
             )
-    torch.set_num_threads(1)
     device, pairs = best_device(), settings.pairs()
+    use_threads(device)
     seed_everything(settings.seed)
     network = NETWORKS[settings.network]().to(device)
     taken, start = 0, time.perf_counter()
     with _peak_memory(device) as megabytes:
         loss, schedule = settings.make(), settings.schedule
         steps = train(network, pairs, loss, schedule, seed=settings.seed, folder=folder)
-        try:
+        with closing(steps):
             for step in steps:
                 taken += 1
                 on_step(step)
-        finally:
-            close(steps)
         seconds = time.perf_counter() - start
         network.eval()
         scores = evaluate(lambda image: network(image.to(device)), pairs.test_pairs())

@@ -1,10 +1,13 @@
-"""The files of one run of training, from which it goes on after it was stopped."""
+"""The files of one training, from which it is resumed after an interrupt."""
 
 import io
 import json
 import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
@@ -14,67 +17,117 @@ from histmatch_lab.hdrnet import HDRNet, save_network
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+SAVE_EVERY = 100  # steps
 
-class RunFolder:
-    """A folder with weights.safetensors, log.jsonl (a step a line) and state.pt.
 
-    The log is written with the state, so that they agree. Of several processes only the first
-    reads and writes, so that only it needs the folder.
+class Checkpoint:
+    """Keeps a training in a folder: weights.safetensors, log.jsonl (a step a line) and state.pt.
+
+    As a context manager, it resumes what the folder holds, and saves every 100 steps and at the
+    end, whatever the end is. The training goes on to the same weights, bit for bit on a CPU, as one
+    that was never interrupted; the number of processes may change in between. Of several processes
+    only the first reads and writes, so that only it needs the folder.
+
+    The log only grows, so that the bytes written are proportional to the steps. It is written
+    first: whoever is killed between the two leaves a log that is too long for its state, never one
+    that is too short, and what is too much is cut off on resuming.
 
     Args:
-        facts: what makes this run this run and not another, by name.
+        folder: None keeps nothing.
+        facts: what tells this training from another, by name.
+
+    Attributes:
+        step: the last one that was taken, counted from 1; 0 at the beginning.
+        least_loss: the least of the steps so far.
     """
 
-    def __init__(self, folder: Path, facts: dict[str, str], fabric: "Fabric") -> None:
-        if fabric.is_global_zero:
-            folder.mkdir(parents=True, exist_ok=True)
+    def __init__(
+        self,
+        folder: Path | None,
+        facts: dict[str, str],
+        network: HDRNet,
+        optimizer: torch.optim.Optimizer,
+        fabric: "Fabric",
+    ) -> None:
         self.folder, self.facts, self.fabric = folder, facts, fabric
-        self.lines: list[str] = []
+        self.network, self.optimizer = network, optimizer
+        self.step, self.least_loss = 0, math.inf
+        self._keeps = folder is not None and fabric.is_global_zero
+        self._whole = True
+        self._unsaved: list[str] = []
+        self._log_end = 0  # in bytes: where the log of the saved state ends
 
-    def resume(self, network: HDRNet, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
-        """The number of steps done and the least loss so far, once all processes are there again.
+    def __enter__(self) -> Self:
+        """Raises ValueError, in all processes, if the folder holds another training."""
+        if self.folder:
+            state = self.fabric.broadcast(self._read(self.folder))
+            if state:
+                self._restore(self.folder, state)
+        return self
 
-        Raises ValueError, in all of them, if the folder holds the state of another run.
+    def __exit__(self, *_: object) -> None:
+        self._save()
+
+    @contextmanager
+    def update(self, entry: dict[str, float]) -> Iterator[None]:
+        """Round the update of the weights by a step; entry is its line of the log, with its loss.
+
+        An interrupt inside may have changed some weights and not others: nothing is saved then.
         """
-        state = self.fabric.broadcast(self._read())
-        if state is None:
-            return 0, math.inf
-        for name, fact in self.facts.items():
-            if state["facts"].get(name) != fact:
-                raise ValueError(
-                    f"folder {self.folder} holds another run: its {name} is "
-                    f"{state['facts'].get(name)}, wanted is {fact}"
-                )
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        self.lines = state["log"]
-        return len(self.lines), state["least_loss"]
+        self._whole = False
+        yield
+        self.step += 1
+        self.least_loss = min(self.least_loss, entry["loss"])
+        if self._keeps:
+            self._unsaved.append(f"{json.dumps(entry)}\n")
+        self._whole = True
+        if self.step % SAVE_EVERY == 0:
+            self._save()
 
-    def log(self, entry: dict[str, Any]) -> None:
-        self.lines.append(json.dumps(entry))
-
-    def save(self, network: HDRNet, optimizer: torch.optim.Optimizer, least_loss: float) -> None:
-        """Write all three files; nothing in a process that is not the first."""
-        if not self.fabric.is_global_zero:
+    def _save(self) -> None:
+        if not (self.folder and self._keeps and self._whole):
             return
+        with (self.folder / "log.jsonl").open("ab") as log:
+            log.truncate(self._log_end)  # what an interrupt has left half done
+            log.write("".join(self._unsaved).encode())
+            end = log.tell()
         state = {
-            "network": network.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "log": self.lines,
-            "least_loss": least_loss,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "least_loss": self.least_loss,
             "facts": self.facts,
         }
         data = io.BytesIO()
         torch.save(state, data)
         write_whole(self.folder / "state.pt", data.getvalue())
-        log = "".join(f"{line}\n" for line in self.lines)
-        write_whole(self.folder / "log.jsonl", log.encode())
-        steps = str(len(self.lines))
-        save_network(network, self.folder / "weights.safetensors", self.facts | {"steps": steps})
+        self._log_end, self._unsaved = end, []
+        facts = self.facts | {"steps": str(self.step)}
+        save_network(self.network, self.folder / "weights.safetensors", facts)
 
-    def _read(self) -> dict[str, Any] | None:
-        path = self.folder / "state.pt"
-        if not (self.fabric.is_global_zero and path.exists()):
+    def _read(self, folder: Path) -> dict[str, Any] | None:
+        if not self._keeps:
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "state.pt"
+        if not path.exists():
             return None
         state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
         return state
+
+    def _restore(self, folder: Path, state: dict[str, Any]) -> None:
+        for name, fact in self.facts.items():
+            there = state["facts"].get(name)
+            if there != fact:
+                raise ValueError(
+                    f"folder {folder} holds another training: its {name} must be {fact}, "
+                    f"got {there}"
+                )
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.least_loss = state["step"], state["least_loss"]
+        log = folder / "log.jsonl"
+        if self._keeps and log.exists():
+            lines = log.read_bytes().splitlines(keepends=True)[: self.step]
+            self._log_end = sum(len(line) for line in lines if line.endswith(b"\n"))
+            os.truncate(log, self._log_end)

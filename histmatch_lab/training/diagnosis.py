@@ -53,7 +53,7 @@ def expert_ladder() -> list[tuple[str, Explained]]:
 def explained(pairs: Sequence[Pair]) -> Explained:
     """How much of these pairs each model explains; raises ValueError if there are none."""
     if not pairs:
-        raise ValueError("pairs is empty; wanted is at least one pair")
+        raise ValueError("pairs must hold at least one, got none")
     thinned = [(p.input[:, ::STRIDE, ::STRIDE], p.target[:, ::STRIDE, ::STRIDE]) for p in pairs]
     pixels = [
         torch.cat([image.flatten(1) for image in side], 1) for side in zip(*thinned, strict=True)

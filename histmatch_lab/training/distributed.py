@@ -13,6 +13,25 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
+def best_device() -> torch.device:
+    """CUDA, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def use_threads(device: torch.device, threads: int | None = None) -> None:
+    """Compute with so many threads of this process; without a number, with one on a CPU.
+
+    The layers of a network on small crops are too small to be divided: one training alone takes as
+    long with one thread as with two. Two trainings side by side on two cores take many times
+    longer with two threads each, since the threads of one spin while they wait for a core that
+    those of the other hold. On a GPU torch's own number stays.
+    """
+    if threads is not None or device.type == "cpu":
+        torch.set_num_threads(threads or 1)
+
+
 def fabric_on(device: torch.device) -> "Fabric":
     """This process by itself on one device, in whatever cluster it finds itself."""
     from lightning_fabric import Fabric
@@ -30,8 +49,11 @@ def fabric_on(device: torch.device) -> "Fabric":
 def fabric_as_launched() -> "Fabric":
     """This process as `torchrun` or `fabric run` started it, on a GPU of its own if there are any.
 
-    Without either it is the only one. `fabric run` chooses the precision too; else it is bfloat16
-    (mixed) on CUDA.
+    Without either it is the only one. All train one network together: each takes its part of the
+    batch, and the steps are those of one process with the whole batch, up to rounding. The terms of
+    the loss must be means over pictures for that; ours are. All must go through the same steps.
+
+    `fabric run` chooses the precision too; else it is bfloat16 (mixed) on CUDA.
     """
     from lightning_fabric import Fabric
 
@@ -46,7 +68,7 @@ def fabric_as_launched() -> "Fabric":
     return fabric
 
 
-def share(fabric: "Fabric", batch: int) -> slice:
+def rank_slice(fabric: "Fabric", batch: int) -> slice:
     """Which pictures of a batch are this process's: equal parts, in the order of the ranks.
 
     The mean over the processes is then the mean over the batch, of the terms of a loss and of their

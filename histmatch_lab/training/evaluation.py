@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,9 @@ from histmatch_lab._checks import check_same_shape
 from histmatch_lab._files import write_whole
 from histmatch_lab.data.pairs import Pair
 from histmatch_lab.histogram import emd, hard_histogram
-from histmatch_lab.perceptual import LPIPSLoss
+
+if TYPE_CHECKING:
+    from histmatch_lab.perceptual import LPIPSLoss
 
 Predict = Callable[[Tensor], Tensor]  # (B, 3, H, W) -> (B, 3, H, W)
 LEVELS = 256
@@ -58,6 +60,10 @@ def psnr(pred: Tensor, target: Tensor) -> Tensor:
 
     The prediction is clamped to [0, 1] first. At most 100 dB. Raises ValueError for images that
     differ in shape.
+
+    >>> black = torch.zeros(1, 3, 4, 4)
+    >>> round(psnr(black, black + 0.1).item(), 3)
+    20.0
     """
     check_same_shape("pred and target", pred, target)
     error = (pred.clamp(0, 1) - target).square().flatten(1).mean(1)
@@ -73,7 +79,7 @@ def channel_emds(pred: Tensor, target: Tensor) -> Tensor:
     return emd(*counts) / LEVELS
 
 
-def score(picture: str, pred: Tensor, target: Tensor, *, lpips: LPIPSLoss | None = None) -> Score:
+def score(picture: str, pred: Tensor, target: Tensor, *, lpips: "LPIPSLoss | None" = None) -> Score:
     """All measures of one picture, (3, H, W) twice; ValueError if the shapes differ.
 
     lpips: measures that as well, where its weights are there (`histmatch_lab.perceptual`).
@@ -97,7 +103,7 @@ def score(picture: str, pred: Tensor, target: Tensor, *, lpips: LPIPSLoss | None
 
 @torch.no_grad()
 def evaluate(
-    predict: Predict, pairs: Iterable[Pair], *, lpips: LPIPSLoss | None = None
+    predict: Predict, pairs: Iterable[Pair], *, lpips: "LPIPSLoss | None" = None
 ) -> list[Score]:
     """The scores of a model, or any function of a picture, on whole pairs; lpips as in `score`."""
     return [score(p.name, predict(p.input[None])[0], p.target, lpips=lpips) for p in pairs]
@@ -116,17 +122,23 @@ class Summary(NamedTuple):
 def summarize(scores: Sequence[Score]) -> Summary:
     """Raises ValueError if there are none."""
     if not scores:
-        raise ValueError("scores is empty; wanted is at least one")
+        raise ValueError("scores must hold at least one, got none")
     decibels = np.array([s.psnr for s in scores])
     return Summary(
-        float(decibels.mean()),
-        float(np.percentile(decibels, 5)),
-        *(float(np.mean([getattr(s, name) for s in scores])) for name in Summary._fields[2:]),
+        psnr=float(decibels.mean()),
+        psnr_p5=float(np.percentile(decibels, 5)),
+        ssim=float(np.mean([s.ssim for s in scores])),
+        ciede2000=float(np.mean([s.ciede2000 for s in scores])),
+        emd=float(np.mean([s.emd for s in scores])),
     )
 
 
 class Difference(NamedTuple):
-    """A mean difference and the interval that holds it with 95 % confidence."""
+    """A mean difference and the interval that holds it with 95 % confidence.
+
+    >>> print(Difference(0.214, -0.05, 0.48))
+    +0.21 [-0.05, +0.48]
+    """
 
     mean: float
     low: float
@@ -185,14 +197,18 @@ def tone_curve(predict: Predict, image: Tensor | None = None) -> Tensor:
 
 
 def colour_cast(curve: Tensor) -> float:
-    """How far the channels of a tone curve (3, side) part, on average; 0 if greys stay grey."""
+    """How far the channels of a tone curve (3, side) part, on average; 0 if greys stay grey.
+
+    >>> colour_cast(tone_curve(lambda image: image))
+    0.0
+    """
     return float((curve.amax(0) - curve.amin(0)).mean())
 
 
 def write_table(path: str | os.PathLike[str], rows: Sequence[dict[str, Any]]) -> None:
     """Write rows as CSV, an observation a row, the columns of the first; whole or not at all."""
     if not rows:
-        raise ValueError("rows is empty; wanted is at least one")
+        raise ValueError("rows must hold at least one, got none")
     text = io.StringIO()
     table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     table.writeheader()

@@ -1,4 +1,4 @@
-"""The experts differ as they say they do, and flaws are changes of light."""
+"""The experts differ as they say they do, and degradations are changes of light."""
 
 import numpy as np
 import pytest
@@ -7,13 +7,13 @@ from torch import Tensor
 
 from histmatch_lab.color import srgb_to_linear
 from histmatch_lab.data.retouch import (
+    DEGRADATION,
     EXPERTS,
-    FLAWS,
     LOOKS,
     _guided_filter,
+    apply_random_look,
     degrade,
     retouch,
-    take_a_look,
 )
 from histmatch_lab.data.samples import photo
 from tests.data import icc
@@ -183,9 +183,9 @@ def test_guided_filter_is_he_sun_and_tang():
 # Undecided: what the input does not tell
 
 
-def test_undecided_takes_each_of_its_looks():
+def test_ambiguous_takes_each_of_its_looks():
     generator = seeded()
-    taken = [retouch(CHINA, "undecided", generator=generator) for _ in range(30)]
+    taken = [retouch(CHINA, "ambiguous", generator=generator) for _ in range(30)]
     different = torch.stack(taken).flatten(1).unique(dim=0)
     assert len(different) == len(LOOKS)
     for i, a in enumerate(different):
@@ -193,18 +193,18 @@ def test_undecided_takes_each_of_its_looks():
             assert (a - b).abs().mean() > 0.05
 
 
-def test_undecided_is_adaptive_and_then_a_function_of_the_pixel():
+def test_ambiguous_is_adaptive_and_then_a_function_of_the_pixel():
     light = srgb_to_linear(retouch(CHINA, "adaptive"))
-    look = take_a_look(light, seeded(4))
-    assert torch.equal(look, retouch(CHINA, "undecided", generator=seeded(4)))
+    look = apply_random_look(light, seeded(4))
+    assert torch.equal(look, retouch(CHINA, "ambiguous", generator=seeded(4)))
     torch.testing.assert_close(
-        shuffled(look), take_a_look(shuffled(light), seeded(4)), rtol=0, atol=1e-6
+        shuffled(look), apply_random_look(shuffled(light), seeded(4)), rtol=0, atol=1e-6
     )
 
 
-def test_undecided_wants_a_generator():
-    with pytest.raises(ValueError, match="generator is None"):
-        retouch(CHINA, "undecided")
+def test_ambiguous_needs_a_generator():
+    with pytest.raises(ValueError, match="generator must be given"):
+        retouch(CHINA, "ambiguous")
 
 
 @pytest.mark.parametrize("expert", ["Local", "", "expert C"])
@@ -222,13 +222,14 @@ def test_other_shapes_are_refused(shape):
 # Flaws
 
 
-def test_flaws_are_changes_of_light_then_of_contrast():
+def test_degradations_are_changes_of_light_then_of_contrast():
     """In float64 from the definitions: light is scaled, mixed with its grey, encoded, flattened."""
     weights = np.array([0.2126, 0.7152, 0.0722])
     for seed in range(5):
         drawn = torch.rand(4, generator=seeded(seed), dtype=torch.float64).numpy()
         stops, warmth, saturation, contrast = (
-            low + (high - low) * share for (low, high), share in zip(FLAWS, drawn, strict=True)
+            low + (high - low) * share
+            for (low, high), share in zip(DEGRADATION, drawn, strict=True)
         )
         gains = np.array([2 ** (warmth / 2), 1, 2 ** (-warmth / 2)])
         gains *= 2**stops / (gains @ weights)
@@ -246,7 +247,7 @@ def test_crop_degrades_as_in_its_frame_and_draws_as_much():
     assert torch.equal(one.get_state(), other.get_state())
 
 
-def test_flaws_differ_from_draw_to_draw():
+def test_degradations_differ_from_draw_to_draw():
     generator = seeded()
     inputs = torch.stack([degrade(LIGHT, generator) for _ in range(20)])
     assert inputs.min() >= 0

@@ -174,7 +174,7 @@ def test_test_pairs_stay_the_same_and_share_their_inputs():
     for a, b, c in zip(
         first.test_pairs(),
         again.test_pairs(),
-        ScenePairs("undecided").test_pairs(),
+        ScenePairs("ambiguous").test_pairs(),
         strict=True,
     ):
         assert torch.equal(a.input, b.input)
@@ -183,7 +183,7 @@ def test_test_pairs_stay_the_same_and_share_their_inputs():
         assert not torch.equal(a.target, c.target)
 
 
-def test_only_undecided_differs_for_the_same_photograph():
+def test_only_ambiguous_differs_for_the_same_photograph():
     def differing(expert: str) -> int:
         pairs = ScenePairs(expert).test_pairs()
         firsts = [pair for pair in pairs[::TEST_VARIANTS] for _ in range(TEST_VARIANTS)]
@@ -193,7 +193,7 @@ def test_only_undecided_differs_for_the_same_photograph():
         )
 
     assert differing("global") == 0
-    assert differing("undecided") > len(TEST_NAMES) // 2
+    assert differing("ambiguous") > len(TEST_NAMES) // 2
 
 
 def test_inputs_want_mending_but_are_no_wrecks():
@@ -203,7 +203,7 @@ def test_inputs_want_mending_but_are_no_wrecks():
 
 
 def test_inputs_are_degraded_in_linear_light():
-    """A flaw scales and mixes light: one 3x3 matrix undoes it wherever nothing was clipped."""
+    """It scales and mixes light: one 3x3 matrix undoes it wherever nothing was clipped."""
     for pair in ScenePairs("global").test_pairs()[::7]:
         photograph = photo(pair.name.rsplit("-", 1)[0])[:, ::8, ::8].double().numpy()
         clean = icc.decode_srgb(photograph).reshape(3, -1)

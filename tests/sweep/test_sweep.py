@@ -27,8 +27,9 @@ from histmatch_lab.sweep import cluster, view
 from histmatch_lab.sweep.cluster import Failure, Place, Status, connect, sweep
 from histmatch_lab.sweep.plan import Settings, read_sweep
 from histmatch_lab.sweep.run import Job, Row, _peak_memory, train_and_score
+from histmatch_lab.training.checkpoint import SAVE_EVERY
 from histmatch_lab.training.evaluation import evaluate, read_table, summarize
-from histmatch_lab.training.loop import SAVE_EVERY, Step
+from histmatch_lab.training.loop import Step
 from tests.data.files import write_pictures
 
 SHIPPED = Path(__file__).parents[2] / "sweeps"

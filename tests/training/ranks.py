@@ -23,7 +23,7 @@ from torch.nn.utils import parameters_to_vector
 from histmatch_lab import EnhancementLoss, HDRNet, seed_everything
 from histmatch_lab.data.pairs import Pair
 from histmatch_lab.recipe import Preset
-from histmatch_lab.training.distributed import fabric_as_launched, fabric_on, share
+from histmatch_lab.training.distributed import fabric_as_launched, fabric_on, rank_slice
 from histmatch_lab.training.loop import train
 from histmatch_lab.training.seeding import generator_for
 
@@ -161,7 +161,9 @@ def run(loss: str, preset: Preset, pairs: Brighter, folders: Path | None = None)
 
 def loss_on_part(loss: str, dtype: torch.dtype) -> tuple[float, list[float]]:
     """The loss on this process's part of a batch, and its gradient on that part's predictions."""
-    pred, target = (side[share(fabric or fabric_on(CPU), 4)] for side in unlike_pictures(dtype))
+    pred, target = (
+        side[rank_slice(fabric or fabric_on(CPU), 4)] for side in unlike_pictures(dtype)
+    )
     pred.requires_grad_()
     value = named(loss)(pred, target)
     value.backward()

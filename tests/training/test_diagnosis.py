@@ -9,7 +9,7 @@ from torch import Tensor
 from histmatch_lab.data.pairs import Pair
 from histmatch_lab.data.samples import photo
 from histmatch_lab.data.scenes import ScenePairs
-from histmatch_lab.training.diagnosis import explained
+from histmatch_lab.training.diagnosis import expert_ladder, explained
 
 CLEAN = [photo(name, max_side=240) for name in ("coffee", "china", "stream")]
 
@@ -71,17 +71,26 @@ def test_light_that_differs_from_tone_to_tone():
 def test_table_tells_the_ladder_of_experts():
     rows = {
         expert: explained(ScenePairs(expert).test_pairs()[::5])
-        for expert in ("global", "adaptive", "local", "undecided")
+        for expert in ("global", "adaptive", "local", "ambiguous")
     }
     for row in rows.values():
         assert row.input < row.shared_curve < row.curve < row.colour_map
-    for expert in ("global", "adaptive", "undecided"):
+    for expert in ("global", "adaptive", "ambiguous"):
         assert rows[expert].colour_map > 40
     assert rows["local"].colour_map < 35
     assert rows["local"].bilateral_grid > rows["local"].colour_map + 5
-    assert rows["undecided"].curve > rows["undecided"].shared_curve + 8
+    assert rows["ambiguous"].curve > rows["ambiguous"].shared_curve + 8
+
+
+@pytest.mark.slow  # all 30 test pictures of four experts
+def test_the_ladder_of_the_course_is_that_table():
+    rows = dict(expert_ladder())
+    assert list(rows) == ["global", "adaptive", "local", "ambiguous"]
+    for expert, row in rows.items():
+        assert row == explained(ScenePairs(expert).test_pairs())
+        assert row.input < row.shared_curve < row.curve < row.colour_map
 
 
 def test_no_pairs_are_refused():
-    with pytest.raises(ValueError, match="pairs is empty"):
+    with pytest.raises(ValueError, match="pairs must hold at least one"):
         explained([])

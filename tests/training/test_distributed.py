@@ -21,7 +21,7 @@ from histmatch_lab import load_network
 from histmatch_lab.cli import app
 from histmatch_lab.data.own.prepared import MANIFEST, write_pair
 from histmatch_lab.recipe import Preset
-from histmatch_lab.training.loop import SAVE_EVERY
+from histmatch_lab.training.checkpoint import SAVE_EVERY
 from tests.training.ranks import (
     Brighter,
     Ranks,
@@ -115,7 +115,7 @@ def test_all_processes_stop_at_what_is_wrong_in_one(ranks, tmp_path):
     assert first == second
     ranks(run, "l2", SHORT, Brighter(DOUBLE), tmp_path)
     for error in ranks.errors(run, "l2+histmatch", SHORT, Brighter(DOUBLE), tmp_path):
-        assert "another run: its loss" in error
+        assert "another training: its loss" in error
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_the_command_trains_in_two_processes_and_goes_on_alone(prepared, tmp_pat
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["nobody", "out"], "data is 'nobody'; wanted is one of global, adaptive"),
+        (["nobody", "out"], "data must be one of global, adaptive"),
         (["local", "out", "--loss", "l3"], "name must be one or more different terms"),
         (["local", "out", "--loss", "l2", "--bins", "9"], "bins"),
         ([".", "out"], "a folder with a manifest.json"),

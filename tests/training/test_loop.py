@@ -1,8 +1,11 @@
 """The training loop: it learns, stops, resumes to the same bits, and says what went wrong."""
 
+import io
 import json
 import math
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,13 +16,10 @@ from histmatch_lab import losses as losses_module
 from histmatch_lab.data.pairs import Pair
 from histmatch_lab.losses import register_term
 from histmatch_lab.recipe import PRESETS, Preset
-from histmatch_lab.training.loop import (
-    TrainingError,
-    close,
-    run,
-    seconds_to_train,
-    train,
-)
+from histmatch_lab.training import checkpoint, progress
+from histmatch_lab.training.checkpoint import SAVE_EVERY, Checkpoint
+from histmatch_lab.training.distributed import best_device, fabric_on, use_threads
+from histmatch_lab.training.loop import Step, TrainingError, seconds_to_train, train
 from histmatch_lab.training.seeding import generator_for
 
 SHORT = Preset(epochs=6, batch=2, rate=2e-3, last_rate=2e-4)
@@ -99,7 +99,7 @@ def test_a_run_that_was_stopped_resumes_to_the_same_weights(tmp_path, stop_after
     steps = train(tiny(), Brighter(), loss, SHORT, seed=3, folder=tmp_path)
     for _ in range(stop_after):
         next(steps)
-    close(steps)
+    steps.close()
     resumed = tiny()
     list(train(resumed, Brighter(), loss, SHORT, seed=3, folder=tmp_path))
 
@@ -116,7 +116,7 @@ def test_an_interrupt_between_two_weights_keeps_the_last_whole_state(tmp_path, m
     steps = train(tiny(), Brighter(), EnhancementLoss("l2"), SHORT, seed=3, folder=tmp_path)
     for _ in range(5):
         next(steps)
-    close(steps)
+    steps.close()
     kept = (tmp_path / "state.pt").read_bytes()
 
     def torn(self: torch.optim.Adam) -> None:
@@ -129,10 +129,127 @@ def test_an_interrupt_between_two_weights_keeps_the_last_whole_state(tmp_path, m
     assert (tmp_path / "state.pt").read_bytes() == kept
 
 
+@pytest.mark.parametrize(
+    "more", [b'{"step": 9, "lo', b'{"step": 9}\n', b'{"step": 9}\n{"step": 10}\n{"st']
+)
+def test_a_log_that_is_longer_than_its_state_is_cut(tmp_path, more):
+    """So it is left by whoever is killed between the two files."""
+    loss = EnhancementLoss("l2")
+    straight = tiny()
+    losses = [s.loss for s in train(straight, Brighter(), loss, SHORT, seed=3)]
+    steps = train(tiny(), Brighter(), loss, SHORT, seed=3, folder=tmp_path)
+    for _ in range(8):
+        next(steps)
+    steps.close()
+    with (tmp_path / "log.jsonl").open("ab") as log:
+        log.write(more)
+    resumed = tiny()
+    list(train(resumed, Brighter(), loss, SHORT, seed=3, folder=tmp_path))
+    assert same(straight, resumed)
+    entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [(e["step"], e["loss"]) for e in entries] == list(enumerate(losses, 1))
+
+
+@pytest.mark.parametrize("at", ["write_whole", "save_network"])
+def test_a_save_that_is_interrupted_loses_nothing(tmp_path, monkeypatch, at):
+    """The log is written, then the state, then the weights: a kill may come before each."""
+    steps = train(tiny(), Brighter(), EnhancementLoss("l2"), SHORT, seed=3, folder=tmp_path)
+    for _ in range(8):
+        next(steps)
+    steps.close()
+    steps = train(tiny(), Brighter(), EnhancementLoss("l2"), SHORT, seed=3, folder=tmp_path)
+    for _ in range(4):
+        next(steps)
+
+    def fail(*_: object) -> None:
+        raise InterruptedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, at, fail)
+        with pytest.raises(InterruptedError):
+            steps.close()
+    straight, resumed = tiny(), tiny()
+    list(train(straight, Brighter(), EnhancementLoss("l2"), SHORT, seed=3))
+    list(train(resumed, Brighter(), EnhancementLoss("l2"), SHORT, seed=3, folder=tmp_path))
+    assert same(straight, resumed)
+    log = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert log == list(range(1, 25))
+
+
+def test_twice_the_steps_write_about_twice_the_bytes(tmp_path, monkeypatch):
+    written = 0
+
+    class Counted(io.FileIO):
+        def write(self, data) -> int:
+            nonlocal written
+            written += len(data)
+            return super().write(data)
+
+    opened = Path.open
+
+    def counted(path: Path, mode: str = "r", *args: Any, **options: Any) -> Any:
+        return Counted(path, mode) if mode in ("ab", "wb") else opened(path, mode, *args, **options)
+
+    monkeypatch.setattr(Path, "open", counted)
+
+    def bytes_of(steps: int) -> int:
+        nonlocal written
+        written, network = 0, tiny()
+        optimizer = torch.optim.Adam(network.parameters())
+        folder, fabric = tmp_path / str(steps), fabric_on(torch.device("cpu"))
+        with Checkpoint(folder, {}, network, optimizer, fabric) as checkpoint:
+            for step in range(1, steps + 1):
+                with checkpoint.update({"step": step, "loss": 0.1234567, "l2": 0.1234567}):
+                    pass
+        return written
+
+    once, twice = bytes_of(4000), bytes_of(8000)
+    assert (
+        once > 4000 / SAVE_EVERY * (tmp_path / "4000" / "state.pt").stat().st_size
+    )  # or nothing was counted
+    assert twice <= 2.2 * once
+
+
+def test_the_same_training_writes_the_same_files(tmp_path):
+    for name in "ab":
+        list(train(tiny(), Brighter(), EnhancementLoss("l2"), SHORT, folder=tmp_path / name))
+    for file in ("weights.safetensors", "log.jsonl"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "device"),
+    [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_the_best_device_is_the_fastest_there_is(monkeypatch, cuda, mps, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert best_device() == torch.device(device)
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "then"),
+    [("cpu", None, 1), ("cpu", 3, 3), ("cuda", None, 2), ("cuda", 3, 3)],
+)
+def test_a_cpu_trains_with_one_thread_unless_told_otherwise(device, threads, then):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        use_threads(torch.device(device), threads)
+        assert torch.get_num_threads() == then
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_step_in_words():
+    step = Step(1, 2, 0.01234, {"l2": 0.01, "histmatch": 0.00234}, 20.06, *torch.zeros(2, 1))
+    assert str(step) == "loss 0.0123 (l2 0.0100, histmatch 0.0023), PSNR 20.1 dB"
+
+
 def test_a_folder_of_another_run_is_refused(tmp_path):
     list(train(tiny(), Brighter(), EnhancementLoss("l2"), SHORT, seed=3, folder=tmp_path))
     for loss, seed, name in (("l1", 3, "loss"), ("l2", 4, "seed")):
-        with pytest.raises(ValueError, match=f"another run: its {name}"):
+        with pytest.raises(ValueError, match=f"another training: its {name} must be"):
             list(
                 train(tiny(), Brighter(), EnhancementLoss(loss), SHORT, seed=seed, folder=tmp_path)
             )
@@ -150,7 +267,7 @@ def test_ctrl_c_ends_the_run_with_what_was_learned(tmp_path):
 
     network = tiny()
     steps = train(network, Interrupting(), EnhancementLoss("l2"), SHORT, folder=tmp_path)
-    history = run(steps)
+    history = progress.run(steps)
     assert [s.number for s in history] == [1, 2, 3]
     assert history[-1].pred.shape == (2, 3, 24, 24)
     assert history[0].pred.numel() == 0

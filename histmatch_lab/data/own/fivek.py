@@ -7,7 +7,8 @@ input pictures went through.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,28 +21,37 @@ from histmatch_lab._checks import check_option
 from histmatch_lab._extras import import_extra
 from histmatch_lab.color import convert_primaries, linear_to_srgb, prophoto_to_linear
 from histmatch_lab.data.decoding import ImageError
-from histmatch_lab.data.own.folders import PICTURES, pair_up, read_picture, walk
-from histmatch_lab.data.own.prepare import PictureSource, Skipped, Split, random_split, stated_split
+from histmatch_lab.data.images import decode_image
+from histmatch_lab.data.own.folders import (
+    PICTURES,
+    Files,
+    PictureSource,
+    files_by_name,
+    pair_up,
+    read_picture,
+)
+from histmatch_lab.data.own.prepare import Skipped
+from histmatch_lab.data.own.splits import SPLITS, Split, stated_split
 
 EXPERTS = ("a", "b", "c", "d", "e")
 SHORT_SIDE = 480
-SPLITS = {  # of 5,000: the paper's random 4000/1000, and the common benchmark's 4500/500
-    "paper": random_split(1 / 5),
-    "4500-500": random_split(1 / 10),
-}
+RAW, TIFF = (".dng",), (".tif", ".tiff")
 CROP_ORIGIN, CROP_SIZE, ORIENTATION = 50719, 50720, 274  # tags of DNG and TIFF
-
-Files = dict[str, list[Path]]
 
 
 class Layout(NamedTuple):
-    """What was recognised: the files of both sides by name, and the split that comes with them."""
+    """What was recognised: the files of both sides, and what comes with them.
+
+    Attributes:
+        sides: the split by name, "train" or "test"; empty if the copy has none.
+        listed: names that the copy's own lists promise.
+    """
 
     name: str
     inputs: Files
     targets: Files
-    split: dict[str, str] | None = None
-    listed: tuple[str, ...] = ()  # names that the copy's own lists promise
+    sides: dict[str, str]
+    listed: Sequence[str]
 
 
 def fivek_source(root: Path, *, expert: str = "c") -> tuple[PictureSource, Split]:
@@ -51,49 +61,48 @@ def fivek_source(root: Path, *, expert: str = "c") -> tuple[PictureSource, Split
     """
     check_option("expert", expert, EXPERTS)
     layout = recognise(root, expert)
-    jobs, missing = pair_up(layout.inputs, layout.targets)
+    files, missing = pair_up(layout.inputs, layout.targets)
     known = layout.inputs.keys() | layout.targets.keys()
     missing += [
         Skipped(name, "listed, but not there") for name in layout.listed if name not in known
     ]
-    if not jobs:
+    if not files:
         raise ValueError(f"{root} looks like {layout.name}, but not one input has its target")
+    raw = layout.name in ("original archive", "indexed package")
+    developed = "developed by LibRaw: camera white balance, no automatic brightness, sRGB"
     source = PictureSource(
         facts={
             "source": "MIT-Adobe FiveK",
             "root": str(root.resolve()),
             "layout": layout.name,
             "expert": expert,
-            "input": "developed by LibRaw: camera white balance, no automatic brightness, sRGB"
-            if layout.name in ("original archive", "indexed package")
-            else "as it comes with this copy",
+            "input": developed if raw else "as it comes with this copy",
             "short_side": SHORT_SIDE,
             "encoding": "sRGB",
         },
         found=[
             f"recognised: {layout.name}",
-            f"{len(layout.inputs)} inputs, {len(layout.targets)} targets, {len(jobs)} pairs",
+            f"{len(layout.inputs)} inputs, {len(layout.targets)} targets, {len(files)} pairs",
             *([f"{len(missing)} without a partner"] if missing else []),
         ],
-        jobs=jobs,
+        files=files,
         missing=missing,
-        read_input=read_photograph,
-        read_target=read_photograph,
+        read=read_photograph,
         short_side=SHORT_SIDE,
         slack=0.01,
     )
-    return source, stated_split(
-        layout.split, "as it comes with the copy"
-    ) if layout.split else SPLITS["paper"]
+    if not layout.sides:
+        return source, SPLITS["paper"]
+    return source, stated_split(layout.sides, "as it comes with the copy")
 
 
 def recognise(root: Path, expert: str) -> Layout:
     """The layout of a copy; ValueError, which says what was looked for, if it is none of them."""
     if not root.is_dir():
         raise ValueError(f"{root} is not a folder")
-    for look in (_archive, _indexed, _resized_480p, _listed, _train_and_eval):
+    for layout_in in (_archive, _indexed, _resized_480p, _listed, _train_and_eval):
         for folder in (root, root / "fivek_dataset", root / "MITAboveFiveK"):
-            layout = look(folder, expert)
+            layout = layout_in(folder, expert)
             if layout:
                 return layout
     there = ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
@@ -104,26 +113,27 @@ def recognise(root: Path, expert: str) -> Layout:
     )
 
 
-def read_photograph(path: Path) -> tuple[Tensor, int]:
+def read_photograph(path: Path, data: bytes) -> tuple[Tensor, int]:
     """A raw file, an expert's TIFF or any other picture as sRGB in [0, 1], and its bits."""
     ending = path.suffix.lower()
-    if ending == ".dng":
-        return develop(path), 16
-    if ending in (".tif", ".tiff") and path.parent.name.startswith("tiff16_"):
-        return read_expert_tiff(path), 16
-    return read_picture(path)
+    if ending in RAW:
+        return develop(path, data), 16
+    if ending in TIFF and path.parent.name.startswith("tiff16_"):
+        return read_expert_tiff(path, data), 16
+    return read_picture(path, data)
 
 
-def develop(path: Path) -> Tensor:
+def develop(path: Path, data: bytes) -> Tensor:
     """A DNG as sRGB (3, H, W) in [0, 1], with the camera's white balance, by LibRaw.
 
     Nothing is brightened by guess, and the frame is the one that the file asks for
-    (DefaultCropOrigin and DefaultCropSize), as Adobe's programs cut it. Raises ImageError for a
-    file that is damaged; ModuleNotFoundError, which says how to get it, without rawpy.
+    (DefaultCropOrigin and DefaultCropSize), as Adobe's programs cut it. Raises ImageError, which
+    names the path, for data that are damaged; ModuleNotFoundError, which says how to get it,
+    without rawpy.
     """
     rawpy = import_extra("rawpy", "rawpy", "reads raw photographs", "raw")
     try:
-        with rawpy.imread(str(path)) as raw:
+        with rawpy.imread(BytesIO(data)) as raw:
             half = min(raw.sizes.height, raw.sizes.width) >= 2 * SHORT_SIDE
             pixels = raw.postprocess(
                 half_size=half,
@@ -135,40 +145,37 @@ def develop(path: Path) -> Tensor:
                 output_color=rawpy.ColorSpace.sRGB,
                 user_flip=0,
             )
-        pixels = _crop_as_asked(pixels, path, 2 if half else 1)
+        pixels = _crop_as_asked(pixels, data, 2 if half else 1)
     except (rawpy.LibRawError, tifffile.TiffFileError, ValueError) as problem:
         raise ImageError(f"{path} cannot be developed: {problem}") from problem
     image = np.ascontiguousarray(pixels).astype(np.float32) / np.float32(65535)
     return torch.from_numpy(image).permute(2, 0, 1).contiguous()
 
 
-def read_expert_tiff(path: Path) -> Tensor:
+def read_expert_tiff(path: Path, data: bytes) -> Tensor:
     """An expert's 16-bit TIFF as sRGB (3, H, W) in [0, 1].
 
     They are ProPhoto; a profile in the file is believed before that. Colours outside sRGB are
-    clipped. Raises ImageError for a damaged file.
+    clipped. Raises ImageError, which names the path, for data that are damaged.
     """
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with tifffile.TiffFile(BytesIO(data)) as tiff:
             page = tiff.pages.first
-            profile, levels = page.iccprofile, None
-            if profile is None:
-                levels = page.asarray()
+            profile, levels = page.iccprofile, page.asarray()
     except Exception as problem:  # decoders raise anything at all on damaged bytes
         raise ImageError(f"{path} cannot be read: {problem}") from problem
-    if levels is None:
-        return read_picture(path)[0]
+    if profile is not None:
+        return decode_image(str(path), data)
     if levels.dtype != np.uint16 or levels.ndim != 3 or levels.shape[2] != 3:
-        found = f"{levels.dtype} {levels.shape}"
-        raise ImageError(f"{path} holds {found}; wanted is 16-bit RGB")
+        raise ImageError(f"{path} must hold 16-bit RGB, got {levels.dtype} {levels.shape}")
     encoded = torch.from_numpy(levels.astype(np.float32) / np.float32(65535)).permute(2, 0, 1)
     linear = convert_primaries(prophoto_to_linear(encoded), "prophoto", "bt709")
     return linear_to_srgb(linear.clamp(0, 1)).contiguous()
 
 
-def _crop_as_asked(pixels: np.ndarray, path: Path, step: int) -> np.ndarray:
+def _crop_as_asked(pixels: np.ndarray, data: bytes, step: int) -> np.ndarray:
     """Cut the default crop out of the developed sensor, and turn it as the camera was held."""
-    with tifffile.TiffFile(path) as tiff:
+    with tifffile.TiffFile(BytesIO(data)) as tiff:
         first = tiff.pages.first
         pages = [first, *(first.pages or ())]
         sensor = max(pages, key=lambda page: page.imagewidth)
@@ -196,10 +203,8 @@ def _archive(root: Path, expert: str) -> Layout | None:
     raw = root / "raw_photos"
     if not raw.is_dir():
         return None
-    lists = [root / name for name in ("filesAdobe.txt", "filesAdobeMIT.txt")]
-    listed = [name for path in lists if path.is_file() for name in _lines(path)]
-    targets = _expert_tiffs(root, expert)
-    return Layout("original archive", _by_stem(walk(raw), (".dng",)), targets, None, tuple(listed))
+    listed = _lines(root / "filesAdobe.txt") + _lines(root / "filesAdobeMIT.txt")
+    return Layout("original archive", _by_stem(raw), _expert_tiffs(root, expert), {}, listed)
 
 
 def _indexed(root: Path, expert: str) -> Layout | None:
@@ -207,14 +212,13 @@ def _indexed(root: Path, expert: str) -> Layout | None:
 
     The validation photographs are trained on, which makes 4,000 and 1,000.
     """
-    sides = {"training": "train", "validation": "train", "testing": "test"}
-    files = {name: root / f"{name}.json" for name in sides}
-    if not (root / "raw").is_dir() or not all(path.is_file() for path in files.values()):
+    parts = {"training": "train", "validation": "train", "testing": "test"}
+    indices = {root / f"{part}.json": side for part, side in parts.items()}
+    if not (root / "raw").is_dir() or not all(path.is_file() for path in indices):
         return None
-    split = {key: sides[name] for name, path in files.items() for key in _keys(path)}
-    inputs = _by_stem(walk(root / "raw"), (".dng",))
+    sides = {name: side for path, side in indices.items() for name in _keys(path)}
     targets = _expert_tiffs(root / "processed", expert)
-    return Layout("indexed package", inputs, targets, split, tuple(split))
+    return Layout("indexed package", _by_stem(root / "raw"), targets, sides, list(sides))
 
 
 def _resized_480p(root: Path, expert: str) -> Layout | None:
@@ -229,39 +233,37 @@ def _resized_480p(root: Path, expert: str) -> Layout | None:
             f"{root} is the 480p set without input/JPG/480p; its 16-bit inputs are in XYZ, which "
             "is not read here"
         )
-    sides = {"train_input.txt": "train", "train_label.txt": "train", "test.txt": "test"}
-    files = {root / name: side for name, side in sides.items() if (root / name).is_file()}
-    split = {name: side for path, side in files.items() for name in _lines(path)}
-    found = [_by_stem(walk(folder), PICTURES) for folder in (inputs, targets)]
-    return Layout("480p set", found[0], found[1], split or None, tuple(split))
+    lists = {"train_input.txt": "train", "train_label.txt": "train", "test.txt": "test"}
+    sides = {name: side for file, side in lists.items() for name in _lines(root / file)}
+    return Layout("480p set", files_by_name(inputs), files_by_name(targets), sides, list(sides))
 
 
 def _listed(root: Path, _expert: str) -> Layout | None:
     """filelist.txt beside input/ and output/, as google/hdrnet reads it."""
-    folders = root / "input", root / "output"
-    if not (root / "filelist.txt").is_file() or not all(folder.is_dir() for folder in folders):
+    names = [Path(line).with_suffix("").as_posix() for line in _lines(root / "filelist.txt")]
+    folders = [root / side for side in ("input", "output")]
+    if not names or not all(folder.is_dir() for folder in folders):
         return None
-    names = tuple(Path(line).stem for line in _lines(root / "filelist.txt"))
-    found = (_by_stem(walk(folder), (".dng", *PICTURES)) for folder in folders)
-    inputs, targets = ({n: f for n, f in files.items() if n in names} for files in found)
-    return Layout("file list", inputs, targets, None, names)
+    found = [files_by_name(folder, RAW + PICTURES) for folder in folders]
+    inputs, targets = ({n: files[n] for n in names if n in files} for files in found)
+    return Layout("file list", inputs, targets, {}, names)
 
 
 def _train_and_eval(root: Path, _expert: str) -> Layout | None:
     """train/ and eval/, each with input/ and output/."""
-    sides = {"train": "train", "eval": "test"}
-    if not all((root / side / kind).is_dir() for side in sides for kind in ("input", "output")):
+    parts = {"train": "train", "eval": "test"}
+    if not all((root / part / kind).is_dir() for part in parts for kind in ("input", "output")):
         return None
     inputs, targets = (
         {
-            f"{side}/{name}": files
-            for side in sides
-            for name, files in _by_stem(walk(root / side / kind), (".dng", *PICTURES)).items()
+            f"{part}/{name}": files
+            for part in parts
+            for name, files in files_by_name(root / part / kind, RAW + PICTURES).items()
         }
         for kind in ("input", "output")
     )
-    split = {name: sides[name.split("/")[0]] for name in inputs}
-    return Layout("train and eval folders", inputs, targets, split)
+    sides = {name: parts[name.split("/")[0]] for name in inputs}
+    return Layout("train and eval folders", inputs, targets, sides, ())
 
 
 def _expert_tiffs(root: Path, expert: str) -> Files:
@@ -269,18 +271,20 @@ def _expert_tiffs(root: Path, expert: str) -> Files:
     if not folder.is_dir():
         there = ", ".join(sorted(p.name for p in root.glob("tiff16_*"))) or "none"
         raise ValueError(f"{folder} is missing; experts that are there: {there}")
-    return _by_stem(walk(folder), (".tif", ".tiff"))
+    return _by_stem(folder, TIFF)
 
 
-def _by_stem(paths: Iterable[Path], endings: tuple[str, ...]) -> Files:
+def _by_stem(folder: Path, endings: tuple[str, ...] = RAW) -> Files:
+    """As the lists name them: wherever below the folder they are."""
     found: Files = {}
-    for path in paths:
-        if path.suffix.lower() in endings:
-            found.setdefault(path.stem, []).append(path)
+    for name, files in files_by_name(folder, endings).items():
+        found.setdefault(name.rsplit("/", 1)[-1], []).extend(files)
     return found
 
 
 def _lines(path: Path) -> list[str]:
+    if not path.is_file():
+        return []
     lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     return [line for line in lines if line]
 

@@ -1,16 +1,104 @@
-"""Two folders of pictures with the same names: the input in one, what became of it in the other."""
+"""Two folders of pictures with the same names: the input in one, its target in the other."""
 
+import hashlib
+import math
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from histmatch_lab.data.decoding import bits_per_channel
-from histmatch_lab.data.images import load_image
-from histmatch_lab.data.own.prepare import Job, PictureSource, Skipped
+from histmatch_lab.data.decoding import ImageError, bits_per_channel
+from histmatch_lab.data.images import (
+    decode_image,
+    read_bytes,
+    resize,
+    size_at_short_side,
+    to_levels,
+)
+from histmatch_lab.data.own.prepare import Existing, Made, Result, Skipped
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
+
+Files = dict[str, list[Path]]  # by the name of the pair
+
+
+class FilePair(NamedTuple):
+    """The files that one pair is made from."""
+
+    name: str
+    input: Path
+    target: Path
+
+
+@dataclass
+class PictureSource:
+    """Pairs of picture files, several at a time; see `prepare.Source`.
+
+    Attributes:
+        missing: what has no partner, or too many.
+        read: from the path and the bytes of a file to a picture in [0, 1], (3, H, W), and its
+            bits, 8 or 16.
+        short_side: larger pictures are made smaller to it.
+        slack: how much the shapes of input and target may differ, as a share.
+    """
+
+    facts: dict[str, Any]
+    found: list[str]
+    files: Sequence[FilePair]
+    missing: Sequence[Skipped]
+    read: Callable[[Path, bytes], tuple[Tensor, int]]
+    short_side: int | None = None
+    slack: float = 0.0
+
+    @property
+    def total(self) -> int:
+        return len(self.files) + len(self.missing)
+
+    def pairs(self, made_from: Callable[[str], Any]) -> Iterator[Result]:
+        yield from self.missing
+        workers = os.cpu_count() or 1
+        pool = ThreadPoolExecutor(workers)
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for files in self.files:
+                waiting.append(pool.submit(self._make, files, made_from))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _make(self, files: FilePair, made_from: Callable[[str], Any]) -> Result:
+        paths = files.input, files.target
+        try:
+            stamps = [_stamp(path) for path in paths]
+            if made_from(files.name) == stamps:
+                return Existing(files.name)
+            contents = [read_bytes(path) for path in paths]
+            (source, bits), (target, target_bits) = map(self.read, paths, contents)
+            source, target = self._at_one_size(source, target)
+        except (ImageError, OSError) as problem:
+            return Skipped(files.name, str(problem))
+        facts = {"sources": stamps, "sha256": [hashlib.sha256(c).hexdigest() for c in contents]}
+        return Made(files.name, to_levels(source, bits), to_levels(target, target_bits), facts)
+
+    def _at_one_size(self, *pair: Tensor) -> list[Tensor]:
+        """Both at the smaller one's size, or at the short side; ImageError if their shapes part."""
+        sizes = [tuple(image.shape[1:]) for image in pair]
+        aspects = [width / height for height, width in sizes]
+        if sizes[0] != sizes[1] and abs(aspects[0] / aspects[1] - 1) >= self.slack:
+            both = ", its target ".join(f"{width} x {height}" for height, width in sizes)
+            raise ImageError(f"the input has {both} pixels; they must agree")
+        size = min(sizes, key=math.prod)
+        if self.short_side and min(size) > self.short_side:
+            size = size_at_short_side(size, self.short_side)
+        return [i if i.shape[1:] == size else resize(i, size) for i in pair]
 
 
 def folder_source(inputs: Path, targets: Path, *, short_side: int | None = None) -> PictureSource:
@@ -18,13 +106,16 @@ def folder_source(inputs: Path, targets: Path, *, short_side: int | None = None)
 
     Raises ValueError if a folder is none or holds no pictures, or no name is in both.
     """
-    sides = [_by_name(folder) for folder in (inputs, targets)]
+    sides = [files_by_name(folder) for folder in (inputs, targets)]
+    for folder, found in zip((inputs, targets), sides, strict=True):
+        if not found:
+            raise ValueError(f"{folder} holds no pictures ({', '.join(PICTURES)})")
     if not sides[0].keys() & sides[1].keys():
         raise ValueError(
             f"no picture of {inputs} ({_some(sides[0])}) has a partner of the same name in "
             f"{targets} ({_some(sides[1])})"
         )
-    jobs, missing = pair_up(*sides)
+    files, missing = pair_up(*sides)
     return PictureSource(
         facts={
             "source": "folder",
@@ -33,62 +124,61 @@ def folder_source(inputs: Path, targets: Path, *, short_side: int | None = None)
             "short_side": short_side,
             "encoding": "sRGB",
         },
-        found=[f"{len(jobs)} pairs in {inputs} and {targets}"],
-        jobs=jobs,
+        found=[f"{len(files)} pairs in {inputs} and {targets}"],
+        files=files,
         missing=missing,
-        read_input=read_picture,
-        read_target=read_picture,
+        read=read_picture,
         short_side=short_side,
     )
 
 
-def pair_up(
-    inputs: dict[str, list[Path]], targets: dict[str, list[Path]]
-) -> tuple[list[Job], list[Skipped]]:
+def pair_up(inputs: Files, targets: Files) -> tuple[list[FilePair], list[Skipped]]:
     """The files of the same name, and what has no partner or too many, in the order of names."""
-    jobs, missing = [], []
+    pairs, missing = [], []
     for name in sorted(inputs.keys() | targets.keys()):
         before, after = inputs.get(name, []), targets.get(name, [])
         if len(before) == len(after) == 1:
-            jobs.append(Job(name, before[0], after[0]))
+            pairs.append(FilePair(name, before[0], after[0]))
             continue
         for side, files in (("input", before), ("target", after)):
             if len(files) != 1:
                 many = f"{len(files)} {side}s: {', '.join(f.name for f in files)}"
                 missing.append(Skipped(name, many if files else f"its {side} is missing"))
-    return jobs, missing
+    return pairs, missing
 
 
-def read_picture(path: Path) -> tuple[Tensor, int]:
+def read_picture(path: Path, data: bytes) -> tuple[Tensor, int]:
     """The picture as `load_image` reads it, and its bits, 8 or 16."""
-    return load_image(path), bits_per_channel(path.read_bytes())
+    return decode_image(str(path), data), bits_per_channel(data)
 
 
-def walk(root: Path) -> Iterator[Path]:
-    """Every file below a folder, sorted, through links but never in a circle; no hidden ones."""
+def files_by_name(root: Path, endings: tuple[str, ...] = PICTURES) -> Files:
+    """The files below a folder by their path in it, without the ending; no hidden ones.
+
+    Links are followed, but never in a circle. Raises ValueError for what is no folder.
+    """
+    if not root.is_dir():
+        raise ValueError(f"{root} is not a folder")
+    found: Files = {}
     seen = set()
-    for folder, inside, files in os.walk(root, followlinks=True):
+    for folder, inside, names in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
         if real in seen:
             inside.clear()
             continue
         seen.add(real)
         inside[:] = sorted(name for name in inside if not name.startswith("."))
-        yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
-
-
-def _by_name(folder: Path) -> dict[str, list[Path]]:
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder")
-    found: dict[str, list[Path]] = {}
-    for path in walk(folder):
-        if path.suffix.lower() in PICTURES:
-            name = path.relative_to(folder).with_suffix("").as_posix()
-            found.setdefault(name, []).append(path)
-    if not found:
-        raise ValueError(f"{folder} holds no pictures ({', '.join(PICTURES)})")
+        for path in (Path(folder, name) for name in sorted(names) if not name.startswith(".")):
+            if path.suffix.lower() in endings:
+                name = path.relative_to(root).with_suffix("").as_posix()
+                found.setdefault(name, []).append(path)
     return found
 
 
-def _some(found: dict[str, list[Path]]) -> str:
+def _stamp(path: Path) -> list[Any]:
+    status = path.stat()
+    return [str(path), status.st_size, status.st_mtime_ns]
+
+
+def _some(found: Files) -> str:
     return f"{', '.join(list(found)[:2])}{', ...' if len(found) > 2 else ''}"

@@ -15,18 +15,16 @@ from pathlib import Path
 from typing import Any, NamedTuple, overload
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from torch import Tensor
 
 from histmatch_lab._files import write_whole
+from histmatch_lab.data.images import Levels
 from histmatch_lab.data.pairs import Pair, draw
 
 MANIFEST = "manifest.json"
-
-Levels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 
 class PairFile(NamedTuple):
@@ -48,7 +46,7 @@ def write_pair(
     """Write one pair, whole or not at all. Raises ValueError if the pictures differ in size."""
     if source.shape != target.shape:
         raise ValueError(
-            f"input is {_size(source.shape)} and target {_size(target.shape)}; they must agree"
+            f"input and target must have the same shape, got {source.shape} and {target.shape}"
         )
     path = pair_path(folder, name)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,14 +65,12 @@ def read_head(path: Path) -> PairFile | None:
         return None
 
 
-def to_levels(image: Tensor, bits: int) -> Levels:
-    """A picture in [0, 1] as 8- or 16-bit integers, clamped and rounded, of the same shape."""
-    levels = (image.double().clamp(0, 1) * (2**bits - 1)).round().numpy()
-    return levels.astype(np.uint8 if bits == 8 else np.uint16)
-
-
 def to_float(levels: Tensor) -> Tensor:
-    """Integers as float32 in [0, 1]: 8-bit v becomes v / 255, 16-bit v becomes v / 65535."""
+    """Integers as float32 in [0, 1]: 8-bit v becomes v / 255, 16-bit v becomes v / 65535.
+
+    >>> to_float(torch.tensor([0, 51, 255], dtype=torch.uint8)).tolist()
+    [0.0, 0.20000000298023224, 1.0]
+    """
     return levels.float() / torch.iinfo(levels.dtype).max
 
 
@@ -82,7 +78,7 @@ class PreparedPairs:
     """The pairs that `histmatch-lab prepare` wrote to a folder. A `PairSource`.
 
     Args:
-        folder: what it was told as OUT.
+        folder: its OUT.
         crop: side of the square training crops, in pixels.
         device: where to hold all training pictures, as integers, so that crops are cut there;
             "cpu" for the main memory. None leaves them in their files, memory-mapped.
@@ -102,7 +98,9 @@ class PreparedPairs:
             of_split[pair["split"]].append(pair["name"])
             if pair["split"] == "train" and min(pair["height"], pair["width"]) < crop:
                 size = f"{pair['width']} x {pair['height']}"
-                raise ValueError(f"crop is {crop}, but {pair['name']} has {size} pixels")
+                raise ValueError(
+                    f"crop must be at most the size of {pair['name']}, {size} pixels, got {crop}"
+                )
         self.train_names, self.test_names = of_split["train"], of_split["test"]
         if not self.train_names:
             raise ValueError(f"folder {folder} holds no training pairs")
@@ -189,7 +187,3 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def _read(folder: Path, name: str) -> tuple[Tensor, Tensor]:
     with safe_open(pair_path(folder, name), "pt") as file:
         return file.get_tensor("input"), file.get_tensor("target")
-
-
-def _size(shape: Sequence[int]) -> str:
-    return f"{shape[2]} x {shape[1]} pixels"

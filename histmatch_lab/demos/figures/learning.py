@@ -26,7 +26,7 @@ from histmatch_lab.demos.style import (
 )
 from histmatch_lab.histogram import bin_centers, soft_histogram
 from histmatch_lab.training.evaluation import Predict, psnr
-from histmatch_lab.training.loop import Step, describe
+from histmatch_lab.training.loop import Step
 
 DASHES = ("-", "--", ":", "-.")
 
@@ -55,7 +55,7 @@ def training_so_far(history: Sequence[Step]) -> Frame:
         for axes in (losses, decibels):
             axes.set(xlim=(1, max(2, step.of)), xlabel="step")
         _draw_dots(rest, pred, target)
-    return Frame(figure, f"Step {step.number} of {step.of}: {describe(step)}.")
+    return Frame(figure, f"Step {step.number} of {step.of}: {step}.")
 
 
 def before_and_after(predict: Predict, pairs: Sequence[Pair]) -> Frame:

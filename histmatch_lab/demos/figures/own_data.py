@@ -12,9 +12,9 @@ from matplotlib.colors import LogNorm
 from torch import Tensor
 
 from histmatch_lab.color import convert_primaries, linear_to_srgb, luminance, pq_to_nits
-from histmatch_lab.data.own import film
 from histmatch_lab.data.own.movies import Sync
 from histmatch_lab.data.pairs import Pair
+from histmatch_lab.demos import evening
 from histmatch_lab.demos.controls import Slider
 from histmatch_lab.demos.demo import Frame, demo
 from histmatch_lab.demos.style import (
@@ -99,7 +99,7 @@ def sync_curve(sync: Sync) -> Frame:
 
 @lru_cache(maxsize=8)
 def _scene(number: int) -> Tensor:
-    return film.hdr(film.light(number))
+    return evening.hdr(evening.light(number))
 
 
 @demo(

@@ -1,4 +1,4 @@
-"""Films: real x265 and x264 files of a scene whose every pixel is known."""
+"""Movies: real x265 and x264 files of a scene whose every pixel is known."""
 
 import subprocess
 import sys
@@ -10,32 +10,34 @@ from click.testing import CliRunner
 from torch.nn.functional import adaptive_avg_pool2d
 
 from histmatch_lab.cli import app
-from histmatch_lab.data.own import film
-from histmatch_lab.data.own.movies import Encoding, FilmError, _upsample, find_offset, open_film
+from histmatch_lab.data.own.movie_file import Encoding, MovieError, _upsample, open_movie
+from histmatch_lab.data.own.movies import find_offset
 from histmatch_lab.data.own.prepared import PreparedPairs, read_manifest
+from histmatch_lab.demos import evening
 from histmatch_lab.training.evaluation import psnr
+from tools.make_movies import HDR, SDR, encode
 
-COUNT, SHIFT = 60, 5  # frames; the SDR film begins SHIFT frames later in the scene
+COUNT, SHIFT = 60, 5  # frames; the SDR movie begins SHIFT frames later in the scene
 SIZE = "320x180"
 
 
 def _light(number):
-    return film.light(number, 320, 180)
+    return evening.light(number, 320, 180)
 
 
 def _hdr(number):
-    return film.hdr(_light(number))
+    return evening.hdr(_light(number))
 
 
 def _sdr(number):
-    return film.sdr(_light(number + SHIFT))
+    return evening.sdr(_light(number + SHIFT))
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("films")
-    film.encode(folder / "hdr.mkv", film.HDR, _hdr, COUNT)
-    film.encode(folder / "sdr.mp4", film.SDR, _sdr, COUNT)
+def movies(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("movies")
+    encode(folder / "hdr.mkv", HDR, _hdr, COUNT)
+    encode(folder / "sdr.mp4", SDR, _sdr, COUNT)
     return folder / "hdr.mkv", folder / "sdr.mp4"
 
 
@@ -47,8 +49,8 @@ def _decibels(got, wanted):
     return float(psnr(got[None], wanted[None]))
 
 
-def test_every_tenth_frame_and_its_twin(films, tmp_path):
-    result = _prepare(*films, tmp_path, "--every", 10, "--size", SIZE)
+def test_every_tenth_frame_and_its_twin(movies, tmp_path):
+    result = _prepare(*movies, tmp_path, "--every", 10, "--size", SIZE)
     assert result.exit_code == 0, result.output
     assert "hdr.mkv: 320 x 180, 10 bits, bt2020, limited range, 60 frames" in result.output
     assert f"offset -{SHIFT} frames, found by motion" in result.output
@@ -60,13 +62,13 @@ def test_every_tenth_frame_and_its_twin(films, tmp_path):
     for place, number in enumerate((10, 20, 30, 40)):
         before, after = (side.float() / 65535 for side in pairs._held[place])
         assert _decibels(before, _hdr(number)) > 54
-        assert _decibels(after, film.sdr(_light(number))) > 47
+        assert _decibels(after, evening.sdr(_light(number))) > 47
 
 
-def test_saturated_patches_show_a_wrong_matrix(films):
-    wrong = open_film(films[1], hdr=False)
+def test_saturated_patches_show_a_wrong_matrix(movies):
+    wrong = open_movie(movies[1], hdr=False)
     wrong.encoding = Encoding("bt601", "limited")
-    right = open_film(films[1], hdr=False)
+    right = open_movie(movies[1], hdr=False)
     _, frame = next(right.frames())
     patches = (slice(None), slice(148, 164), slice(40, 300))
     pictures = [one.picture(frame, (320, 180))[patches] for one in (right, wrong)]
@@ -75,17 +77,17 @@ def test_saturated_patches_show_a_wrong_matrix(films):
     assert values[1] < 30
 
 
-def test_a_full_range_film_and_a_wrong_range_tag(tmp_path):
-    film.encode(tmp_path / "a.mp4", film.SDR, _sdr, 3, color_range=2)
-    one = open_film(tmp_path / "a.mp4", hdr=False)
+def test_a_full_range_movie_and_a_wrong_range_tag(tmp_path):
+    encode(tmp_path / "a.mp4", SDR, _sdr, 3, color_range=2)
+    one = open_movie(tmp_path / "a.mp4", hdr=False)
     assert one.encoding == ("bt709", "full")
     _, frame = next(one.frames())
     assert _decibels(one.picture(frame, (320, 180)), _sdr(0)) < 32  # it is limited: the tag lies
 
 
-def test_running_twice_and_after_a_kill(films, tmp_path):
+def test_running_twice_and_after_a_kill(movies, tmp_path):
     command = [sys.executable, "-m", "histmatch_lab.cli", "prepare", "movies"]
-    arguments = [*map(str, films), str(tmp_path / "a"), "--every", "4", "--size", SIZE]
+    arguments = [*map(str, movies), str(tmp_path / "a"), "--every", "4", "--size", SIZE]
     process = subprocess.Popen([*command, *arguments], stdout=-1, stderr=-1)
     while process.poll() is None and not list((tmp_path / "a").rglob("*.safetensors")):
         pass
@@ -103,22 +105,22 @@ def test_running_twice_and_after_a_kill(films, tmp_path):
     assert "every was 4, now it is 5" in result.output
 
 
-def test_a_film_that_ends_early(films, tmp_path):
-    data = films[0].read_bytes()
+def test_a_movie_that_ends_early(movies, tmp_path):
+    data = movies[0].read_bytes()
     (tmp_path / "cut.mkv").write_bytes(data[: len(data) * 2 // 3])
-    places = tmp_path / "cut.mkv", films[1], tmp_path / "out"
+    places = tmp_path / "cut.mkv", movies[1], tmp_path / "out"
     result = _prepare(*places, "--every", 5, "--size", SIZE)
     assert result.exit_code == 1
     assert "cut.mkv: it ends after" in result.output
     assert 3 < len(read_manifest(tmp_path / "out")["pairs"]) < 11
 
 
-def test_a_film_with_a_broken_packet(films, tmp_path):
-    data = bytearray(films[1].read_bytes())
+def test_a_movie_with_a_broken_packet(movies, tmp_path):
+    data = bytearray(movies[1].read_bytes())
     middle = len(data) // 2
     data[middle : middle + 600] = bytes(600)
     (tmp_path / "broken.mp4").write_bytes(data)
-    places = films[0], tmp_path / "broken.mp4", tmp_path / "out"
+    places = movies[0], tmp_path / "broken.mp4", tmp_path / "out"
     result = _prepare(*places, "--every", 4, "--size", SIZE)
     assert result.exit_code == 1
     assert "broken.mp4" in result.output
@@ -126,13 +128,13 @@ def test_a_film_with_a_broken_packet(films, tmp_path):
     assert len(pairs) > 2
     for place, name in enumerate(pairs.train_names):
         after = pairs._held[place][1].float() / 65535
-        assert _decibels(after, film.sdr(_light(int(name)))) > 47
+        assert _decibels(after, evening.sdr(_light(int(name)))) > 47
 
 
-def test_an_untagged_film_is_refused_unless_it_is_stated(films, tmp_path):
+def test_an_untagged_movie_is_refused_unless_it_is_stated(movies, tmp_path):
     nothing = {"colorspace": 2, "color_range": 0, "color_trc": 2, "color_primaries": 2}
-    film.encode(tmp_path / "bare.mp4", film.SDR, _sdr, COUNT, **nothing)
-    arguments = (films[0], tmp_path / "bare.mp4", tmp_path / "out", "--every", 20, "--size", SIZE)
+    encode(tmp_path / "bare.mp4", SDR, _sdr, COUNT, **nothing)
+    arguments = (movies[0], tmp_path / "bare.mp4", tmp_path / "out", "--every", 20, "--size", SIZE)
     result = _prepare(*arguments)
     assert result.exit_code == 2
     assert "bare.mp4 does not say its matrix" in result.output
@@ -141,58 +143,58 @@ def test_an_untagged_film_is_refused_unless_it_is_stated(films, tmp_path):
     assert result.exit_code == 0, result.output
     result = _prepare(*arguments, "--sdr-as", "bt708,limited")
     assert result.exit_code == 2
-    assert "wanted is one of bt601, bt709, bt2020" in result.output
+    assert "encoding must be one of bt601, bt709, bt2020" in result.output
 
 
-def test_what_is_stated_must_not_contradict_the_tags(films):
-    with pytest.raises(FilmError, match="tagged with the matrix bt709; stated is bt601"):
-        open_film(films[1], hdr=False, stated=Encoding("bt601", "limited"))
+def test_what_is_stated_must_not_contradict_the_tags(movies):
+    with pytest.raises(MovieError, match="tagged with the matrix bt709; stated is bt601"):
+        open_movie(movies[1], hdr=False, stated=Encoding("bt601", "limited"))
 
 
-def test_wrongly_tagged_films(films, tmp_path):
-    with pytest.raises(FilmError, match="the SDR film comes second"):
-        open_film(films[0], hdr=False)
-    with pytest.raises(FilmError, match="not tagged as PQ"):
-        open_film(films[1], hdr=True)
-    film.encode(tmp_path / "hlg.mkv", film.HDR, _hdr, 2, color_trc=18)
-    with pytest.raises(FilmError, match="is HLG"):
-        open_film(tmp_path / "hlg.mkv", hdr=True)
-    film.encode(tmp_path / "p3.mkv", film.HDR, _hdr, 2, color_primaries=12)
-    with pytest.raises(FilmError, match=r"without BT\.2020 primaries"):
-        open_film(tmp_path / "p3.mkv", hdr=True)
-    film.encode(tmp_path / "ycgco.mp4", film.SDR, _sdr, 2, colorspace=8)
-    with pytest.raises(FilmError, match=r"matrix number 8 of H\.273"):
-        open_film(tmp_path / "ycgco.mp4", hdr=False)
+def test_wrongly_tagged_movies(movies, tmp_path):
+    with pytest.raises(MovieError, match="the SDR movie comes second"):
+        open_movie(movies[0], hdr=False)
+    with pytest.raises(MovieError, match="not tagged as PQ"):
+        open_movie(movies[1], hdr=True)
+    encode(tmp_path / "hlg.mkv", HDR, _hdr, 2, color_trc=18)
+    with pytest.raises(MovieError, match="is HLG"):
+        open_movie(tmp_path / "hlg.mkv", hdr=True)
+    encode(tmp_path / "p3.mkv", HDR, _hdr, 2, color_primaries=12)
+    with pytest.raises(MovieError, match=r"without BT\.2020 primaries"):
+        open_movie(tmp_path / "p3.mkv", hdr=True)
+    encode(tmp_path / "ycgco.mp4", SDR, _sdr, 2, colorspace=8)
+    with pytest.raises(MovieError, match=r"matrix number 8 of H\.273"):
+        open_movie(tmp_path / "ycgco.mp4", hdr=False)
 
 
 @pytest.mark.parametrize(
     ("content", "wrong"),
-    [(b"", "cannot be read as a film"), (b"a text", "cannot be read"), (None, "not exist")],
+    [(b"", "cannot be read as a movie"), (b"a text", "cannot be read"), (None, "not exist")],
 )
-def test_no_film_at_all(tmp_path, content, wrong):
-    path = tmp_path / "a film ä.mp4"
+def test_no_movie_at_all(tmp_path, content, wrong):
+    path = tmp_path / "a movie ä.mp4"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(FilmError, match=wrong):
-        open_film(path, hdr=False)
+    with pytest.raises(MovieError, match=wrong):
+        open_movie(path, hdr=False)
 
 
-def test_sizes_that_do_not_fit(films, tmp_path):
-    result = _prepare(*films, tmp_path / "out")
+def test_sizes_that_do_not_fit(movies, tmp_path):
+    result = _prepare(*movies, tmp_path / "out")
     assert result.exit_code == 2
-    assert "has 320 x 180 pixels; size is 960x540, and nothing is enlarged" in result.output
-    result = _prepare(*films, tmp_path / "out", "--size", "240x160")
+    assert "320x180, since nothing is enlarged, got 960x540" in result.output
+    result = _prepare(*movies, tmp_path / "out", "--size", "240x160")
     assert result.exit_code == 2
-    assert "another shape than 240x160; 240x136 fits it" in result.output
-    result = _prepare(*films, tmp_path / "out", "--size", "large")
+    assert "320x180, such as 240x136, got 240x160" in result.output
+    result = _prepare(*movies, tmp_path / "out", "--size", "large")
     assert result.exit_code == 2
-    assert "wanted is WIDTHxHEIGHT" in result.output
+    assert "size must be WIDTHxHEIGHT" in result.output
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("offset", [-9, 0, 4, 13])
 def test_the_offset_is_found_through_another_grade(offset):
-    frames = [film.light(n, 64, 36) for n in range(80)]
+    frames = [evening.light(n, 64, 36) for n in range(80)]
     thumbnails = torch.stack(
         [adaptive_avg_pool2d(frame.mean(0)[None], (9, 16)).flatten() for frame in frames]
     )
@@ -206,17 +208,17 @@ def test_the_offset_is_found_through_another_grade(offset):
     assert len(sync.lags) == len(sync.correlations) == 41
 
 
-def test_films_that_cannot_be_aligned():
+def test_movies_that_cannot_be_aligned():
     still = torch.rand(1, 144).expand(50, 144)
-    with pytest.raises(FilmError, match="stand still"):
+    with pytest.raises(MovieError, match="stand still"):
         find_offset(still, still)
     noise = torch.Generator().manual_seed(0)
-    with pytest.raises(FilmError, match="no offset stands out"):
+    with pytest.raises(MovieError, match="no offset stands out"):
         find_offset(torch.rand(200, 144, generator=noise), torch.rand(200, 144, generator=noise))
 
 
-def test_a_stated_offset_is_taken(films, tmp_path):
-    result = _prepare(*films, tmp_path, "--every", 30, "--size", SIZE, "--offset", 3)
+def test_a_stated_offset_is_taken(movies, tmp_path):
+    result = _prepare(*movies, tmp_path, "--every", 30, "--size", SIZE, "--offset", 3)
     assert result.exit_code == 0
     assert read_manifest(tmp_path)["pairs"][0]["sources"] == [0, 3]
 
@@ -235,27 +237,27 @@ MEASURE = """
 import resource, sys
 from itertools import islice
 from pathlib import Path
-from histmatch_lab.data.own.movies import open_film
-frames = open_film(Path(sys.argv[1]), hdr=False).frames()
+from histmatch_lab.data.own.movie_file import open_movie
+frames = open_movie(Path(sys.argv[1]), hdr=False).frames()
 sum(1 for _ in islice(frames, 60))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(sum(1 for _ in frames) + 60, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
 """
 
 
-def test_memory_does_not_grow_with_the_film(tmp_path):
+def test_memory_does_not_grow_with_the_movie(tmp_path):
     """300 frames of 640 x 360 would be 100 MB if they were kept."""
-    shades = [film.sdr(film.light(n, 640, 360)) for n in range(5)]
-    film.encode(tmp_path / "long.mp4", film.SDR, lambda n: shades[n % 5], 360)
+    shades = [evening.sdr(evening.light(n, 640, 360)) for n in range(5)]
+    encode(tmp_path / "long.mp4", SDR, lambda n: shades[n % 5], 360)
     command = [sys.executable, "-c", MEASURE, str(tmp_path / "long.mp4")]
     count, kilobytes = map(int, subprocess.check_output(command, text=True).split())
     assert count == 360
     assert kilobytes < 20_000
 
 
-def test_without_pyav(films, tmp_path, monkeypatch):
+def test_without_pyav(movies, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)  # as if it were not installed
-    result = _prepare(*films, tmp_path / "out")
+    result = _prepare(*movies, tmp_path / "out")
     assert result.exit_code == 2
     assert "pip install 'histmatch-lab[movies]'" in result.output
 
@@ -264,10 +266,10 @@ def test_codes_are_read_from_padded_planes(tmp_path):
     """Widths that are no multiple of a decoder's alignment."""
 
     def odd(number):
-        return film.sdr(film.light(number, 306, 174))
+        return evening.sdr(evening.light(number, 306, 174))
 
-    film.encode(tmp_path / "a.mp4", film.SDR, odd, 4)
-    one = open_film(tmp_path / "a.mp4", hdr=False)
+    encode(tmp_path / "a.mp4", SDR, odd, 4)
+    one = open_movie(tmp_path / "a.mp4", hdr=False)
     for number, frame in one.frames():
         assert _decibels(one.picture(frame, (306, 174)), odd(number)) > 46
         assert np.isfinite(number)

@@ -1,5 +1,6 @@
 """`histmatch-lab prepare folder`, and what all preparations share: whole, resumable, honest."""
 
+import io
 import json
 import os
 import shutil
@@ -7,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -18,8 +19,9 @@ from safetensors.numpy import load_file
 
 from histmatch_lab.cli import app
 from histmatch_lab.data.own import prepare as engine
-from histmatch_lab.data.own.prepare import chronological_split, random_split, read_split
+from histmatch_lab.data.own.folders import PictureSource, read_picture
 from histmatch_lab.data.own.prepared import PreparedPairs, pair_path, read_head, read_manifest
+from histmatch_lab.data.own.splits import chronological_split, random_split, read_split
 from tests.data.files import levels, picture, write_pictures
 
 NAMES = [f"{n:02d}" for n in range(10)]
@@ -82,12 +84,27 @@ def test_twice_changes_nothing_and_decodes_nothing(places, monkeypatch):
     _prepare(*places)
     before = {path: path.stat().st_mtime_ns for path in places[2].rglob("*.safetensors")}
     manifest = (places[2] / "manifest.json").read_bytes()
-    monkeypatch.setattr("histmatch_lab.data.own.folders.load_image", None)
+    monkeypatch.setattr("histmatch_lab.data.own.folders.decode_image", None)
     result = _prepare(*places)
     assert result.exit_code == 0
     assert "10 of them already there" in result.output
     assert {path: path.stat().st_mtime_ns for path in places[2].rglob("*.safetensors")} == before
     assert (places[2] / "manifest.json").read_bytes() == manifest
+
+
+def test_each_source_is_read_once(places, monkeypatch):
+    opened: Counter[str] = Counter()
+    real = io.open
+
+    def counted(file, *args, **kwargs):
+        opened[str(file)] += 1
+        return real(file, *args, **kwargs)
+
+    monkeypatch.setattr("io.open", counted)
+    monkeypatch.setattr("builtins.open", counted)
+    assert _prepare(*places).exit_code == 0
+    sources = [str(path) for side in places[:2] for path in side.iterdir()]
+    assert [opened[source] for source in sources] == [1] * 20
 
 
 def test_a_changed_source_is_prepared_again(places):
@@ -272,8 +289,8 @@ def test_a_disk_that_fills_up_underway(places):
     )
     done, kept = _on_a_disk(places, "64k", code=lie)
     assert done.returncode == 1, done.stderr
-    assert "the disk is full after" in done.stderr
-    assert "run it again" in done.stderr
+    assert "No space left on device; " in done.stderr
+    assert "pairs are done, the same command goes on from there" in done.stderr
     whole = list(kept.rglob("*.safetensors"))
     assert 0 < len(whole) < 10
     assert all(read_head(path) for path in whole)
@@ -289,15 +306,15 @@ def test_a_disk_that_is_read_only(places):
 
 def test_the_random_split_is_the_papers_and_always_the_same():
     names = [f"a{n:04d}" for n in range(1, 5001)]
-    sides = random_split(1 / 5)(names)
+    sides = random_split(1 / 5).divide(names)
     assert list(sides.values()).count("test") == 1000
-    assert random_split(1 / 5)(names[::-1]) == sides
+    assert random_split(1 / 5).divide(names[::-1]) == sides
     assert [n for n in names[:12] if sides[n] == "test"] == SPLIT_2022
-    fewer = random_split(1 / 5)(names[:-10])
+    fewer = random_split(1 / 5).divide(names[:-10])
     assert sum(fewer[n] != sides[n] for n in fewer) <= 10
-    assert random_split(1 / 5, seed=1)(names) != sides
-    assert list(random_split(1 / 5)(["a", "b"]).values()).count("test") == 1
-    assert random_split(1 / 5)(["a"]) == {"a": "train"}
+    assert random_split(1 / 5, seed=1).divide(names) != sides
+    assert list(random_split(1 / 5).divide(["a", "b"]).values()).count("test") == 1
+    assert random_split(1 / 5).divide(["a"]) == {"a": "train"}
 
 
 # to stay as it is: people publish numbers on it
@@ -312,9 +329,9 @@ SPLIT_2022 = [
 
 
 def test_films_are_split_in_time():
-    sides = chronological_split([f"{n:03d}" for n in range(10)])
+    sides = chronological_split.divide([f"{n:03d}" for n in range(10)])
     assert list(sides.values()) == ["train"] * 8 + ["test"] * 2
-    assert list(chronological_split(["b", "a"]).items()) == [("a", "train"), ("b", "test")]
+    assert list(chronological_split.divide(["b", "a"]).items()) == [("a", "train"), ("b", "test")]
 
 
 def test_a_written_split_can_be_used_again(places):
@@ -334,11 +351,11 @@ def test_a_written_split_can_be_used_again(places):
     assert "names none of the 10 pairs" in result.output
     assert not (places[2].with_name("fourth") / "manifest.json").exists()
     split.write_text("00,training\n")
-    with pytest.raises(ValueError, match=r"'00,training'; wanted is NAME,train"):
+    with pytest.raises(ValueError, match=r"must be NAME,train or NAME,test, got '00,training'"):
         read_split(split)
     result = _prepare(*places[:2], third, "--split", "papper")
     assert result.exit_code == 2
-    assert "'papper'; wanted is paper, 4500-500 or a file" in result.output
+    assert "split must be one of paper, 4500-500 or a file, got 'papper'" in result.output
 
 
 def test_the_manifest_says_what_it_was_made_from(places):
@@ -352,7 +369,6 @@ def test_the_manifest_says_what_it_was_made_from(places):
 
 def test_of_two_nearly_equal_sizes_the_one_with_fewer_pixels_is_taken():
     tall, wide = torch.rand(3, 201, 300), torch.rand(3, 200, 302)
-    read = {Path("tall"): (tall, 16), Path("wide"): (wide, 16)}.__getitem__
-    source = engine.PictureSource({}, [], [], [], read, read, slack=0.02)
-    before, after = source._read(engine.Job("a", Path("tall"), Path("wide")))
+    source = PictureSource({}, [], [], [], read_picture, slack=0.02)
+    before, after = source._at_one_size(tall, wide)
     assert before.shape == after.shape == (3, 201, 300)
