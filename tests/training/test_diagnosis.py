@@ -87,7 +87,7 @@ def test_the_ladder_of_the_course_is_that_table():
     rows = dict(expert_ladder())
     assert list(rows) == ["global", "adaptive", "local", "ambiguous"]
     for expert, row in rows.items():
-        assert row == explained(ScenePairs(expert).test_pairs())
+        assert row == pytest.approx(explained(ScenePairs(expert).test_pairs()), abs=0.05)
         assert row.input < row.shared_curve < row.curve < row.colour_map
 
 
