@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from benchmarks._measure import Cost, cost_of
 from histmatch_lab import HDRNet, slice_and_apply
-from histmatch_lab.hdrnet import KNOTS, Guide
+from histmatch_lab.slicing import KNOTS, Guide
 
 RESULT = Path(__file__).parent / "results" / "hdrnet.md"
 

@@ -33,6 +33,9 @@ def srgb_to_linear(values: torch.Tensor) -> torch.Tensor:
     """Linear light of display-encoded sRGB (IEC 61966-2-1), any shape, 1 is white in both.
 
     v / 12.92 up to 0.04045, ((v + 0.055) / 1.055) ** 2.4 above; f(-v) = -f(v) below 0.
+
+    >>> round(srgb_to_linear(torch.tensor(0.5)).item(), 4)
+    0.214
     """
     checked_floating("values", values)
     size = values.abs().clamp(min=0.04045)  # keeps the power's gradient finite where unused

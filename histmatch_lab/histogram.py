@@ -109,39 +109,29 @@ def soft_histogram(
     """The differentiable histogram P(k) of Eq. 3-4: (..., N) -> (..., bins).
 
     Args:
-        values: intensities, any leading shape, floating point. float32 in, float32 out, within
-            2e-6 of Eq. 3 per bin; float64 in, float64 out, exact to rounding; float16 and
-            bfloat16 are computed and returned in float32. Values may lie outside ``range``.
+        values: intensities, inside ``range`` or not. float32 gives float32, within 2e-6 of Eq. 3
+            per bin; float64 gives float64, exact to rounding; half precision gives float32.
         bins: K of the paper, at least 1.
-        alpha: sharpness of the kernel; 1000 in the paper.
-        bandwidth: B of the paper, which never states it. Only s = alpha / bandwidth matters, the
-            slope of the sigmoid per unit of ``values``. DeepHist has alpha = 1, B = L / 2.5.
+        alpha, bandwidth: of the kernel; the paper has alpha = 1000 and never states B. Only their
+            ratio s matters, the slope of the sigmoid. DeepHist has alpha = 1, B = L / 2.5.
         range: where the first bin begins and the last one ends.
-        outside: how kernel mass outside ``range`` is treated; a pixel at exactly 0 has half of
-            its mass there. "drop" loses it (the paper; the sum falls below 1). "clamp" gives it to
-            the end bins (the sum is 1). "reflect" folds it back at each end, as DeepHist does: to
-            Eq. 3 it adds the histograms of ``2 low - values`` and ``2 high - values``.
+        outside: how kernel mass outside ``range`` is treated, such as half of that of a pixel at 0.
+            "drop" loses it (the paper; the sum falls below 1), "clamp" gives it to the end bins,
+            "reflect" folds it back at each end, as DeepHist does: to Eq. 3 it adds the histograms
+            of ``2 low - values`` and ``2 high - values``.
 
     Returns:
-        Shares of the pixels, differentiable once in ``values``; backward cannot itself be
-        differentiated. The same input gives the same bits on a CPU; on a GPU sums are made in
-        changing order and differ by about 1e-16.
+        Shares of the pixels, differentiable once in ``values``. The same input gives the same bits
+        on a CPU; on a GPU the order of sums varies, and with it the result, by about 1e-16.
 
     Raises:
         TypeError: values that are no tensor, or integers (divide 8-bit levels by 255).
-        ValueError: no samples; NaN or infinity (on a GPU, where the check would force a wait, that
-            row of the result is NaN instead); bins < 1; alpha, bandwidth or range that make no
-            sense; an unknown ``outside``.
+        ValueError: another argument out of its range; values that are empty, NaN or infinite. (On
+            a GPU, where that check would force a wait, such a row of the result is NaN.)
 
-    >>> values = torch.tensor([0.3, 0.3, 0.6, 1.0], requires_grad=True)
-    >>> histogram = soft_histogram(values, 4, alpha=100)
-    >>> [round(share, 3) for share in histogram.tolist()]  # the pixel at 1.0 lost half its mass
+    >>> values = torch.tensor([0.3, 0.3, 0.6, 1.0])
+    >>> [round(share, 3) for share in soft_histogram(values, 4, alpha=100).tolist()]
     [0.003, 0.497, 0.25, 0.125]
-    >>> soft_histogram(values, 4, alpha=100, outside="clamp").sum().item()
-    1.0
-    >>> histogram[1].backward()  # bin 1 grows if the pixels at 0.3 become brighter
-    >>> (values.grad > 0).tolist()
-    [True, True, False, False]
     """
     values = checked_samples("values", values)
     return torch.diff(_cumulative(values, bins, alpha, bandwidth, range, outside)).to(values)

@@ -1,25 +1,29 @@
 """Reading a bilateral grid at every pixel of a full picture, after Gharbi et al. 2017, section 3.3.
 
-The coefficients of a picture take twelve times the memory of one of its channels. They are computed
-in horizontal strips that fit a processor's cache, used and discarded; the backward pass computes
-them again. Within a strip the grid is first interpolated along the height, once per row, so that
-each pixel needs a bilinear lookup instead of a trilinear one.
+The guide says at which brightness level each pixel reads. The coefficients that are read take
+twelve times the memory of one channel. They are computed in horizontal strips that fit a
+processor's cache, used and discarded; the backward pass computes them again. Within a strip the
+grid is first interpolated along the height, once per row, so that each pixel needs a bilinear
+lookup instead of a trilinear one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from histmatch_lab._checks import checked_shape
 
 AFFINE = 12  # numbers in a 3x4 matrix
+KNOTS = 16  # of the guide's curve of each channel
 STRIP = {"cpu": 32_768}  # pixels of a strip; on any other device:
 STRIP_ON_GPU = 2**20
 
+threshold_backward = torch.ops.aten.threshold_backward
 StripFunction = Callable[..., Tensor]
 
 
@@ -168,3 +172,84 @@ def _checked(grid: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
             f"grid and guide must be of the same dtype, got {grid.dtype} and {guide.dtype}"
         )
     return grid, guide
+
+
+class Guide(nn.Module):
+    """The brightness level that each pixel reads the grid at: (B, 3, H, W) -> (B, H, W).
+
+    Gharbi et al., Eq. 5-6: a 3x3 colour matrix, for each of its channels a curve of 16 knots, the
+    sum of slope * max(x - shift, 0), and a weighted sum of the three. It starts as the mean of the
+    channels. (Their offset of the matrix only moves the shifts and is left out.)
+
+    They clamp the result to [0, 1], where a pixel that ends up outside gets no gradient ever again.
+    Here the level is bent smoothly (``soft_clamp``) towards the outermost centres of the grid's
+    ``depth`` cells, beyond which the grid is constant.
+    """
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        self.matrix = nn.Parameter(torch.eye(3))
+        self.shifts = nn.Parameter(torch.arange(KNOTS).repeat(3, 1) / KNOTS)
+        self.slopes = nn.Parameter(torch.eye(1, KNOTS).repeat(3, 1))
+        self.mix = nn.Parameter(torch.full((3,), 1 / 3))
+        self.offset = nn.Parameter(torch.zeros(()))
+        self.depth = depth
+
+    def forward(self, image: Tensor) -> Tensor:
+        weights = (self.slopes * self.mix[:, None]).view(1, -1)  # (1, 48)
+        ramps = self.matrix.repeat_interleave(KNOTS, dim=0)  # (48, 3)
+        with torch.autocast(image.device.type, enabled=False):
+            pixels = image.flatten(2).to(weights.dtype)  # (B, 3, H W)
+            level = _SumOfRamps.apply(pixels, ramps, self.shifts.view(-1, 1), weights)
+            level = (level + self.offset).view(len(image), *image.shape[2:])
+            return soft_clamp(level, 1 / (2 * self.depth))
+
+
+class _SumOfRamps(torch.autograd.Function):
+    """weights @ relu(ramps @ pixels - shifts): (B, 3, N), (R, 3), (R, 1), (1, R) -> (B, 1, N).
+
+    The R ramps of a pixel take sixteen times its memory. They are computed in chunks that fit the
+    processor's cache, and again in the backward pass, for which autograd would take five times as
+    long.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, pixels: Tensor, *curves: Tensor) -> Tensor:
+        ctx.save_for_backward(pixels, *curves)
+        ramps, shifts, weights = curves
+        level = pixels.new_empty(len(pixels), 1, pixels.shape[2])
+        for part, out in zip(_chunks(pixels), _chunks(level), strict=True):
+            torch.mm(weights, torch.addmm(-shifts, ramps, part).relu_(), out=out)
+        return level
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        pixels, ramps, shifts, weights = ctx.saved_tensors
+        grad_pixels = torch.empty_like(pixels) if ctx.needs_input_grad[0] else None
+        grad_ramps, grad_shifts = torch.zeros_like(ramps), torch.zeros_like(shifts)
+        grad_weights = torch.zeros_like(weights)
+        outs = _chunks(grad_pixels) if grad_pixels is not None else repeat(None)
+        for part, upstream, out in zip(_chunks(pixels), _chunks(grad), outs, strict=False):
+            raised = torch.addmm(-shifts, ramps, part).relu_()  # (R, n)
+            grad_weights.addmm_(upstream, raised.T)
+            active = threshold_backward(upstream.expand_as(raised), raised, 0)  # 0 below a shift
+            grad_ramps.addmm_(active, part.T)
+            grad_shifts.sub_(active.sum(1, keepdim=True))
+            if out is not None:
+                torch.mm((ramps * weights.T).T, active, out=out)
+        return grad_pixels, grad_ramps * weights.T, grad_shifts * weights.T, grad_weights
+
+
+def _chunks(planes: Tensor) -> Iterator[Tensor]:
+    """(B, C, N) as (C, n) views, one batch entry after the other."""
+    size = 8192 if planes.device.type == "cpu" else 2**20
+    return (part for plane in planes for part in plane.split(size, dim=1))
+
+
+def soft_clamp(level: Tensor, margin: float) -> Tensor:
+    """Into [margin, 1 - margin], with a gradient that fades as 1 / x^2 but never vanishes. Levels
+    from 2 margin to 1 - 2 margin stay as they are.
+    """
+    inner = level.clamp(2 * margin, 1 - 2 * margin)
+    return inner + margin * F.softsign((level - inner) / margin)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from histmatch_lab import HDRNet, load_network, network_facts, save_network
-from histmatch_lab.hdrnet import KNOTS, Guide
+from histmatch_lab.slicing import KNOTS, Guide
 
 
 @pytest.fixture(autouse=True)
