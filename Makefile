@@ -99,7 +99,7 @@ $(SETS:%=set-%): set-%: .venv/sets/%/installed
 	$(ONE_THREAD) $(<D)/bin/python -m pytest $(UNIT) --numprocesses=2 --dist=loadfile -o filterwarnings=
 	$(ONE_THREAD) $(<D)/bin/python -m pytest $(NBVAL) -o filterwarnings=
 
-# Colab has neither papermill nor JupyterLab.
+# Colab has no JupyterLab.
 set-colab: UNIT := tests/test_versions.py tests/demos
 set-newest set-oldest: UNIT := tests --ignore=tests/browser
 set-colab set-oldest: export HISTMATCH_LAB_EXPECT_IPYWIDGETS := 7.7.1

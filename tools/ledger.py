@@ -1,9 +1,9 @@
-"""The ledger: where each symbol, equation, figure, section, claim and erratum of the paper is.
+"""The ledger: whether each claim of the paper was reproduced, and where each erratum shows.
 
     python -m tools.ledger
 
 checks docs/ledger.toml against code, notebooks, tests and results, and makes docs/ledger.md and the
-tables of notebook 00 from it. It works on a clone, where all of these are.
+tables of notebook 00 from it.
 """
 
 import ast
@@ -12,11 +12,11 @@ import pkgutil
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
@@ -28,32 +28,8 @@ ROOT = Path(__file__).parents[1]
 SOURCE, DOCUMENT = ROOT / "docs" / "ledger.toml", ROOT / "docs" / "ledger.md"
 NOTEBOOK, CELL = ROOT / "notebooks" / "00_start_here.ipynb", "ledger-tables"
 
-TITLES = {
-    "claim": "Claims",
-    "erratum": "Errata",
-    "equation": "Equations",
-    "figure": "Figures",
-    "section": "Sections",
-    "symbol": "Symbols",
-}
 STATUSES = ("reproduced", "differs", "not attempted")
-# What the paper has, and so must have a row; a section may have several, as "Data: films".
-WANTED = {
-    "equation": [f"Eq. {number}" for number in range(1, 7)],
-    "figure": [f"Fig. {number}" for number in range(1, 7)],
-    "section": [
-        "Abstract",
-        "Introduction",
-        "Background",
-        "Differentiable Histogram",
-        "Loss Function",
-        "Data",
-        "Experiments",
-        "Results and Discussion",
-        "Conclusion",
-    ],
-    "erratum": [str(number) for number in range(1, 11)],
-}
+ERRATA = [str(number) for number in range(1, 11)]
 
 
 @dataclass(frozen=True)
@@ -71,14 +47,6 @@ class Row:
     measured_by: str = ""
 
 
-class Place(NamedTuple):
-    """A cell, and the heading that it stands under, without number of minutes."""
-
-    file: str
-    cell: str
-    heading: str
-
-
 def read(path: Path = SOURCE) -> list[Row]:
     """The rows in their order; TypeError for a key that no row has."""
     tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -88,26 +56,19 @@ def read(path: Path = SOURCE) -> list[Row]:
 def problems(rows: Sequence[Row]) -> list[str]:
     """All that is wrong: names that are gone, statuses that results contradict, missing rows."""
     wrong = [f"{row.kind} {row.name}: {what}" for row in rows for what in _row_problems(row)]
-    return [*wrong, *_missing_rows(rows)]
+    errata = [row.name for row in rows if row.kind == "erratum"]
+    return [*wrong, *(f"erratum {name} has no row" for name in ERRATA if name not in errata)]
 
 
 def document(rows: Sequence[Row]) -> str:
-    """docs/ledger.md."""
-    parts = [_INTRODUCTION, _count(rows)]
-    for kind, title in _kinds(rows):
-        parts += [f"## {title}", _table(rows, kind, "../notebooks/")]
-    return "\n\n".join(parts) + "\n"
+    """docs/ledger.md, from where links to notebooks lead through their folder."""
+    tables = _tables(rows, "##").replace("](", "](../notebooks/")
+    return f"{_INTRODUCTION}\n\n{tables}\n"
 
 
 def notebook_cell(rows: Sequence[Row]) -> str:
-    """The tables for notebook 00: the claims open, the others folded."""
-    (first, title), *others = _kinds(rows)
-    folded = (
-        f"<details><summary>{title}</summary>\n\n{_table(rows, kind, '')}\n\n</details>"
-        for kind, title in others
-    )
-    claims = f"### {title}\n\n{_count(rows)}\n\n{_table(rows, first, '')}"
-    return "\n\n".join((claims, "### All the rest", *folded))
+    """The tables for notebook 00."""
+    return _tables(rows, "###")
 
 
 def find_code(name: str) -> Any:
@@ -122,17 +83,19 @@ def find_code(name: str) -> Any:
     return found
 
 
-def find_cell(name: str) -> Place:
-    """Where "03 erratum-7" is; ValueError if there is no such cell."""
-    number, _, wanted = name.partition(" ")
+def find_cell(name: str) -> str:
+    """A link, "[03: heading](file#cell-id=...)", to "03 erratum-7"; ValueError if it is gone."""
+    number, _, cell_id = name.partition(" ")
     file, notebook = _notebook(number)
     heading = ""
     for cell in notebook.cells:
-        headings = re.findall(r"^#+ (.*)", cell.source, re.M) if _is_prose(cell) else []
-        if cell.id == wanted:
-            return Place(file, wanted, _without_minutes((headings or [heading])[0]))
+        is_prose = cell.cell_type == "markdown"
+        headings = re.findall(r"^#+ (.*)", cell.source, re.M) if is_prose else []
+        if cell.id == cell_id:
+            title = re.sub(r" \(\d+ min.*?\)$", "", (headings or [heading])[0])
+            return f"[{number}: {title}]({file}#cell-id={cell_id})"
         heading = headings[-1] if headings else heading
-    raise ValueError(f"{file} has no cell {wanted}")
+    raise ValueError(f"{file} has no cell {cell_id}")
 
 
 def find_test(name: str) -> str:
@@ -175,62 +138,46 @@ def _claim_problems(row: Row) -> Iterator[str]:
         yield f"is said to be {row.status!r}, but {row.measured_by} finds {measured!r}"
 
 
-def _missing_rows(rows: Sequence[Row]) -> Iterator[str]:
-    names = Counter((row.kind, row.name.partition(":")[0]) for row in rows)
-    for kind, wanted in WANTED.items():
-        yield from (f"{kind} {name} has no row" for name in wanted if not names[kind, name])
-
-
-def _kinds(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """Each kind with its title and how many rows it has."""
-    counts = Counter(row.kind for row in rows)
-    return [(kind, f"{title} ({counts[kind]})") for kind, title in TITLES.items()]
-
-
-def _count(rows: Sequence[Row]) -> str:
-    counts = Counter(row.status for row in rows if row.kind == "claim")
+def _tables(rows: Sequence[Row], level: str) -> str:
+    """Both tables in Markdown, under headings of this level."""
+    claims = [row for row in rows if row.kind == "claim"]
+    errata = [row for row in rows if row.kind == "erratum"]
+    counts = Counter(row.status for row in claims)
     reproduced, differ, not_attempted = (counts[status] for status in STATUSES)
-    return (
-        f"Of {counts.total()} claims {reproduced} are reproduced, {differ} differ and "
-        f"{not_attempted} were not attempted."
-    )
+    return f"""\
+{level} Claims ({len(claims)})
+
+Of {len(claims)} claims {reproduced} are reproduced, {differ} differ and {not_attempted} were not \
+attempted.
+
+{_table(("the paper", "here", "where"), map(_claim_cells, claims))}
+
+{level} Errata ({len(errata)})
+
+{_table(("erratum", "in short", "code", "notebook", "test"), map(_erratum_cells, errata))}"""
 
 
-def _table(rows: Sequence[Row], kind: str, notebooks: str) -> str:
-    """All rows of a kind in Markdown; notebooks is the way from the text to their folder."""
-    head, line = [kind, "in short", "code", "notebook", "test"], _line
-    if kind == "claim":
-        head, line = ["the paper", "here", "where"], _claim_line
-    lines = (line(row, notebooks) for row in rows if row.kind == kind)
-    return "\n".join((_cells(*head), "|---" * len(head) + "|", *lines))
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    rows = (head, ["---"] * len(head), *lines)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
-def _line(row: Row, notebooks: str) -> str:
-    return _cells(row.name, row.says, *("<br>".join(found) for found in _where(row, notebooks)))
+def _erratum_cells(row: Row) -> list[str]:
+    return [row.name, row.says, *("<br>".join(found) for found in _where(row))]
 
 
-def _claim_line(row: Row, notebooks: str) -> str:
+def _claim_cells(row: Row) -> list[str]:
     here = [f"**{row.status}.** {row.why}"]
     if row.measured_by:
         found = finding(row.measured_by)
         here += ["", *found.numbers, f"*{found.data}*"]
-    where = (one for found in _where(row, notebooks) for one in found)
-    return _cells(f"**{row.name}**<br>{row.says}", "<br>".join(here), "<br>".join(where))
+    where = (one for found in _where(row) for one in found)
+    return [f"**{row.name}**<br>{row.says}", "<br>".join(here), "<br>".join(where)]
 
 
-def _cells(*texts: str) -> str:
-    return f"| {' | '.join(texts)} |"
-
-
-def _where(row: Row, notebooks: str) -> tuple[list[str], list[str], list[str]]:
+def _where(row: Row) -> tuple[list[str], list[str], list[str]]:
     code = [f"`{name}`" for name in row.code]
-    cells = [_link(find_cell(name), notebooks) for name in row.cells]
-    tests = [_sentence(name) for name in row.tests]
-    return code, cells, tests
-
-
-def _link(place: Place, notebooks: str) -> str:
-    return f"[{place.file[:2]}: {place.heading}]({notebooks}{place.file}#cell-id={place.cell})"
+    return code, [find_cell(name) for name in row.cells], [_sentence(name) for name in row.tests]
 
 
 def _sentence(test: str) -> str:
@@ -247,14 +194,6 @@ def _notebook(number: str) -> tuple[str, NotebookNode]:
     return files[0].name, nbformat.read(files[0], as_version=4)
 
 
-def _is_prose(cell: NotebookNode) -> bool:
-    return bool(cell.cell_type == "markdown")
-
-
-def _without_minutes(heading: str) -> str:
-    return re.sub(r" \(\d+ min.*?\)$", "", heading)
-
-
 @cache
 def _tests_in(file: str) -> set[str]:
     tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
@@ -264,9 +203,9 @@ def _tests_in(file: str) -> set[str]:
 _INTRODUCTION = """\
 # The ledger of the paper
 
-Where each claim, erratum, equation, figure, section and symbol of *A Comparative Study on the Loss
-Functions for Image Enhancement Networks* (Mustafa, You and Mantiuk 2022) is: in the code
-(`histmatch_lab.` left out), in the notebooks, in the tests. Made by `make ledger` from
+Whether each claim of *A Comparative Study on the Loss Functions for Image Enhancement Networks*
+(Mustafa, You and Mantiuk 2022) was reproduced, and where each claim and each erratum is: in the
+code (`histmatch_lab.` left out), in the notebooks, in the tests. Made by `make ledger` from
 [ledger.toml](ledger.toml). A test fails when anything that it names is gone, or when a number or a
 status is no longer what the results give.
 

@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 
 from histmatch_lab._files import write_whole
 from histmatch_lab._sources import imported_modules, modules_seen_by, source_digest
-from histmatch_lab.publish.notebooks import NotebookError, Watch, execute
+from histmatch_lab.publish.execution import NotebookError, execute
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "histmatch_lab"
@@ -31,7 +31,7 @@ def fingerprint(notebook: NotebookNode) -> str:
 
 def refresh(path: Path) -> None:
     """Run a notebook in a fresh kernel, and store outputs and stamp; untouched if it fails."""
-    notebook = execute(path, None, {}, Watch(threads=os.cpu_count() or 1))
+    notebook, _ = execute(path, threads=os.cpu_count() or 1)
     notebook.metadata = NotebookNode(
         kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"},
         language_info={"name": "python"},

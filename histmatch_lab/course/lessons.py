@@ -26,13 +26,13 @@ from nbformat import NotebookNode, v4
 from histmatch_lab._files import write_whole
 from histmatch_lab.course import checks
 from histmatch_lab.course.checks import Check
+from histmatch_lab.demos.live import WIDGET_VIEW
 
 HINTS = ("Hint 1", "Hint 2", "Hint 3")
 _DETAILS = re.compile(r"<details><summary>(.+?)</summary>(.*?)</details>", re.DOTALL)
 _PYTHON = re.compile(r"^```python\n(.+?)\n```$", re.DOTALL | re.MULTILINE)
 _PIECE = re.compile(r"^(?=#{2,3} |\*\*Question )", re.MULTILINE)
 _SECTION = re.compile(r"^## (.+) \((\d+) min\b.*\)$", re.MULTILINE)
-_WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def _slides(notebook: NotebookNode, name: str) -> str:
     shown = copy.deepcopy(notebook)
     shown.metadata.title = name
     for output in (output for cell in shown.cells for output in cell.get("outputs", [])):
-        output.get("data", {}).pop(_WIDGET_VIEW, None)  # no kernel: the still beside it is shown
+        output.get("data", {}).pop(WIDGET_VIEW, None)  # no kernel: the still beside it is shown
     page, _ = SlidesExporter(reveal_scroll=True, reveal_number="c/t").from_notebook_node(shown)
     return str(page)
 

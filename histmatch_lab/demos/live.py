@@ -44,6 +44,8 @@ from histmatch_lab.training.loop import History, Step
 
 __all__ = ["Live", "show", "show_frame", "show_hover", "to_html", "watch"]
 
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"  # how an output names its widget
+
 _TOOLTIP = "description_tooltip" if widgets.__version__.startswith("7") else "tooltip"
 _CONTROL_WIDTH = "400px"
 _LABEL_WIDTH = "10em"
@@ -154,7 +156,7 @@ async def watch(
 
 def _view_bundle(view: widgets.DOMWidget) -> dict[str, Any]:
     model = {"version_major": 2, "version_minor": 0, "model_id": view.model_id}
-    return {"application/vnd.jupyter.widget-view+json": model}
+    return {WIDGET_VIEW: model}
 
 
 def _described(frame: Frame) -> dict[str, str]:

@@ -1,68 +1,25 @@
-"""Run notebooks side by side, and report on each: pages, an index, and what went wrong."""
+"""Run notebooks side by side, each in a process of its own, and report: pages and an index."""
 
 from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from functools import partial
+from collections import deque
+from collections.abc import Mapping, Sequence
+from multiprocessing import connection, get_context
 from pathlib import Path
-from threading import Event, current_thread, main_thread
-from typing import Any
+from typing import NamedTuple
 
-import nbformat
-from jupyter_core.utils import ensure_event_loop
-from nbformat import NotebookNode
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.syntax import Syntax
 
-from histmatch_lab._files import write_whole
-from histmatch_lab.publish import write_index, write_page
-from histmatch_lab.publish.notebooks import NotebookError, Watch, execute, read
+from histmatch_lab.publish.contents import notebook_contents, write_contents
+from histmatch_lab.publish.execution import read
+from histmatch_lab.publish.page import write_framed, write_shared_files
 from histmatch_lab.publish.parameters import ParameterError, defaults, parse_parameters
-
-
-@dataclass
-class Run:
-    """What is known of one notebook's run.
-
-    Attributes:
-        name: the notebook's, without its ending.
-        status: "not run", "interrupted", "failed" or "passed".
-        parameters: those that were passed.
-        seed: the value of the notebook's parameter SEED, if it has one.
-        seconds: from the kernel's start to its end.
-        peak_bytes, device, versions: see `histmatch_lab.publish.notebooks.Watch`.
-        finished: when, in UTC.
-        error, cell, number: what went wrong, the source of the cell where, its execution count.
-    """
-
-    name: str
-    status: str = "not run"
-    parameters: dict[str, Any] = field(default_factory=dict)
-    seed: Any = None
-    seconds: float | None = None
-    peak_bytes: int = 0
-    device: str = ""
-    versions: dict[str, str] = field(default_factory=dict)
-    finished: str = ""
-    error: str = ""
-    cell: str = ""
-    number: int | None = None
-
-
-@dataclass(frozen=True)
-class _Plan:
-    path: Path
-    cells: int
-    run: Run
+from histmatch_lab.publish.worker import NotebookRun, work
 
 
 def report(
@@ -72,7 +29,7 @@ def report(
     parameters: Mapping[str, str] | None = None,
     jobs: int = 2,
     console: Console | None = None,
-) -> list[Run]:
+) -> list[NotebookRun]:
     """Execute notebooks and write their pages and an index.html into a folder.
 
     A notebook that fails does not stop the others. Its page of an earlier run stays; what it got to
@@ -86,60 +43,26 @@ def report(
         console: where progress and errors are shown.
 
     Raises:
-        ParameterError: before anything runs; see `histmatch_lab.publish.parameters.parse_parameters`.
-        ValueError: a file is no notebook, or two have one name.
+        ValueError: before anything runs: a file is no notebook, two have one name, or a parameter
+            cannot be passed (`histmatch_lab.publish.parameters.parse_parameters`).
     """
     console = console or Console()
     plans = _plan(notebooks, parameters or {})
-    folder.mkdir(parents=True, exist_ok=True)
-    stop = Event()
-    threads = max(1, (os.cpu_count() or 1) // jobs)
     runs = [plan.run for plan in plans]
+    folder.mkdir(parents=True, exist_ok=True)
+    write_shared_files(folder)
     try:
-        with (
-            _ctrl_c_sets(stop),
-            _progress(console) as progress,
-            ThreadPoolExecutor(jobs) as pool,
-        ):
-            waiting = {}
-            for plan in plans:
-                bar = progress.add_task(plan.run.name, total=plan.cells + 1)  # the page is a step
-                step = partial(progress.advance, bar)
-                future = pool.submit(_execute, plan, folder, Watch(stop, step, threads))
-                waiting[future] = plan.run, step
-            for future in as_completed(waiting):
-                run, step = waiting[future]
-                _publish(run, future.result(), folder)
-                step()
-                _tell(run, console)
-        if stop.is_set():
-            console.print("Interrupted: what was finished is kept.")
+        _run_all(plans, folder, jobs, console)
     finally:
-        write_index(_with_earlier(runs, folder), folder / "index.html")
+        _write_index(_with_earlier(runs, folder), folder)
         console.print(escape(str(folder / "index.html")), soft_wrap=True)
     return runs
 
 
-@contextmanager
-def _ctrl_c_sets(stop: Event) -> Iterator[None]:
-    """Let the first Ctrl-C set `stop`; a second one interrupts as usual.
-
-    An exception raised in the middle of a page can end in some library's `except`, and be lost.
-    """
-    if current_thread() is not main_thread():  # which alone may handle signals
-        yield
-        return
-    usual = signal.getsignal(signal.SIGINT)
-
-    def ask_to_stop(*_: object) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, usual)
-
-    signal.signal(signal.SIGINT, ask_to_stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)
+class _Plan(NamedTuple):
+    path: Path
+    run: NotebookRun
+    steps: int  # its cells, one more that asks for the device, and the page
 
 
 def _plan(notebooks: Sequence[Path], parameters: Mapping[str, str]) -> list[_Plan]:
@@ -154,59 +77,86 @@ def _plan(notebooks: Sequence[Path], parameters: Mapping[str, str]) -> list[_Pla
         except ParameterError as problem:
             raise ParameterError(f"{path}: {problem}") from None
         seed = {**defaults(notebook), **values}.get("SEED")
-        cells = sum(cell.cell_type == "code" for cell in notebook.cells) + bool(values)
-        plans.append(_Plan(path, cells, Run(path.stem, parameters=values, seed=seed)))
+        steps = sum(cell.cell_type == "code" for cell in notebook.cells) + bool(values) + 2
+        plans.append(_Plan(path, NotebookRun(path.stem, parameters=values, seed=seed), steps))
     return plans
 
 
-def _execute(plan: _Plan, folder: Path, watch: Watch) -> NotebookNode | None:
-    """Run one notebook and fill in its Run; None if it did not pass."""
-    run, start = plan.run, time.monotonic()
-    if watch.stop.is_set():
-        return None
-    run.status = "interrupted"  # unless it gets further
-    aside = folder.resolve() / f".{run.name}.partial.ipynb"
-    failed = folder / f"{run.name}.failed.ipynb"
-    notebook = None
-    try:
-        notebook = execute(plan.path.resolve(), aside, run.parameters, watch)
-        failed.unlink(missing_ok=True)
-    except NotebookError as error:
-        if not watch.stop.is_set():
-            run.status = "failed"
-            run.error, run.cell, run.number = str(error), error.cell, error.number
-            if aside.exists():
-                aside.replace(failed)
-    finally:
-        ensure_event_loop().close()  # nbclient leaves this thread's open
-    aside.unlink(missing_ok=True)
-    run.seconds = time.monotonic() - start
-    run.peak_bytes, run.device, run.versions = watch.peak_bytes, watch.device, watch.versions
-    run.finished = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return notebook
+def _run_all(plans: Sequence[_Plan], folder: Path, jobs: int, console: Console) -> None:
+    """Run the notebooks, `jobs` at a time, and fill in what is known of their runs."""
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    waiting = deque(plans)
+    workers: dict[object, _Worker] = {}
+    with _progress(console) as progress:
+        bars = {plan.run.name: progress.add_task(plan.run.name, total=plan.steps) for plan in plans}
+        try:
+            while waiting or workers:
+                while waiting and len(workers) < jobs:
+                    worker = _Worker(waiting.popleft(), folder, threads)
+                    workers[worker.messages] = worker
+                for ready in connection.wait([worker.messages for worker in workers.values()]):
+                    worker = workers[ready]
+                    progress.advance(bars[worker.run.name])
+                    if not worker.receive():
+                        del workers[ready]
+                        _print(worker.run, console)
+        except KeyboardInterrupt:
+            for worker in workers.values():
+                worker.process.terminate()
+            for worker in workers.values():
+                while worker.receive():
+                    pass
+            console.print("Interrupted: what was finished is kept.")
 
 
-def _publish(run: Run, notebook: NotebookNode | None, folder: Path) -> None:
-    """Write page and executed notebook. Not in the threads: matplotlib draws in one at a time."""
-    if notebook is None:
-        return
-    try:
-        write_page(notebook, folder / f"{run.name}.html")
-    except Exception as problem:  # a page that cannot be made must not cost the others theirs
-        run.status = "failed"
-        run.error = f"the notebook ran, but not its page: {type(problem).__name__}: {problem}"
-        return
-    run.status = "passed"
-    notebook.metadata["histmatch_lab"] = {"run": asdict(run)}
-    write_whole(folder / f"{run.name}.ipynb", nbformat.writes(notebook).encode())
+class _Worker:
+    """A process that runs one notebook; `messages` is where it says how far it got."""
+
+    def __init__(self, plan: _Plan, folder: Path, threads: int) -> None:
+        self.run = plan.run
+        context = get_context("spawn")
+        self.messages, sender = context.Pipe(duplex=False)
+        arguments = (plan.path.resolve(), plan.run, folder.resolve(), threads, sender)
+        self.process = context.Process(target=work, args=arguments, daemon=True)
+        # The terminal sends Ctrl-C to all its processes: one that starts must not die of it.
+        signals = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, signals)
+        sender.close()  # so that the pipe ends with the process
+
+    def receive(self) -> bool:
+        """Wait for a message; False if it was the last."""
+        try:
+            message = self.messages.recv()
+        except EOFError:
+            self.process.join()
+            self.run.status = "interrupted"
+            if self.process.exitcode != -signal.SIGTERM:
+                self.run.fail(f"its process ended with exit code {self.process.exitcode}")
+            return False
+        if message is True:
+            return True
+        vars(self.run).update(vars(message))
+        self.process.join()
+        return False
 
 
-def _with_earlier(runs: list[Run], folder: Path) -> list[Run]:
+def _write_index(runs: Sequence[NotebookRun], folder: Path) -> None:
+    """Write the table of runs, with links to the pages, and the pages' contents."""
+    stored = {run.name: folder / f"{run.name}.ipynb" for run in runs}
+    pages = {name: read(file) for name, file in stored.items() if file.exists()}
+    write_framed(folder / "index.html", "runs.html.j2", title="Report", runs=runs, pages=pages)
+    write_contents(folder, [notebook_contents(*page) for page in pages.items()])
+
+
+def _with_earlier(runs: list[NotebookRun], folder: Path) -> list[NotebookRun]:
     """These runs, and those of other notebooks whose pages lie in the folder."""
     names = {run.name for run in runs}
     files = [f for f in folder.glob("[!.]*.ipynb") if not f.stem.endswith(".failed")]
     stored = [read(file).metadata.get("histmatch_lab", {}).get("run") for file in files]
-    earlier = [Run(**facts) for facts in stored if facts and facts["name"] not in names]
+    earlier = [NotebookRun(**facts) for facts in stored if facts and facts["name"] not in names]
     return sorted([*runs, *earlier], key=lambda run: run.name)
 
 
@@ -215,11 +165,9 @@ def _progress(console: Console) -> Progress:
     return Progress(name, bar, MofNCompleteColumn(), TimeElapsedColumn(), console=console)
 
 
-def _tell(run: Run, console: Console) -> None:
-    if run.status in ("interrupted", "not run"):
-        return
-    facts = f"{run.seconds:.1f} s, {run.peak_bytes / 1e6:.0f} MB, {run.device}"
+def _print(run: NotebookRun, console: Console) -> None:
     if run.status == "passed":
+        facts = f"{run.seconds:.1f} s, {run.peak_bytes / 1e6:.0f} MB, {run.device}"
         console.print(f"passed  {escape(run.name)}  ({escape(facts)})", soft_wrap=True)
         return
     number = f", cell [{run.number}]" if run.number else ""

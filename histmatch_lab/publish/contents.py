@@ -1,4 +1,4 @@
-"""What a folder's pages are and say, as a script that each of them loads.
+"""What a folder's pages are called and say, as a script that each of them loads.
 
 A page that was opened from a file may not read other files, but it may load scripts: so the list
 of pages, in order, and their text by heading for the search are one.
@@ -6,30 +6,57 @@ of pages, in order, and their text by heading for the search are one.
 
 from __future__ import annotations
 
+import html
 import json
 import re
-from collections.abc import Sequence
-from html.parser import HTMLParser
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
 
 from histmatch_lab._files import write_whole
+from histmatch_lab.publish.markdown import render_markdown
 
-FILE = "contents.js"
-_HEADINGS = {"h1", "h2", "h3", "h4"}
+_HEADING = re.compile(r'<h[1-4] id="([^"]*)">(.*?)</h[1-4]>', re.DOTALL)
+_FORMULA = re.compile(r'<span class="formula[^>]*>(.*?)</span>', re.DOTALL)
 
 
-def write_contents(folder: Path, names: Sequence[str]) -> None:
-    """Write contents.js.
+def write_contents(folder: Path, pages: Iterable[dict[str, Any]]) -> None:
+    """Write contents.js for these pages of the folder, in the order in which they are read.
 
     Args:
         folder: where the pages are.
-        names: their files' names without ending, in the order in which they are read.
+        pages: of each its "file", its "title" and its "sections": of each the "heading", the "id"
+            of the heading's element, and the "text", without marks.
     """
-    pages = [{"file": f"{name}.html", **_read(folder / f"{name}.html")} for name in names]
-    for page, name in zip(pages, names, strict=True):
-        page["title"] = numbered(name, page["title"])
-    data = json.dumps(pages, ensure_ascii=False, separators=(",", ":"))
-    write_whole(folder / FILE, f"const CONTENTS = {data};\n".encode())
+    data = json.dumps(list(pages), ensure_ascii=False, separators=(",", ":"))
+    write_whole(folder / "contents.js", f"const CONTENTS = {data};\n".encode())
+
+
+def notebook_contents(name: str, notebook: NotebookNode) -> dict[str, Any]:
+    """What the page of a notebook says, by heading: its prose and its code."""
+    title = notebook_title(name, notebook)
+    sections = [{"id": "", "heading": title, "text": ""}]
+    for cell in notebook.cells:
+        if cell.cell_type != "markdown":
+            sections[-1]["text"] += f"{cell.source}\n"
+            continue
+        before, *found = _HEADING.split(render_markdown(cell.source, cell.get("attachments")))
+        sections[-1]["text"] += f"{plain_text(before)}\n"
+        for ident, heading, text in zip(found[::3], found[1::3], found[2::3], strict=True):
+            parts = html.unescape(ident), plain_text(heading), f"{plain_text(text)}\n"
+            sections.append(dict(zip(("id", "heading", "text"), parts, strict=True)))
+    said = [{**section, "text": " ".join(section["text"].split())} for section in sections]
+    title = numbered(name, title)
+    return {"file": f"{name}.html", "title": title, "sections": said[not said[0]["text"] :]}
+
+
+def notebook_title(name: str, notebook: NotebookNode) -> str:
+    """A notebook's first heading of the first level; its name if it has none."""
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    heading = re.search(r"^# +(.+)", prose, re.MULTILINE)
+    return plain_text(render_markdown(heading[1])) if heading else name
 
 
 def numbered(name: str, title: str) -> str:
@@ -38,49 +65,11 @@ def numbered(name: str, title: str) -> str:
     return f"{number} {title}" if number.isdigit() else title
 
 
-def _read(page: Path) -> dict:
-    sections = _Sections()
-    sections.feed(page.read_text(encoding="utf-8"))
-    found = [
-        {"id": section["id"], "heading": section["heading"], "text": " ".join(words.split())}
-        for section in sections.found
-        if (words := section["text"]) or section["heading"]
-    ]
-    return {"title": found[0]["heading"], "sections": found}
+def plain_text(markup: str) -> str:
+    """The text of some HTML, its formulas without TeX's marks.
 
-
-class _Sections(HTMLParser):
-    """The text of <main>, by heading, without what is no text for a reader."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[dict[str, str]] = []
-        self._field = ""  # of the last section, to which text goes now
-        self._within: list[str] = []
-        self._formula = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _HEADINGS:
-            self.found.append({"id": dict(attrs).get("id") or "", "heading": "", "text": ""})
-            self._field = "heading"
-        elif tag in ("script", "style"):
-            self._within.append(tag)
-        elif "formula" in (dict(attrs).get("class") or "").split():
-            self._formula = True
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _HEADINGS:
-            self._field = "text"
-        elif tag in ("script", "style"):
-            self._within.pop()
-        elif tag == "span":
-            self._formula = False
-        elif tag == "main":
-            self._field = ""
-
-    def handle_data(self, data: str) -> None:
-        if not self._field or self._within:
-            return
-        # \alpha is found, and read, as alpha
-        words = re.sub(r"[\\{}$]+", " ", data) if self._formula else data
-        self.found[-1][self._field] += words
+    >>> plain_text('Let <span class="formula">\\\\alpha &lt; 1</span> be <b>small</b>')
+    'Let alpha < 1 be small'
+    """
+    without_tex = _FORMULA.sub(lambda found: re.sub(r"[\\{}$]+", " ", found[1]), markup)
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", "", without_tex)).split())

@@ -10,7 +10,7 @@ from typing import Any
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 
-def to_html(source: str, attachments: dict[str, Any] | None = None) -> str:
+def render_markdown(source: str, attachments: dict[str, Any] | None = None) -> str:
     """A cell's markdown as HTML that asks for nothing from anywhere.
 
     Args:

@@ -1,4 +1,4 @@
-"""One page: a notebook, a demo or the table of runs, in the frame that all of them share."""
+"""One page, of a notebook or of a demo, in the frame that all pages of a folder share."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import copy
 import html
 import inspect
 import json
-import re
-from collections.abc import Sequence
+import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,76 +19,76 @@ from plotly.offline import get_plotlyjs
 
 from histmatch_lab._files import write_whole
 from histmatch_lab.demos import Demo, find_demo
+from histmatch_lab.demos.live import WIDGET_VIEW
 from histmatch_lab.demos.page import SCRIPT, STYLE, to_figure
-from histmatch_lab.publish.contents import write_contents
-from histmatch_lab.publish.markdown import to_html
-from histmatch_lab.publish.notebooks import WIDGET_VIEW
+from histmatch_lab.publish.contents import notebook_title, plain_text
+from histmatch_lab.publish.markdown import render_markdown
 
-_TEMPLATES = Path(__file__).with_name("files")
+_FILES = Path(__file__).with_name("files")
 _PLOTLY = "application/vnd.plotly.v1+json"
 _PLOTLY_FILE = "plotly.min.js"
-_KATEX = _TEMPLATES / "katex"  # of KaTeX 0.19.1's distribution, what a page loads
 _SPENT = ("", "Output()")  # what stays of a progress bar that has gone
 
 
+def write_shared_files(folder: Path) -> None:
+    """Write what all pages of a folder load: styles, scripts, and KaTeX with its fonts."""
+    for name, part in (("style.css", STYLE), ("script.js", SCRIPT)):
+        shared = (_FILES / name).read_text(encoding="utf-8")
+        write_whole(folder / name, f"{shared}\n{part}".encode())
+    shutil.copytree(_FILES / "katex", folder / "katex", dirs_exist_ok=True)
+
+
 def write_page(notebook: NotebookNode, file: Path) -> None:
-    """Write an executed notebook as a page, and beside it the style and scripts that it needs.
+    """Write an executed notebook as a page, and plotly.js beside it if it has such figures.
 
     Args:
-        notebook: as `histmatch_lab.publish.notebooks.execute` returns it.
+        notebook: as `histmatch_lab.publish.execution.execute` returns it.
         file: the page; an older one stays until this one is whole.
     """
     shown = copy.deepcopy(notebook)
     scripts = []
     for cell in shown.cells:
-        outputs = [out for out in cell.get("outputs", []) if not _is_spent(out)]
-        if any(_PLOTLY in output.get("data", {}) for output in outputs):
+        if cell.cell_type != "code":
+            continue
+        cell.outputs = [output for output in cell.outputs if not _is_spent(output)]
+        if any(_PLOTLY in output.get("data", {}) for output in cell.outputs):
             write_whole(file.with_name(_PLOTLY_FILE), get_plotlyjs().encode())
             scripts = [_PLOTLY_FILE]
-        for output in outputs:
+        for output in cell.outputs:
             _make_still_or_standalone(output)
-        if cell.cell_type == "code":
-            cell.outputs = outputs
+    title = notebook_title(file.stem, notebook)
     body, _ = _CellsExporter().from_notebook_node(shown)
-    heading = re.search(r"<h1[^>]*>(.*?)</h1>", body, re.DOTALL)
-    if not heading:
-        body = f"<h1>{html.escape(file.stem)}</h1>\n{body}"
-    title = html.unescape(re.sub(r"<[^>]+>", "", heading[1])) if heading else file.stem
+    if "<h1" not in body:
+        body = f"<h1>{html.escape(title)}</h1>\n{body}"
     write_framed(file, "page.html.j2", title=title, body=body, scripts=scripts)
 
 
-def write_demo_page(demo: Demo, file: Path) -> None:
-    """Write a page of one demo: what its docstring says, the figure, what to look for."""
-    _, _, about = (inspect.getdoc(demo) or "").partition("\n")
-    write_framed(
-        file,
-        "demo.html.j2",
-        title=demo.title,
-        about=to_html(about),
-        figure=to_figure(demo),
-        controls=list(demo.controls.values()),
-    )
+def write_demo_page(demo: Demo, file: Path) -> dict[str, Any]:
+    """Write a page of one demo: its docstring, the figure, what each control shows.
 
-
-def write_index(runs: Sequence[Any], file: Path) -> None:
-    """Write the table of runs (`histmatch_lab.publish.batch.Run`) with links to the pages beside it."""
-    pages = [run.name for run in runs if file.with_name(f"{run.name}.html").exists()]
-    write_framed(file, "runs.html.j2", title="Report", runs=runs, pages=pages)
-    write_contents(file.parent, pages)
+    Returns:
+        The page's entry for `histmatch_lab.publish.contents.write_contents`.
+    """
+    _, _, docstring = (inspect.getdoc(demo) or "").partition("\n")
+    about, controls = render_markdown(docstring), list(demo.controls.values())
+    values = {"about": about, "figure": to_figure(demo), "controls": controls}
+    write_framed(file, "demo.html.j2", title=demo.title, **values)
+    hints = " ".join(f"{control.label}: {control.look_for}" for control in controls)
+    sections = [
+        {"id": "", "heading": demo.title, "text": plain_text(about)},
+        {"id": "controls", "heading": "What to look for", "text": hints},
+    ]
+    return {"file": file.name, "title": demo.title, "sections": sections}
 
 
 def write_framed(file: Path, template: str, **values: Any) -> None:
-    """Write a page from its template, and the styles and scripts of all pages beside it."""
-    loader = FileSystemLoader(_TEMPLATES)
-    pages = Environment(loader=loader, autoescape=True, trim_blocks=True)
-    write_whole(file, pages.get_template(template).render(**values).encode())
-    for name, part in (("style.css", STYLE), ("script.js", SCRIPT)):
-        shared = (_TEMPLATES / name).read_text(encoding="utf-8")
-        write_whole(file.with_name(name), f"{shared}\n{part}".encode())
-    for source in (path for path in _KATEX.rglob("*") if path.is_file()):
-        place = file.parent / source.relative_to(_TEMPLATES)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(place, source.read_bytes())
+    """Write a page from its template, which brings the links to what all pages share."""
+    write_whole(file, _templates().get_template(template).render(**values).encode())
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(loader=FileSystemLoader(_FILES), autoescape=True, trim_blocks=True)
 
 
 def _is_spent(output: NotebookNode) -> bool:
@@ -123,9 +123,9 @@ class _CellsExporter(HTMLExporter):
     """The cells alone, by our template, without the page round them."""
 
     def __init__(self) -> None:
-        loader = FileSystemLoader(_TEMPLATES)
+        loader = FileSystemLoader(_FILES)
         super().__init__(template_file="notebook.html.j2", extra_loaders=[loader])
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
-        return to_html(source, context.get("cell", {}).get("attachments"))
+        return render_markdown(source, context.get("cell", {}).get("attachments"))

@@ -1,7 +1,7 @@
 """The parameters of a notebook: what it has, and whether a value may be passed.
 
-papermill would only warn of a name that the notebook does not have, and say nothing of one that no
-cell reads or that another cell sets again.
+A name that the notebook does not have is refused, and so is one that no cell reads, or that another
+cell sets again: a value passed for it would change nothing.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ class ParameterError(ValueError):
 def defaults(notebook: NotebookNode) -> dict[str, Any]:
     """The parameters that the cell tagged `parameters` sets, in order, with their values."""
     found: dict[str, Any] = {}
-    for node in (node for cell in _parameter_cells(notebook) for node in _tree(cell).body):
+    for node in (node for tree in _code(notebook, tagged=True) for node in tree.body):
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for target in targets:
-                if isinstance(target, ast.Name):
-                    found[target.id] = _literal(node.value)
+            names = [target.id for target in targets if isinstance(target, ast.Name)]
+            found |= dict.fromkeys(names, _literal(node.value, otherwise=None))
     return found
 
 
@@ -40,62 +39,49 @@ def parse_parameters(notebook: NotebookNode, given: Mapping[str, str]) -> dict[s
     known = defaults(notebook)
     for name in given:
         if name not in known:
-            raise ParameterError(
-                f"no parameter is called {name}; known: {', '.join(known) or 'none'}"
-            )
-    read_names, set_names = _names_in(_other_cells(notebook))
+            names = ", ".join(known) or "none"
+            raise ParameterError(f"no parameter is called {name}; known: {names}")
+    nodes = [node for tree in _code(notebook, tagged=False) for node in ast.walk(tree)]
+    read = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    changed = {n.id for n in nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
     for name in known:
-        if name in set_names:
+        if name in changed:
             raise ParameterError(f"parameter {name} is set again in another cell, which would win")
-        if name not in read_names:
+        if name not in read:
             raise ParameterError(f"parameter {name} is never read: it would change nothing")
     return {name: _typed(name, text, known[name]) for name, text in given.items()}
 
 
-def _parameter_cells(notebook: NotebookNode) -> list[NotebookNode]:
-    return [c for c in _code_cells(notebook) if "parameters" in c.metadata.get("tags", [])]
+def _code(notebook: NotebookNode, *, tagged: bool) -> list[ast.Module]:
+    """The syntax of the code cells that are, or are not, tagged `parameters`."""
+    return [
+        _parse(cell.source)
+        for cell in notebook.cells
+        if cell.cell_type == "code" and ("parameters" in cell.metadata.get("tags", [])) == tagged
+    ]
 
 
-def _other_cells(notebook: NotebookNode) -> list[NotebookNode]:
-    return [c for c in _code_cells(notebook) if "parameters" not in c.metadata.get("tags", [])]
-
-
-def _code_cells(notebook: NotebookNode) -> list[NotebookNode]:
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def _names_in(cells: list[NotebookNode]) -> tuple[set[str], set[str]]:
-    """The names that the cells read, and those that they set."""
-    names = [n for cell in cells for n in ast.walk(_tree(cell)) if isinstance(n, ast.Name)]
-    read_names = {n.id for n in names if isinstance(n.ctx, ast.Load)}
-    return read_names, {n.id for n in names if not isinstance(n.ctx, ast.Load)}
-
-
-def _tree(cell: NotebookNode) -> ast.Module:
-    """The cell's syntax; magics and shell lines are turned into Python first."""
+def _parse(source: str) -> ast.Module:
     try:
-        return ast.parse(TransformerManager().transform_cell(cell.source))
+        return ast.parse(TransformerManager().transform_cell(source))  # magics become Python
     except SyntaxError:
-        return ast.Module(body=[], type_ignores=[])  # running the cell tells it better
+        return ast.Module(body=[], type_ignores=[])  # running the cell says it better
 
 
-def _literal(node: ast.expr) -> Any:
+def _literal(code: str | ast.expr, otherwise: Any) -> Any:
     try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return None
+        return ast.literal_eval(code)
+    except (ValueError, SyntaxError):
+        return otherwise
 
 
 def _typed(name: str, text: str, default: Any) -> Any:
     if isinstance(default, str):
         return text
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        value = text
-    if default is None or type(value) is type(default):
-        return value
+    value = _literal(text, otherwise=text)
     if isinstance(default, float) and type(value) is int:
         return float(value)
+    if default is None or type(value) is type(default):
+        return value
     kind = type(default).__name__
-    raise ParameterError(f"{name}: got {text!r}, wanted {kind} like its default {default!r}")
+    raise ParameterError(f"{name} must be {kind}, as its default {default!r} is, got {text!r}")

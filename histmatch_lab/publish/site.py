@@ -5,30 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 from nbformat import NotebookNode
 
 from histmatch_lab.demos import find_demo
-from histmatch_lab.publish.contents import numbered, write_contents
-from histmatch_lab.publish.markdown import to_html
-from histmatch_lab.publish.notebooks import read
-from histmatch_lab.publish.page import write_demo_page, write_framed, write_page
+from histmatch_lab.publish.contents import (
+    notebook_contents,
+    notebook_title,
+    numbered,
+    write_contents,
+)
+from histmatch_lab.publish.execution import read
+from histmatch_lab.publish.markdown import render_markdown
+from histmatch_lab.publish.page import (
+    write_demo_page,
+    write_framed,
+    write_page,
+    write_shared_files,
+)
 
 # Demos that have a page of their own, by the names that `find_demo` knows.
 DEMO_PAGES = ("histmatch_lab.demos.figures.microscope:microscope",)
-
-
-@dataclass(frozen=True)
-class _Lesson:
-    """What a notebook's first cell says of it; the objectives as HTML."""
-
-    name: str
-    title: str
-    minutes: str
-    objectives: str
 
 
 def write_site(notebooks: Sequence[Path], folder: Path) -> None:
@@ -46,21 +45,20 @@ def write_site(notebooks: Sequence[Path], folder: Path) -> None:
     course = {path.stem: _executed(path) for path in notebooks}
     demos = {name.rpartition(":")[2]: find_demo(name) for name in DEMO_PAGES}
     folder.mkdir(parents=True, exist_ok=True)
+    write_shared_files(folder)
     files = [folder / f"{name}.html" for name in course]
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         list(pool.map(write_page, course.values(), files))
-    for name, demo in demos.items():
-        write_demo_page(demo, folder / f"{name}.html")
-    lessons = [_lesson(name, notebook) for name, notebook in course.items()]
-    titles = {name: demo.title for name, demo in demos.items()}
+    contents = [notebook_contents(name, notebook) for name, notebook in course.items()]
+    contents += [write_demo_page(demo, folder / f"{name}.html") for name, demo in demos.items()]
+    write_contents(folder, contents)
     write_framed(
         folder / "index.html",
         "course.html.j2",
         title="histmatch-lab",
-        lessons=lessons,
-        demos=titles,
+        lessons=[_lesson(name, notebook) for name, notebook in course.items()],
+        demos={name: demo.title for name, demo in demos.items()},
     )
-    write_contents(folder, [*course, *demos])
 
 
 def _executed(path: Path) -> NotebookNode:
@@ -70,14 +68,14 @@ def _executed(path: Path) -> NotebookNode:
     return notebook
 
 
-def _lesson(name: str, notebook: NotebookNode) -> _Lesson:
+def _lesson(name: str, notebook: NotebookNode) -> dict[str, str]:
+    """What a notebook's first cell says of it; the objectives as HTML."""
     first = next((cell.source for cell in notebook.cells if cell.cell_type == "markdown"), "")
-    title = re.search(r"^# (.+)", first, re.MULTILINE)
     minutes = re.search(r"\*\*Minutes\.\*\* (\d+)", first)
     objectives = re.search(r"\*\*Objectives\.\*\* (.+)", first)
-    return _Lesson(
-        name,
-        numbered(name, title[1] if title else name),
-        minutes[1] if minutes else "",
-        to_html(objectives[1]) if objectives else "",
-    )
+    return {
+        "name": name,
+        "title": numbered(name, notebook_title(name, notebook)),
+        "minutes": minutes[1] if minutes else "",
+        "objectives": render_markdown(objectives[1]) if objectives else "",
+    }

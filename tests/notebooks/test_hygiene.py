@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbformat import v4
 
-from histmatch_lab.publish.notebooks import NotebookError
+from histmatch_lab.publish.execution import NotebookError
 from tests.notebooks.hygiene import problems
 from tools.refresh import LIBRARY, ROOT, fingerprint, refresh
 

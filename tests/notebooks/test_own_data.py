@@ -4,7 +4,7 @@ import pytest
 
 from histmatch_lab.color import srgb_to_linear
 from histmatch_lab.data.own.prepared import read_manifest
-from histmatch_lab.publish.notebooks import Watch, execute
+from histmatch_lab.publish.execution import execute
 from tests.data.files import picture, write_dng, write_pictures, write_prophoto_tiff
 from tools.refresh import ROOT
 
@@ -30,7 +30,7 @@ def _fivek(root):
 @pytest.mark.parametrize("make", [_folders, _fivek])
 def test_it_runs_on_ones_own_data(tmp_path, make):
     parameters = {**make(tmp_path / "data"), "OUT": str(tmp_path / "out"), "CROP": 32}
-    notebook = execute(NOTEBOOK, None, parameters, Watch(threads=1))
+    notebook, _ = execute(NOTEBOOK, parameters)
     printed = {
         cell.id: "".join(o.get("text", "") for o in cell.outputs)
         for cell in notebook.cells

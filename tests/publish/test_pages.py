@@ -12,7 +12,8 @@ from nbformat import v4
 from histmatch_lab.cli import app
 from histmatch_lab.demos import all_demos, find_demo
 from histmatch_lab.publish import write_demo_page, write_page, write_site
-from histmatch_lab.publish.contents import write_contents
+from histmatch_lab.publish.contents import notebook_contents, write_contents
+from histmatch_lab.publish.page import write_shared_files
 from histmatch_lab.publish.site import DEMO_PAGES
 
 FIRST = """\
@@ -42,7 +43,8 @@ def stored(folder, name, *cells):
     return path
 
 
-def test_a_site_tells_what_each_notebook_is_for(tmp_path):
+def test_a_site_tells_what_each_notebook_is_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("histmatch_lab.publish.page.to_figure", lambda _: "<figure></figure>")
     path = stored(tmp_path, "01_bumps", v4.new_markdown_cell(FIRST), run_cell("1"))
     result = CliRunner().invoke(app, ["site", str(path), "-o", str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
@@ -52,6 +54,7 @@ def test_a_site_tells_what_each_notebook_is_for(tmp_path):
     assert 'Know <span class="formula">' in index
     alone = [find_demo(name).title for name in DEMO_PAGES]
     assert [page["title"] for page in contents_of(tmp_path / "out")] == ["01 Bumps", *alone]
+    assert (tmp_path / "out/script.js").exists()
 
 
 def test_a_notebook_that_was_not_run_is_refused_before_anything_is_written(tmp_path):
@@ -65,28 +68,33 @@ def test_a_notebook_that_was_not_run_is_refused_before_anything_is_written(tmp_p
 
 def test_contents_hold_what_is_read_by_heading(tmp_path):
     code, text = run_cell("x = 'in code'"), "## Two & three\n\nwords <b>there</b>"
-    write_page(v4.new_notebook(cells=[code, v4.new_markdown_cell(text)]), tmp_path / "plain.html")
-    write_contents(tmp_path, ["plain"])
+    notebook = v4.new_notebook(cells=[code, v4.new_markdown_cell(text)])
+    write_page(notebook, tmp_path / "plain.html")
+    write_contents(tmp_path, [notebook_contents("plain", notebook)])
     [page] = contents_of(tmp_path)
+    assert page["file"] == "plain.html"
     assert page["title"] == "plain"
     title, section = page["sections"]
     assert "x = 'in code'" in title["text"]
     assert section == {"id": "Two-&-three", "heading": "Two & three", "text": "words there"}
+    html = (tmp_path / "plain.html").read_text()
+    assert "<h1>plain</h1>" in html
+    assert 'id="Two-&amp;-three"' in html
 
 
 def test_formulas_reach_katex_as_they_were_written_and_the_search_as_words(tmp_path):
     text = "# T\n\nLet $\\alpha<B$ and\n\n$$\\frac{1}{K}$$\n\nfor <span>all</span> {K}"
-    write_page(v4.new_notebook(cells=[v4.new_markdown_cell(text)]), tmp_path / "t.html")
+    notebook = v4.new_notebook(cells=[v4.new_markdown_cell(text)])
+    write_page(notebook, tmp_path / "t.html")
     page = (tmp_path / "t.html").read_text()
     assert '<span class="formula">\\alpha&lt;B</span>' in page
     assert '<span class="formula display wide">\\frac{1}{K}</span>' in page
-    write_contents(tmp_path, ["t"])
-    [section] = contents_of(tmp_path)[0]["sections"]
+    [section] = notebook_contents("t", notebook)["sections"]
     assert section["text"] == "Let alpha<B and frac 1 K for all {K}"
 
 
 def test_every_font_of_a_formula_lies_beside_the_page(tmp_path):
-    write_page(v4.new_notebook(cells=[v4.new_markdown_cell("# T")]), tmp_path / "t.html")
+    write_shared_files(tmp_path)
     style = (tmp_path / "katex/katex.min.css").read_text()
     fonts = re.findall(r"url\((fonts/[\w-]+\.woff2)\)", style)
     assert len(fonts) == style.count("@font-face")
@@ -130,11 +138,10 @@ def test_set_up_is_folded_and_tables_have_heads(tmp_path):
 
 def test_a_demo_gets_a_page_of_its_own(tmp_path):
     demo = all_demos()["histmatch_lab.demos.figures.kernels:share_a_pixel"]
-    write_demo_page(demo, tmp_path / "share.html")
-    write_contents(tmp_path, ["share"])
+    entry = write_demo_page(demo, tmp_path / "share.html")
     page = (tmp_path / "share.html").read_text()
     assert page.count('<input type="range"') == len(demo.controls)
     for control in demo.controls.values():
         assert f"<dt>{control.label}</dt>" in page
-    assert [entry["title"] for entry in contents_of(tmp_path)] == [demo.title]
-    assert (tmp_path / "script.js").exists()
+    assert (entry["file"], entry["title"]) == ("share.html", demo.title)
+    assert [section["id"] for section in entry["sections"]] == ["", "controls"]

@@ -1,0 +1,248 @@
+"""Run a notebook in a fresh kernel, and find every error in it.
+
+nbclient executes the cells and stops at one that raises. Errors that it does not see are looked for
+afterwards: in the state of widgets, whose callbacks raised, in what a thread printed, and in what
+the kernel wrote outside of any cell.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import nbformat
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
+from nbformat import NotebookNode, v4
+from traitlets import Type
+
+from histmatch_lab.demos.live import WIDGET_VIEW
+
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+POLL_SECONDS = 1.0  # of waiting for a message until the socket is asked by itself
+_THREAD_LIMITS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+_ALERT = "histmatch-lab-error"  # the class of the line in which a live demo reports a mistake
+_TRACEBACK = "Traceback (most recent call last)"
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+# Runs in the kernel, after the last cell: where torch computed.
+_PRINT_DEVICE = """\
+import sys
+torch = sys.modules.get("torch")
+if torch is not None and torch.cuda.is_initialized():
+    print(torch.cuda.get_device_name())
+elif torch is not None and torch.backends.mps.is_available():
+    print("mps" if torch.mps.current_allocated_memory() else "cpu")
+else:
+    print("cpu")"""
+
+
+class NotebookError(Exception):
+    """A notebook that failed.
+
+    Attributes:
+        cell: the source of the cell where it happened; empty if that cannot be said.
+        number: that cell's execution count.
+        notebook: with the outputs up to the error.
+    """
+
+    def __init__(
+        self, message: str, notebook: NotebookNode, cell: NotebookNode | None = None
+    ) -> None:
+        super().__init__(message)
+        self.notebook = _strip(notebook)
+        self.cell: str = cell.source if cell else ""
+        self.number: int | None = cell.execution_count if cell else None
+
+
+def read(path: Path) -> NotebookNode:
+    """The notebook in that file; ValueError if it holds none."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError) as problem:
+        raise ValueError(f"{path} is no notebook: {problem}") from None
+
+
+def execute(
+    path: Path,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    threads: int = 1,
+    on_cell: Callable[[], None] = lambda: None,
+) -> tuple[NotebookNode, str]:
+    """Run a notebook in a fresh kernel, in its own folder.
+
+    Args:
+        path: the notebook.
+        parameters: values that a new cell after the one tagged `parameters` sets.
+        threads: how many threads a library in the kernel may use.
+        on_cell: called after each code cell.
+
+    Returns:
+        The notebook with its outputs, without the state of widgets; and where torch computed:
+        "cpu" or the name of the accelerator.
+
+    Raises:
+        NotebookError: a cell or a widget's callback raised, or the kernel died.
+        ValueError: the file holds no notebook.
+    """
+    notebook = read(path)
+    if parameters:
+        _set_parameters(notebook, parameters)
+    with tempfile.TemporaryDirectory() as folder:
+        client = _Client(notebook, path.resolve().parent, Path(folder), on_cell)
+        device, log = client.run({**dict.fromkeys(_THREAD_LIMITS, str(threads)), **os.environ})
+    _raise_for_hidden_errors(notebook, log)
+    # How a kernel splits what it prints into messages is chance.
+    notebook, _ = CoalesceStreamsPreprocessor().preprocess(notebook, {})
+    return _strip(notebook), device
+
+
+def _set_parameters(notebook: NotebookNode, parameters: Mapping[str, Any]) -> None:
+    lines = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
+    tagged = ["parameters" in cell.metadata.get("tags", []) for cell in notebook.cells]
+    cell = v4.new_code_cell(lines, metadata={"tags": ["injected-parameters"]})
+    notebook.cells.insert(tagged.index(True) + 1, cell)
+
+
+def _strip(notebook: NotebookNode) -> NotebookNode:
+    """Remove, in place, what only the run that made it can use: widget state, times."""
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+    return notebook
+
+
+class _Channel(AsyncKernelClient.shell_channel_class.klass):  # type: ignore[name-defined]
+    """A channel that finds each message.
+
+    ZeroMQ's sockets are edge-triggered: they say once that a message has come. If something is sent
+    over the socket at that moment, the sending takes the notice, and a loop that waits for it waits
+    for ever. So the socket is asked again after a while (ipython/ipykernel issues 1529 and 1554,
+    jupyter/jupyter_client issue 436).
+    """
+
+    async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
+        while timeout is None:
+            with suppress(Empty):
+                return await super().get_msg(POLL_SECONDS)
+        return await super().get_msg(timeout)
+
+
+class _KernelClient(AsyncKernelClient):
+    shell_channel_class = Type(_Channel)
+    iopub_channel_class = Type(_Channel)
+
+
+class _Client(NotebookClient):
+    """nbclient's, with sockets in a folder: a port may be taken before a slow kernel has bound it.
+
+    Args:
+        cwd: where the kernel runs.
+        folder: for the kernel's sockets and what it writes to stderr.
+    """
+
+    def __init__(
+        self, notebook: NotebookNode, cwd: Path, folder: Path, on_cell: Callable[[], None]
+    ) -> None:
+        super().__init__(
+            notebook,
+            kernel_name="python3",
+            timeout=None,
+            record_timing=False,
+            store_widget_state=True,
+            resources={"metadata": {"path": str(cwd)}},
+            on_cell_executed=lambda **_: on_cell(),
+        )
+        self.folder = folder
+
+    def create_kernel_manager(self) -> Any:
+        manager = super().create_kernel_manager()
+        manager.client_factory = _KernelClient
+        manager.transport = "ipc"
+        manager.connection_file = str(self.folder / "kernel.json")
+        return manager
+
+    def run(self, env: Mapping[str, str]) -> tuple[str, str]:
+        """Execute the cells; the device, and what the kernel wrote outside of any cell."""
+        log = self.folder / "stderr"
+        try:
+            with log.open("wb") as stderr, self.setup_kernel(env=env, stderr=stderr):
+                device = self._execute_cells()
+                # What follows, it says because it is interrupted in order to end it.
+                return device, log.read_text(errors="replace")
+        except RuntimeError as error:  # DeadKernelError among others
+            said = log.read_text(errors="replace")
+            raise NotebookError(f"the kernel is gone: {error}\n{said}", self.nb) from None
+
+    def _execute_cells(self) -> str:
+        """Execute the cells and one of our own, which prints the device."""
+        self.nb.cells.append(v4.new_code_cell(_PRINT_DEVICE))
+        try:
+            for index, cell in enumerate(self.nb.cells):
+                self.execute_cell(cell, index)
+        except CellExecutionError as error:
+            message = next(_errors_in(cell.outputs), f"{error.ename}: {error.evalue}")
+            raise NotebookError(message, self.nb, cell) from None
+        except SystemExit:
+            self.shutdown_kernel = "immediate"
+            raise
+        finally:
+            last = self.nb.cells.pop()
+        self.set_widgets_metadata()
+        return "".join(output.text for output in last.outputs).strip()
+
+
+def _raise_for_hidden_errors(notebook: NotebookNode, log: str) -> None:
+    """Look where nbclient does not: what a dying thread printed, widgets, the kernel's log."""
+    for cell in notebook.cells:
+        for problem in _errors_in(cell.get("outputs", [])):
+            raise NotebookError(problem, notebook, cell)
+    widgets = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    for name, widget in widgets.items():
+        state = widget.get("state", {})
+        problems = list(_errors_in(state.get("outputs", [])))
+        if _ALERT in str(state.get("value", "")):
+            problems.append(re.sub(r"<[^>]+>", "", state["value"]))
+        for problem in problems:
+            shows = (cell for cell in notebook.cells if name in _widgets_of(cell, widgets))
+            raise NotebookError(f"in a widget: {problem}", notebook, next(shows, None))
+    if _TRACEBACK in log:
+        message = f"outside of any cell: {log[log.index(_TRACEBACK) :]}"
+        raise NotebookError(message, notebook)
+
+
+def _errors_in(outputs: Any) -> Iterator[str]:
+    for output in outputs if isinstance(outputs, list) else []:
+        if output.get("output_type") == "error":
+            yield _ANSI.sub("", "\n".join(output["traceback"]))
+        text = "".join(output.get("text", ""))
+        if output.get("name") == "stderr" and _TRACEBACK in text:
+            yield _ANSI.sub("", text)
+
+
+def _widgets_of(cell: NotebookNode, widgets: Mapping[str, Any]) -> set[str]:
+    """The widgets that a cell's output shows, and those inside them."""
+    shown = [output.get("data", {}).get(WIDGET_VIEW, {}) for output in cell.get("outputs", [])]
+    found: set[str] = set()
+    waiting = [view["model_id"] for view in shown if view]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += re.findall(r"IPY_MODEL_(\w+)", json.dumps(widgets.get(name, {})))
+    return found
