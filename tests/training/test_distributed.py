@@ -11,6 +11,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from histmatch_lab.cli import app
 from histmatch_lab.data.own.prepared import MANIFEST, write_pair
 from histmatch_lab.recipe import Preset
 from histmatch_lab.training.checkpoint import SAVE_EVERY
+from histmatch_lab.training.distributed import rank_slice
 from tests.training.ranks import (
     Brighter,
     Ranks,
@@ -36,6 +39,14 @@ SHORT = Preset(epochs=12, batch=4, rate=2e-3, last_rate=2e-4)  # 24 steps
 DOUBLE, SINGLE = torch.float64, torch.float32
 
 
+def test_each_rank_has_its_part_of_a_batch():
+    fabrics: list[Any] = [SimpleNamespace(world_size=3, global_rank=rank) for rank in range(3)]
+    parts = [list(range(6))[rank_slice(fabric, 6)] for fabric in fabrics]
+    assert parts == [[0, 1], [2, 3], [4, 5]]
+    with pytest.raises(ValueError, match="number of processes, 3, got 7"):
+        rank_slice(fabrics[0], 7)
+
+
 @pytest.fixture(scope="module")
 def ranks():
     two = Ranks(2)
@@ -43,6 +54,7 @@ def ranks():
     two.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["l2", "l2+histmatch"])
 def test_two_processes_train_as_one(ranks, loss):
     alone = run(loss, SHORT, Brighter(DOUBLE))
@@ -54,12 +66,14 @@ def test_two_processes_train_as_one(ranks, loss):
         assert (rank.pictures, alone.pictures) == ({2}, {4})
 
 
+@pytest.mark.slow
 def test_in_float32_the_first_steps_agree(ranks):
     alone = run("l2+histmatch", SHORT, Brighter(SINGLE))
     for rank in ranks(run, "l2+histmatch", SHORT, Brighter(SINGLE)):
         np.testing.assert_allclose(rank.curve[:3], alone.curve[:3], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "tolerance"), [(DOUBLE, 1e-12), (SINGLE, 1e-6)])
 @pytest.mark.parametrize("loss", ["l2", "histmatch"])
 def test_a_loss_on_the_parts_is_what_it_is_on_the_whole_batch(ranks, loss, dtype, tolerance):
@@ -77,6 +91,7 @@ def test_a_loss_on_the_parts_is_what_it_is_on_the_whole_batch(ranks, loss, dtype
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), [(2, 2), (2, 1), (1, 2)])
 def test_a_run_that_was_stopped_goes_on_with_any_number_of_processes(
     ranks, tmp_path, before, after
@@ -91,6 +106,7 @@ def test_a_run_that_was_stopped_goes_on_with_any_number_of_processes(
         assert len(first.curve) == 10
 
 
+@pytest.mark.slow
 def test_only_the_first_process_writes(ranks, tmp_path):
     ranks(run, "l2", SHORT, Brighter(DOUBLE), tmp_path)
     assert [folder.name for folder in tmp_path.iterdir()] == ["0"]
@@ -98,6 +114,7 @@ def test_only_the_first_process_writes(ranks, tmp_path):
     assert names == {"weights.safetensors", "log.jsonl", "state.pt"}
 
 
+@pytest.mark.slow
 def test_a_batch_that_cannot_be_shared_is_refused(ranks, tmp_path):
     odd = Preset(epochs=1, batch=3, rate=1e-3, last_rate=1e-3)
     for error in ranks.errors(run, "l2", odd, Brighter(DOUBLE), tmp_path):
@@ -105,6 +122,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(ranks, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_all_processes_stop_at_what_is_wrong_in_one(ranks, tmp_path):
     spoilt = Brighter(DOUBLE, spoilt=3)  # of the second process's part
     for error in ranks.errors(run, "l2", SHORT, spoilt):
@@ -131,6 +149,7 @@ def prepared(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_the_command_trains_in_two_processes_and_goes_on_alone(prepared, tmp_path):
     script, out = tmp_path / "script.py", tmp_path / "run"
     script.write_text("from histmatch_lab.cli import app\napp()")

@@ -11,7 +11,7 @@ import io
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -72,7 +72,7 @@ class Source(Protocol):
         ...
 
 
-def prepare(source: Source, folder: Path, split: Split) -> Iterator[Result]:
+def prepare(source: Source, folder: Path, split: Split) -> Generator[Result, None, None]:
     """Write what the source gives to the folder, and yield each result once it is safe.
 
     Raises:

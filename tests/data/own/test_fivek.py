@@ -66,6 +66,7 @@ def test_the_original_archive(tmp_path):
     assert "LibRaw" in manifest["input"]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(tmp_path):
     _archive(tmp_path)
     command = [sys.executable, "-m", "histmatch_lab.cli", "prepare", "fivek"]

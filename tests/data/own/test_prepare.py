@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 
 from histmatch_lab.cli import app
 from histmatch_lab.data.own import prepare as engine
-from histmatch_lab.data.own.folders import PictureSource, read_picture
+from histmatch_lab.data.own.folders import PictureSource, folder_source, read_picture
 from histmatch_lab.data.own.prepared import PreparedPairs, pair_path, read_head, read_manifest
 from histmatch_lab.data.own.splits import chronological_split, random_split, read_split
 from tests.data.files import levels, picture, write_pictures
@@ -116,6 +116,22 @@ def test_a_changed_source_is_prepared_again(places):
     assert _input(places[2], "00").dtype == np.uint8
 
 
+def test_an_interrupted_run_goes_on(places):
+    inputs, targets, out = places
+    source, split = folder_source(inputs, targets), random_split(1 / 5)
+    results = engine.prepare(source, out, split)
+    assert [next(results).name for _ in range(3)] == NAMES[:3]
+    results.close()
+    assert not (out / "manifest.json").exists()
+    kinds = [type(result).__name__ for result in engine.prepare(source, out, split)]
+    assert kinds == ["Existing"] * 3 + ["Made"] * 7
+    other = inputs.with_name("at one go")
+    list(engine.prepare(source, other, split))
+    for path in other.rglob("*.*"):
+        assert path.read_bytes() == (out / path.relative_to(other)).read_bytes()
+
+
+@pytest.mark.slow
 def test_a_killed_run_goes_on(tmp_path):
     names = [f"{n:03d}.png" for n in range(60)]
     for side in ("in", "out"):
@@ -274,6 +290,7 @@ def _on_a_disk(places, size, mode="rw", code=""):
     return done, kept
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_too_small(places):
     done, kept = _on_a_disk(places, "64k")
     assert done.returncode == 1, done.stderr
@@ -298,6 +315,7 @@ def test_a_disk_that_fills_up_underway(places):
     assert not list(kept.rglob("manifest.json"))
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_read_only(places):
     done, _ = _on_a_disk(places, "1m", mode="ro")
     assert done.returncode == 1
