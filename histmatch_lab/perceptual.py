@@ -127,16 +127,15 @@ def receptive_field(layer: str) -> int:
     >>> receptive_field("relu4_3")
     92
     """
-    network = VGG16("none")
-    if layer not in network.index:
-        raise ValueError(f"layer must be one of {', '.join(network.index)}, got {layer!r}")
-    field, distance = 1, 1
-    for module in list(network.features)[: network.index[layer] + 1]:
-        if isinstance(module, nn.Conv2d):
+    fields, field, distance = {}, 1, 1
+    for block, (_, count) in enumerate(_BLOCKS, start=1):
+        for convolution in range(1, count + 1):
             field += 2 * distance
-        elif isinstance(module, nn.MaxPool2d):
-            field, distance = field + distance, 2 * distance
-    return field
+            fields[f"relu{block}_{convolution}"] = field
+        field, distance = field + distance, 2 * distance
+    if layer not in fields:
+        raise ValueError(f"layer must be one of {', '.join(fields)}, got {layer!r}")
+    return fields[layer]
 
 
 class VGGLoss(nn.Module):

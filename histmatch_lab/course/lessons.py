@@ -7,8 +7,6 @@ the place of the learner's lines. The heading of a section says how long it take
 "## 3 The guide (10 min)".
 """
 
-from __future__ import annotations
-
 import ast
 import copy
 import importlib

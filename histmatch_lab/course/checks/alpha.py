@@ -1,7 +1,5 @@
 """Checks of the exercises of notebook 02: dead zones, the pull, alpha at K = 50, levels."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from functools import lru_cache

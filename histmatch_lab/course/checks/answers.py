@@ -3,8 +3,6 @@
 `feedback.Check` turns what is raised here into feedback.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Checks of the exercises of notebooks 00 and 01: counting, the kernel, Eq. 1-3."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Checks of the exercises in notebook 03, on the Earth Mover's Distance of Eq. 5."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .answers import close, evaluate, fresh, number
-from .feedback import Feedback, Mistakes, check, hint_to, judge, mistakes, right, wrong
+from .feedback import Feedback, check, hint_to, judge, mistakes, right, wrong
 
 BINS = 256
 
@@ -130,21 +128,21 @@ _NO_SIGN = (
     "Return 1, 0 or -1. Only the sign of the gap counts: the pull does not depend on how large the "
     "gap is. That is what L1 means."
 )
-SIGN_MISTAKES: Mistakes = (
-    (
-        lambda image, target, x: _pull_sign(target, image, x),
-        "The other way round. CDF(image) > CDF(target) means that too many pixels lie below x: "
-        "they have to become lighter, which is +1.",
-    ),
-    (
-        _of_histograms,
-        "You compare the histograms at x, which are densities, not the CDFs. A pixel is pulled by "
-        "the pixels missing further up, however far away they are.",
-    ),
-    (lambda image, target, x: _pull_sign(image.roll(-1), target.roll(-1), x), _OFF_BY_ONE),
-    (lambda image, target, x: _pull_sign(image.roll(1), target.roll(1), x), _OFF_BY_ONE),
-    (lambda image, target, x: _pull_sign(target.roll(-1), image.roll(-1), x), _OFF_BY_ONE),
-    (lambda image, target, x: _pull_sign(target.roll(1), image.roll(1), x), _OFF_BY_ONE),
+SIGN_MISTAKES = mistakes(
+    lambda image, target, x: _pull_sign(target, image, x),
+    "The other way round. CDF(image) > CDF(target) means that too many pixels lie below x: they "
+    "have to become lighter, which is +1.",
+    _of_histograms,
+    "You compare the histograms at x, which are densities, not the CDFs. A pixel is pulled by the "
+    "pixels missing further up, however far away they are.",
+    lambda image, target, x: _pull_sign(image.roll(-1), target.roll(-1), x),
+    _OFF_BY_ONE,
+    lambda image, target, x: _pull_sign(image.roll(1), target.roll(1), x),
+    _OFF_BY_ONE,
+    lambda image, target, x: _pull_sign(target.roll(-1), image.roll(-1), x),
+    _OFF_BY_ONE,
+    lambda image, target, x: _pull_sign(target.roll(1), image.roll(1), x),
+    _OFF_BY_ONE,
 )
 
 

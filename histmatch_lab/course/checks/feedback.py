@@ -1,7 +1,5 @@
 """Feedback on the answer to an exercise, and what every check is made of."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

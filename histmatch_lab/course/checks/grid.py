@@ -1,7 +1,5 @@
 """Checks of the exercises in notebook 04, on the bilateral grid."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Checks of the exercises in notebook 05, on training and on measuring what it gave."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Collection
 from typing import Any

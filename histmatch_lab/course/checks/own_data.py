@@ -1,7 +1,5 @@
 """Checks of the exercises in notebook 07, on light and on splitting films."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
