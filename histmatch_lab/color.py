@@ -106,7 +106,7 @@ def convert_primaries(linear: torch.Tensor, source: str, target: str) -> torch.T
 
 
 def ycbcr_to_rgb(codes: torch.Tensor, *, matrix: str, bits: int, full_range: bool) -> torch.Tensor:
-    """R'G'B' in [0, 1] of Y'CbCr code values, as a film stores them: (..., 3, H, W) to the same.
+    """R'G'B' in [0, 1] of Y'CbCr code values, as a movie stores them: (..., 3, H, W) to the same.
 
     codes: floats that hold the integers 0 to 2 ** bits - 1. matrix: as in `YCBCR_WEIGHTS`.
     full_range: whether black is 0 and white the largest code; else black is 16 and white 235,

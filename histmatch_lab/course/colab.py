@@ -15,7 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTRAS = ("movies", "raw", "lpips")  # the notebooks decode films; their parameters ask for the rest
+EXTRAS = (
+    "movies",
+    "raw",
+    "lpips",
+)  # the notebooks decode movies; their parameters ask for the rest
 _PIP = (sys.executable, "-m", "pip")
 
 

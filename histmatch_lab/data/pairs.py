@@ -34,10 +34,10 @@ class PairSource(Protocol):
         ...
 
 
-def draw(count: int, generator: torch.Generator) -> int:
+def draw_index(count: int, generator: torch.Generator) -> int:
     """One of 0 to count - 1.
 
-    >>> draw(1, torch.Generator())
+    >>> draw_index(1, torch.Generator())
     0
     """
     return int(torch.randint(count, (), generator=generator))

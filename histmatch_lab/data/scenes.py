@@ -12,7 +12,7 @@ from torch import Tensor
 from histmatch_lab._checks import check_option
 from histmatch_lab.color import srgb_to_linear
 from histmatch_lab.data.images import resize, size_at_short_side
-from histmatch_lab.data.pairs import Pair, draw
+from histmatch_lab.data.pairs import Pair, draw_index
 from histmatch_lab.data.retouch import EXPERTS, apply_random_look, degrade, retouch
 from histmatch_lab.data.samples import photo
 
@@ -101,14 +101,14 @@ class ScenePairs:
 
     def _pair(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """One crop of a training photograph, before and after."""
-        light, known = self._frames[draw(len(self), generator)]
+        light, known = self._frames[draw_index(len(self), generator)]
         height, width = light.shape[1:]
-        top = draw(height - self.crop + 1, generator)
-        left = draw(width - self.crop + 1, generator)
+        top = draw_index(height - self.crop + 1, generator)
+        left = draw_index(width - self.crop + 1, generator)
         window = (..., slice(top, top + self.crop), slice(left, left + self.crop))
         before = degrade(light[window], generator)
         after = self._target(known[window], generator)
-        if draw(2, generator):
+        if draw_index(2, generator):
             return before.flip(-1), after.flip(-1)
         return before, after
 

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from histmatch_lab.color import luminance
+from histmatch_lab.data.images import to_levels
 from histmatch_lab.data.pairs import Pair
 from histmatch_lab.data.retouch import EXPERTS
 from histmatch_lab.data.scenes import ScenePairs
@@ -87,7 +88,7 @@ def _look_up(curves: Tensor, x: Tensor) -> Tensor:
 
 
 def _levels(x: Tensor) -> Tensor:
-    return (x * (LEVELS - 1)).round().long()
+    return torch.from_numpy(to_levels(x)).long()
 
 
 def _fit_colour_map(x: Tensor, y: Tensor) -> Tensor:

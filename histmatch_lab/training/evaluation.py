@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from histmatch_lab.perceptual import LPIPSLoss
 
 Predict = Callable[[Tensor], Tensor]  # (B, 3, H, W) -> (B, 3, H, W)
-LEVELS = 256
+GREYS = 256
 BEST_PSNR = 100.0  # of a picture against itself, instead of infinity
 
 
@@ -75,8 +75,8 @@ def channel_emds(pred: Tensor, target: Tensor) -> Tensor:
 
     (3, H, W) in [0, 1] twice -> (3,); the pictures may differ in size.
     """
-    counts = (hard_histogram(image.flatten(1), LEVELS) for image in (pred, target))
-    return emd(*counts) / LEVELS
+    counts = (hard_histogram(image.flatten(1), GREYS) for image in (pred, target))
+    return emd(*counts) / GREYS
 
 
 def score(picture: str, pred: Tensor, target: Tensor, *, lpips: "LPIPSLoss | None" = None) -> Score:
@@ -180,7 +180,7 @@ def paired_bootstrap(
     return Difference(float(gaps.mean()), float(low), float(high))
 
 
-def grey_ramp(side: int = LEVELS) -> Tensor:
+def grey_ramp(side: int = GREYS) -> Tensor:
     """The synthetic test image of Fig. 5: every grey from black to white, (3, side, side).
 
     The paper does not show its image. In this one the greys go from left to right, and each

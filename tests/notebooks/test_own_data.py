@@ -1,4 +1,4 @@
-"""Notebook 07 on data that a reader brings: the shipped films are what `nbval` runs it on."""
+"""Notebook 07 on data that a reader brings: the shipped movies are what `nbval` runs it on."""
 
 import pytest
 
@@ -39,6 +39,6 @@ def test_it_runs_on_ones_own_data(tmp_path, make):
     assert "5 pairs" in printed["source"]
     assert "4 to train on, 1 to test on" in printed["prepare"]
     assert "nothing to synchronise" in printed["show-sync"]
-    assert "not an HDR film" in printed["show-exposures"]
+    assert "not an HDR movie" in printed["show-exposures"]
     assert "l2+histmatch" in printed["compare"]
     assert len(read_manifest(tmp_path / "out" / "pairs")["pairs"]) == 5

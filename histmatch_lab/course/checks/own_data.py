@@ -1,4 +1,4 @@
-"""Checks of the exercises in notebook 07, on light and on splitting films."""
+"""Checks of the exercises in notebook 07, on light and on splitting movies."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -62,13 +62,13 @@ SPLIT_MISTAKES = mistakes(
     "The test should hold the share test_share of the frames; yours holds another number.",
     lambda names, train, test, count: max(train) > min(test) and max(test) > min(train),
     "Some frames to test on lie between frames to train on, from which they hardly differ. Cut "
-    "the film once.",
+    "the movie once.",
 )
 
 
 @check(SPLIT_MISTAKES)
-def check_film_split(split: Callable[[Sequence[str], float], Any]) -> Feedback:
-    """`split(names, test_share)`: two lists, to train on and to test on, of a film's frames."""
+def check_movie_split(split: Callable[[Sequence[str], float], Any]) -> Feedback:
+    """`split(names, test_share)`: two lists, to train on and to test on, of a movie's frames."""
     generator = fresh()
     frames = 8 * int(torch.randint(4, 10, (), generator=generator))
     share = int(torch.randint(1, 4, (), generator=generator)) / 8  # exact in binary
@@ -81,5 +81,5 @@ def check_film_split(split: Callable[[Sequence[str], float], Any]) -> Feedback:
     if hint := hint_to(SPLIT_MISTAKES, lambda is_so: is_so(names, train, test, count)):
         return wrong(hint)
     if max(test) < min(train):
-        return right("Cut in time, the test first. (The paper tests on the end of each film.)")
+        return right("Cut in time, the test first. (The paper tests on the end of each movie.)")
     return right("One cut in time: hardly a test frame has a twin among those trained on.")

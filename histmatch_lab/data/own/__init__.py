@@ -1,1 +1,1 @@
-"""Data that a reader brings: folders, MIT-Adobe FiveK, films."""
+"""Data that a reader brings: folders, MIT-Adobe FiveK, movies."""

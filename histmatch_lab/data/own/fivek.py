@@ -33,7 +33,7 @@ from histmatch_lab.data.own.folders import (
 from histmatch_lab.data.own.prepare import Skipped
 from histmatch_lab.data.own.splits import SPLITS, Split, stated_split
 
-EXPERTS = ("a", "b", "c", "d", "e")
+FIVEK_EXPERTS = ("a", "b", "c", "d", "e")
 SHORT_SIDE = 480
 RAW, TIFF = (".dng",), (".tif", ".tiff")
 CROP_ORIGIN, CROP_SIZE, ORIENTATION = 50719, 50720, 274  # tags of DNG and TIFF
@@ -59,7 +59,7 @@ def fivek_source(root: Path, *, expert: str = "c") -> tuple[PictureSource, Split
 
     Raises ValueError for a folder in which no layout is recognised, or without this expert.
     """
-    check_option("expert", expert, EXPERTS)
+    check_option("expert", expert, FIVEK_EXPERTS)
     layout = recognise(root, expert)
     files, missing = pair_up(layout.inputs, layout.targets)
     known = layout.inputs.keys() | layout.targets.keys()

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from histmatch_lab._files import write_whole
 from histmatch_lab.data.images import Levels
-from histmatch_lab.data.pairs import Pair, draw
+from histmatch_lab.data.pairs import Pair, draw_index
 
 MANIFEST = "manifest.json"
 
@@ -133,7 +133,7 @@ class PreparedPairs:
         ]
 
     def _draw_crop(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        index = draw(len(self), generator)
+        index = draw_index(len(self), generator)
         if self._held:
             return self._cut(self._held[index], self._held[index][0].shape, generator)
         path = pair_path(self.folder, self.train_names[index])
@@ -145,10 +145,10 @@ class PreparedPairs:
         self, sides: Sequence[Any], shape: Sequence[int], generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """The same square of both sides, from tensors or from slices of a file."""
-        top, left = (draw(side - self.crop + 1, generator) for side in shape[1:])
+        top, left = (draw_index(side - self.crop + 1, generator) for side in shape[1:])
         rows, columns = slice(top, top + self.crop), slice(left, left + self.crop)
         before, after = (to_float(side[:, rows, columns]) for side in sides)
-        if draw(2, generator):
+        if draw_index(2, generator):
             return before.flip(-1), after.flip(-1)
         return before, after
 

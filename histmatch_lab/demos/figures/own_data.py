@@ -82,7 +82,7 @@ def joint_histogram(pairs: Sequence[Pair]) -> Frame:
 
 
 def sync_curve(sync: Sync) -> Frame:
-    """How alike two films move, shifted against each other."""
+    """How alike two movies move, shifted against each other."""
     with mpl.rc_context(LOOK):
         figure, (axes,) = panels(1, 1, height=2.6)
         axes.plot(sync.lags, sync.correlations, color=COUNTS)
@@ -92,7 +92,7 @@ def sync_curve(sync: Sync) -> Frame:
         axes.legend(loc="upper right")
     return Frame(
         figure,
-        f"The films move alike at an offset of {sync.offset:+d} frames: correlation {peak:.2f}, "
+        f"The movies move alike at an offset of {sync.offset:+d} frames: correlation {peak:.2f}, "
         f"which is {sync.margin:.2f} more than at any other offset but its neighbours.",
     )
 

@@ -32,9 +32,9 @@ SMALL = ("1 % more", "1 % less", "1 more", "1 less")
 ALSO_RIGHT = {
     ("interval", "1 % more"): "two thousand draws leave more than that to chance",
     ("interval", "1 % less"): "two thousand draws leave more than that to chance",
-    ("split_film", "argument 0 backwards"): "one cut in time, with the test first",
-    ("split_film", "argument 1 1 % more"): "rounded to whole frames",
-    ("split_film", "argument 1 1 % less"): "rounded to whole frames",
+    ("split_movie", "argument 0 backwards"): "one cut in time, with the test first",
+    ("split_movie", "argument 1 1 % more"): "rounded to whole frames",
+    ("split_movie", "argument 1 1 % less"): "rounded to whole frames",
     ("alpha_for_ninety", "1 less"): "1509 is enough, only not rounded up to tens",
     ("fair", "backwards"): "the order does not matter",
     ("fair", "off by one"): "the order does not matter",

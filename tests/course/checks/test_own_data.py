@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from histmatch_lab.course.checks.own_data import check_film_split, check_stops
+from histmatch_lab.course.checks.own_data import check_movie_split, check_stops
 
 
 def _cut(names, share):
@@ -25,12 +25,12 @@ def _both_ends(names, share):
 
 def test_solutions_pass():
     assert check_stops(lambda nits, white: math.log2(nits / white)).right
-    assert check_film_split(_cut).right
-    assert check_film_split(lambda names, share: _cut(names[::-1], share)).right
+    assert check_movie_split(_cut).right
+    assert check_movie_split(lambda names, share: _cut(names[::-1], share)).right
 
 
 def test_an_unanswered_exercise_says_so_and_goes_on():
-    for check in (check_stops, check_film_split):
+    for check in (check_stops, check_movie_split):
         assert check(...).right is None
         assert check(lambda *_: ...).right is None
 
@@ -62,11 +62,11 @@ def test_wrong_stops(answer, hint):
         (lambda names, share: (names[:10], names[11:]), "hold all of them"),
         (lambda names, share: _cut(names, 1 - share), "share is that of the test"),
         (lambda names, share: (names[:-1], names[-1:]), "another number"),
-        (_at_random, "Cut the film once"),
-        (_both_ends, "Cut the film once"),
+        (_at_random, "Cut the movie once"),
+        (_both_ends, "Cut the movie once"),
     ],
 )
 def test_wrong_splits(answer, hint):
-    feedback = check_film_split(answer)
+    feedback = check_movie_split(answer)
     assert feedback.right is False
     assert hint in feedback.text

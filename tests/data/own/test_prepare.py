@@ -346,7 +346,7 @@ SPLIT_2022 = [
 ]
 
 
-def test_films_are_split_in_time():
+def test_movies_are_split_in_time():
     sides = chronological_split.divide([f"{n:03d}" for n in range(10)])
     assert list(sides.values()) == ["train"] * 8 + ["test"] * 2
     assert list(chronological_split.divide(["b", "a"]).items()) == [("a", "train"), ("b", "test")]
