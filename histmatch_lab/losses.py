@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
 from torch import Tensor, nn
 
@@ -16,6 +16,7 @@ from histmatch_lab._checks import (
     checked_slope,
 )
 from histmatch_lab.histogram import Outside, emd, soft_histogram
+from histmatch_lab.perceptual import LPIPSLoss, VGGLoss
 
 Units = Literal["bins", "intensity"]
 Term = TypeVar("Term", bound=Callable[..., nn.Module])
@@ -48,20 +49,8 @@ def register_term(name: str) -> Callable[[Term], Term]:
 
 register_term("l1")(nn.L1Loss)
 register_term("l2")(nn.MSELoss)
-
-
-@register_term("vgg")
-def _vgg(**options: Any) -> nn.Module:
-    from histmatch_lab.perceptual import VGGLoss
-
-    return VGGLoss(**options)
-
-
-@register_term("lpips")
-def _lpips(**options: Any) -> nn.Module:
-    from histmatch_lab.perceptual import LPIPSLoss
-
-    return LPIPSLoss(**options)
+register_term("vgg")(VGGLoss)
+register_term("lpips")(LPIPSLoss)
 
 
 @register_term("histmatch")

@@ -82,14 +82,10 @@ def _exercise(cell: NotebookNode, after: NotebookNode) -> Exercise:
         raise ValueError(f"cell {cell.id}: the next cell must be tagged solution")
     folded = dict(_DETAILS.findall(after.source))
     if tuple(folded) != (*HINTS, "Solution"):
-        raise ValueError(
-            f"cell {after.id}: folds must be {HINTS}, Solution, got {', '.join(folded)}"
-        )
+        raise ValueError(f"cell {after.id}: folds must be {HINTS}, Solution, got {[*folded]}")
     blocks = _PYTHON.findall(folded["Solution"])
     if len(blocks) != 1:
-        raise ValueError(
-            f"cell {after.id}: Python blocks in the solution must be 1, got {len(blocks)}"
-        )
+        raise ValueError(f"cell {after.id}: Solution must be 1 Python block, got {len(blocks)}")
     hints = tuple(folded[name].strip() for name in HINTS)
     return Exercise(cell.id, answer, check, hints, blocks[0])
 
