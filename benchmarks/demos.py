@@ -26,7 +26,7 @@ def redraw_times(demo: Demo, name: str) -> list[float]:
     times: list[float] = []
     for _ in range(2):
         times = []
-        for value in demo.controls[name].stops:
+        for value in demo.controls[name].positions:
             start = time.perf_counter()
             encode(demo(**{name: value}).figure)
             times.append(1000 * (time.perf_counter() - start))
@@ -37,8 +37,8 @@ def row(demo: Demo) -> str:
     by_control = {name: redraw_times(demo, name) for name in demo.controls}
     everything = [value for times in by_control.values() for value in times]
     slowest = max(by_control, key=lambda name: statistics.median(by_control[name]))
-    panels = demo().figure.axes
-    picture = any(axes.images or axes.findobj(QuadMesh) for axes in panels)
+    subplots = demo().figure.axes
+    picture = any(axes.images or axes.findobj(QuadMesh) for axes in subplots)
     return (
         f"| {demo.name.split('.')[-1]} | {'picture' if picture else 'curves'} "
         f"| {statistics.median(everything):.0f} | {statistics.median(by_control[slowest]):.0f} "

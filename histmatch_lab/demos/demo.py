@@ -1,10 +1,10 @@
 """An interactive figure, defined once: a function of its controls that returns a Frame.
 
-    @demo(alpha=LogSlider(label="α", default=1000, minimum=1, maximum=1e5), photo=Photograph())
+    @demo(alpha=LogSlider("α", 1000, 1, 1e5, "When do they meet?"), photo=Photograph())
     def counts_against_kernel(alpha, photo):
         '''Counted and soft histogram of a photograph.'''
         ...
-        return Frame(figure, says=f"The two differ by {gap:.2f} bins.")
+        return Frame(figure, caption=f"The two differ by {gap:.2f} bins.")
 
 The function must depend on nothing but its arguments, and build a new figure on each call.
 
@@ -32,7 +32,7 @@ import torch
 from matplotlib.figure import Figure
 
 from histmatch_lab.demos.controls import Control, Player
-from histmatch_lab.demos.style import LOOK
+from histmatch_lab.demos.style import RC_PARAMS
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Frame:
     """
 
     figure: Figure
-    says: str
+    caption: str
 
 
 class Demo:
@@ -86,7 +86,7 @@ class Demo:
         """The Frame at these settings; a control that is not named stands at its default."""
         values = self.settings(**settings)
         arguments = {name: self.controls[name].resolve(value) for name, value in values.items()}
-        with mpl.rc_context(LOOK), _one_thread():
+        with mpl.rc_context(RC_PARAMS), _one_thread():
             if "step" not in arguments:
                 return self._function(**arguments)
             step = arguments.pop("step")
@@ -167,7 +167,7 @@ def demo(
             )
         if inspect.isgeneratorfunction(function) != (steps is not None):
             raise TypeError(f"{function.__name__}: `steps` goes with a generator, and only there")
-        player = {} if steps is None else {"step": Player(steps=steps)}
+        player = {} if steps is None else {"step": Player(steps)}
         made = Demo(function, {**controls, **player}, presets or {})
         _registry[made.name] = made
         return made

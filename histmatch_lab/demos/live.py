@@ -64,7 +64,7 @@ def show(demo: Demo, **settings: Any) -> None:
     """
     values = demo.settings(**settings)
     frame = demo(**values)
-    text = f"{demo.title}. {frame.says}"
+    text = f"{demo.title}. {frame.caption}"
     metadata = {
         "image/png": {"alt": text},
         "histmatch_lab": {"demo": demo.name, "settings": values},
@@ -93,9 +93,9 @@ def show_hover(figure: go.Figure, fallback: Frame) -> None:
         {
             "application/vnd.plotly.v1+json": json.loads(figure.to_json()),
             "image/jpeg": base64.b64encode(picture.getvalue()).decode(),
-            "text/plain": fallback.says,
+            "text/plain": fallback.caption,
         },
-        metadata={"image/jpeg": {"alt": fallback.says}},
+        metadata={"image/jpeg": {"alt": fallback.caption}},
         raw=True,
     )
 
@@ -145,7 +145,7 @@ async def watch(
                 frame = draw(history)
                 with picture.hold_sync():
                     picture.value, picture.format = encode(frame.figure)
-                line.value = f'<p role="status">{html.escape(frame.says)}</p>'
+                line.value = f'<p role="status">{html.escape(frame.caption)}</p>'
                 drawn = time.monotonic()
     if history and handle is not None:
         frame = draw(history)
@@ -161,9 +161,9 @@ def _view_bundle(view: widgets.DOMWidget) -> dict[str, Any]:
 
 def _described(frame: Frame) -> dict[str, str]:
     """A still as HTML, since JupyterLab gives a bare PNG no alt text."""
-    source, says = f"data:image/png;base64,{_png(frame)}", html.escape(frame.says)
-    image = f'<img src="{source}" alt="{says}" style="max-width:100%">'
-    return {"text/html": image, "text/plain": frame.says}
+    source, caption = f"data:image/png;base64,{_png(frame)}", html.escape(frame.caption)
+    image = f'<img src="{source}" alt="{caption}" style="max-width:100%">'
+    return {"text/html": image, "text/plain": frame.caption}
 
 
 def _png(frame: Frame) -> str:
@@ -247,7 +247,7 @@ class Live(widgets.VBox):
             raise
         with self.picture.hold_sync():
             self.picture.value, self.picture.format = encode(frame.figure)
-        self.line.value = f'<p role="status">{html.escape(frame.says)}</p>'
+        self.line.value = f'<p role="status">{html.escape(frame.caption)}</p>'
 
     def _warn(self, problem: Exception) -> None:
         text = html.escape(f"{problem}")
@@ -305,7 +305,7 @@ def _(control: LogSlider, value: Any) -> widgets.ValueWidget:
         value=value,
         min=math.log10(control.minimum),
         max=math.log10(control.maximum),
-        step=1 / control.steps_per_decade,
+        step=0.05,
         readout_format=".4g",
         **_labelled(control),
     )
@@ -333,7 +333,7 @@ def _(control: Player, value: Any) -> widgets.ValueWidget:
 
 @_value_widget.register
 def _(control: Photograph, value: Any) -> widgets.ValueWidget:
-    names = [(control.text(name), name) for name in control.all_names(value)]
+    names = [(control.text(name), name) for name in control.options(value)]
     return widgets.Dropdown(options=names, value=value, **_labelled(control))
 
 
@@ -342,7 +342,7 @@ def _labelled(control: Control) -> dict[str, Any]:
         "description": control.label,
         "style": {"description_width": _LABEL_WIDTH},
         "layout": widgets.Layout(width=_CONTROL_WIDTH),
-        _TOOLTIP: control.look_for or control.label,
+        _TOOLTIP: control.hint or control.label,
     }
 
 

@@ -8,15 +8,15 @@ document.querySelectorAll(".histmatch-demo:not([data-alive])").forEach((root) =>
   const inputs = [...root.querySelectorAll("input")];
   const put = (input, sweep, at) => {
     input.value = at;
-    input.setAttribute("aria-valuetext", sweep.stops[at]);
-    input.nextElementSibling.textContent = sweep.stops[at];
+    input.setAttribute("aria-valuetext", sweep.positions[at]);
+    input.nextElementSibling.textContent = sweep.positions[at];
   };
   const show = (frame, at) => {
     inputs.forEach((input, i) => put(input, sweeps[i], at[i]));
     over.hidden = !frame.src;
     if (frame.src) over.src = frame.src;
-    image.alt = title + ". " + frame.says;
-    line.textContent = frame.says;
+    image.alt = title + ". " + frame.caption;
+    line.textContent = frame.caption;
   };
   const move = (i) => {
     const at = Number(inputs[i].value);

@@ -60,20 +60,22 @@ def encode(figure: Figure) -> tuple[bytes, str]:
     return buffer.getvalue(), "png"
 
 
-def encode_small(pixels: np.ndarray, under: np.ndarray | None = None) -> bytes:
+def encode_small(pixels: np.ndarray, backdrop: np.ndarray | None = None) -> bytes:
     """Pixels, (H, W, 3) uint8, as a WebP of few bytes, for a page that carries many.
 
-    Blocks that equal those of the picture `under` it are left transparent, to be laid over that.
-    Whole blocks, since a lossy picture's lines shine into the block around them. The smaller one is
-    taken of 64 colours without loss (lines) and of a lossy one (photographs).
+    Blocks that equal the backdrop's are left transparent, to be laid over it. Whole blocks, since a
+    lossy picture's lines bleed into the block around them. Of two encodings the smaller is taken:
+    64 colours without loss (lines) or a lossy one (photographs).
 
     Raises:
         ValueError: the two are not of one size.
     """
-    if under is not None and pixels.shape != under.shape:
-        raise ValueError(f"pixels have shape {pixels.shape}, expected {under.shape} as under them")
+    if backdrop is not None and pixels.shape != backdrop.shape:
+        raise ValueError(
+            f"pixels must have the backdrop's shape {backdrop.shape}, got {pixels.shape}"
+        )
     everything = np.full(pixels.shape[:2], True)
-    new = everything if under is None else _whole_blocks((pixels != under).any(axis=-1))
+    new = everything if backdrop is None else _whole_blocks((pixels != backdrop).any(axis=-1))
     few = Image.fromarray(pixels).quantize(64, method=Image.Quantize.FASTOCTREE, dither=_NO_DITHER)
     lines, photograph = io.BytesIO(), io.BytesIO()
     _where(new, np.asarray(few.convert("RGB"))).save(lines, "webp", lossless=True, quality=75)
@@ -96,7 +98,7 @@ def _where(seen: np.ndarray, pixels: np.ndarray) -> Image.Image:
 
 def still(frame: Frame) -> bytes:
     """The frame as a PNG with its caption below."""
-    image = Image.fromarray(np.concatenate([draw(frame.figure), _caption(frame.says)]))
+    image = Image.fromarray(np.concatenate([draw(frame.figure), _caption_pixels(frame.caption)]))
     buffer = io.BytesIO()
     # 256 colours, rare saturated ones among them, mixed in dots so that gradients stay smooth
     palette = image.quantize(256, method=Image.Quantize.FASTOCTREE)
@@ -167,7 +169,7 @@ def _holds_photograph(figure: Figure) -> bool:
     return any(axes.images for axes in figure.axes)
 
 
-def _caption(text: str) -> np.ndarray:
+def _caption_pixels(text: str) -> np.ndarray:
     lines = fill(text, width=108)
     height = 0.2 + 0.19 * (lines.count("\n") + 1)
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")

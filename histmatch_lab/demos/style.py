@@ -30,7 +30,7 @@ SEQUENTIAL = "cividis"  # maps of one quantity
 WIDTH = 9.0  # inches, at DPI the width of a notebook's column
 DPI = 100
 
-LOOK: Any = {  # matplotlib's settings while a demo draws
+RC_PARAMS: Any = {  # matplotlib's settings while a demo draws
     "font.family": "DejaVu Sans",
     "font.size": 10.5,
     "axes.titlesize": 11,
@@ -66,7 +66,7 @@ class _Axes(Axes):
         return self.yaxis.set_major_locator(FixedLocator(ticks))
 
 
-def panels(
+def subplots(
     rows: int = 1,
     columns: int = 1,
     *,

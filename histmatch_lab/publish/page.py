@@ -108,14 +108,14 @@ def _make_still_or_standalone(output: NotebookNode) -> None:
         data["text/html"] = "<p><em>A live control: run the notebook to use it.</em></p>"
 
 
-def _hover_figure(figure: Any, says: str) -> str:
+def _hover_figure(figure: Any, caption: str) -> str:
     drawn = plotly.io.to_html(
         plotly.io.from_json(json.dumps(figure), skip_invalid=True),
         config={"responsive": True, "displaylogo": False},
         include_plotlyjs=False,
         full_html=False,
     )
-    text = html.escape(says)
+    text = html.escape(caption)
     return f'<figure class="hover">{drawn}<figcaption><p>{text}</p></figcaption></figure>'
 
 

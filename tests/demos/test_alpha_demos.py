@@ -55,9 +55,9 @@ def test_the_explorer_says_the_share_of_dead_pixels(astronaut):
     lost = torch.sigmoid(1000 * values)
     felt = (1000 * up * (1 - up)).sum(1) / 50 - 1000 * lost * (1 - lost)
     dead, wrong = (felt.abs() < 0.01).double().mean(), (felt <= -0.01).double().mean()
-    says = alpha.alpha_explorer(bins=50).says
-    assert f"{dead:.1%} of the pixels feel less" in says
-    assert f"{wrong:.1%} are pulled the wrong way" in says
+    caption = alpha.alpha_explorer(bins=50).caption
+    assert f"{dead:.1%} of the pixels feel less" in caption
+    assert f"{wrong:.1%} are pulled the wrong way" in caption
 
 
 def test_no_bump_is_missed_however_narrow():
@@ -85,11 +85,11 @@ def test_the_first_harmonic_fails_beyond():
 
 
 def test_a_quarter_of_the_intensities_is_dead_at_50_bins():
-    assert "24% of all intensities" in slope.pull_over_a_bin(sharpness=20.0).says
+    assert "24% of all intensities" in slope.pull_over_a_bin(sharpness=20.0).caption
 
 
 def test_only_the_third_reading_kills_nearly_all_pixels():
-    dead = [float(s) for s in re.findall(r"\): ([\d.]+)%", slope.three_readings_of_b().says)]
+    dead = [float(s) for s in re.findall(r"\): ([\d.]+)%", slope.three_readings_of_b().caption)]
     assert len(dead) == 3
     assert dead[0] == dead[1] == 0
     assert dead[2] > 90
@@ -112,8 +112,8 @@ def test_the_hover_map_reads_out_what_the_picture_says(astronaut):
     row, column = heat["y"].index(256), heat["x"].index(1000)
     error, step, ripple, dead = heat["customdata"][row][column]
     assert (step, ripple, dead) == (3.91, 12.9, 0.0)
-    says = slope.error_against_evenness(photo="astronaut").says
-    [said] = re.findall(r"errs by ([\d.]+)", says)
+    caption = slope.error_against_evenness(photo="astronaut").caption
+    [said] = re.findall(r"errs by ([\d.]+)", caption)
     assert error == pytest.approx(float(said), abs=0.006)
     assert not {"bdata", "dtype"} & set(json.dumps(figure).split('"')), "plotly 5 cannot read it"
 
@@ -125,12 +125,12 @@ def test_a_hover_figure_is_stored_for_readers_with_and_without_plotly(monkeypatc
     show_hover(slope.hover_map(astronaut), frame)
     [(bundle, options)] = shown
     assert set(bundle) == {"application/vnd.plotly.v1+json", "image/jpeg", "text/plain"}
-    assert bundle["text/plain"] == options["metadata"]["image/jpeg"]["alt"] == frame.says
+    assert bundle["text/plain"] == options["metadata"]["image/jpeg"]["alt"] == frame.caption
 
 
 def test_dropped_mass_is_what_the_black_pixels_lose(astronaut):
-    says = ends.leak_at_the_ends().says
-    sums = dict(re.findall(r"(drop|clamp|reflect) ([\d.]+)", says))
+    caption = ends.leak_at_the_ends().caption
+    sums = dict(re.findall(r"(drop|clamp|reflect) ([\d.]+)", caption))
     black = float((astronaut[0] == 0).double().mean())
     assert float(sums["drop"]) == pytest.approx(1 - black / 2, abs=0.005)
     assert float(sums["clamp"]) == float(sums["reflect"]) == 1
@@ -146,7 +146,7 @@ def test_levels_drift_over_the_bins_unless_the_range_is_centred():
 
 def test_a_comb_is_washed_out_at_the_ends_and_sharp_in_the_middle():
     def own(first):
-        return int(re.findall(r"leaves (\d+)%", ends.comb_of_levels(first=first).says)[0])
+        return int(re.findall(r"leaves (\d+)%", ends.comb_of_levels(first=first).caption)[0])
 
     assert own(0) < 50 < 70 < own(128)
     assert own(240) < 60

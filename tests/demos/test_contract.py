@@ -22,7 +22,7 @@ def _settings():
         yield pytest.param(demo, {}, id=f"{short}-default")
         for name, control in demo.controls.items():
             # in order: each of pytest-xdist's workers must find the same tests
-            for value in dict.fromkeys((control.stops[0], control.stops[-1])):
+            for value in dict.fromkeys((control.positions[0], control.positions[-1])):
                 if value == control.default:
                     continue
                 yield pytest.param(demo, {name: value}, id=f"{short}-{name}={value}")
@@ -46,9 +46,9 @@ def test_a_frame_is_finite_says_something_and_is_drawn_in_full(demo, settings):
     frame = demo(**{**_base(demo), **settings})
 
     assert all(np.isfinite(d).all() for axes in frame.figure.axes for d in _data_of(axes))
-    assert any(character.isdigit() for character in frame.says)
-    assert frame.says.strip().endswith((".", "!", "?"))
-    assert "nan" not in frame.says.lower().split()
+    assert any(character.isdigit() for character in frame.caption)
+    assert frame.caption.strip().endswith((".", "!", "?"))
+    assert "nan" not in frame.caption.lower().split()
 
     fast = draw(frame.figure)
     canvas = FigureCanvasAgg(frame.figure)
@@ -63,12 +63,12 @@ def test_a_frame_is_finite_says_something_and_is_drawn_in_full(demo, settings):
 @pytest.mark.parametrize("demo", DEMOS.values(), ids=lambda demo: demo.name.rsplit(":")[-1])
 def test_a_demo_is_labelled_and_pure(demo):
     assert demo.title
-    assert all(control.label and control.look_for for control in demo.controls.values())
+    assert all(control.label and control.hint for control in demo.controls.values())
     for axes in demo().figure.axes:
         if axes.axison:
             assert axes.get_xlabel() or not axes.xaxis.get_visible()
     first, again = demo(), demo()
-    assert first.says == again.says
+    assert first.caption == again.caption
     np.testing.assert_array_equal(draw(first.figure), draw(again.figure))
     assert find_demo(demo.name) is demo
 

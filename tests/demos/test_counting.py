@@ -43,17 +43,17 @@ def _soft(values: np.ndarray, bins: int, slope: float) -> np.ndarray:
 @pytest.mark.parametrize("bins", [2, 32, 200, 256])
 @pytest.mark.parametrize(("column", "row"), [(0, 0), (37, 81), (100, 100)])
 def test_the_picked_pixel_is_the_one_under_the_cross_and_its_bin_is_named(bins, column, row):
-    says = count_pixels(bins=bins, column=column, row=row, channel="red", photo=NAME).says
+    caption = count_pixels(bins=bins, column=column, row=row, channel="red", photo=NAME).caption
 
-    x, y = int(_said(r"Column (\d+)", says)), int(_said(r"row (\d+)", says))
+    x, y = int(_said(r"Column (\d+)", caption)), int(_said(r"row (\d+)", caption))
     assert x == column * (PHOTO.shape[2] - 1) // 100
     assert y == row * (PHOTO.shape[1] - 1) // 100
     value = PHOTO[0, y, x]
     counts, _ = np.histogram(PHOTO[0], bins, (0, 1))
     k = min(int(value * bins), bins - 1)
-    assert _said(r"I\(p\) = ([\d.]+)", says) == pytest.approx(value, abs=5e-5)
-    assert _said(r"k = (\d+)", says) == k
-    assert _said(r"holds ([\d.]+) %", says) == pytest.approx(
+    assert _said(r"I\(p\) = ([\d.]+)", caption) == pytest.approx(value, abs=5e-5)
+    assert _said(r"k = (\d+)", caption) == k
+    assert _said(r"holds ([\d.]+) %", caption) == pytest.approx(
         100 * counts[k] / counts.sum(), abs=6e-3
     )
 
@@ -95,7 +95,7 @@ def test_few_kernels_add_up_to_the_density(pixels):
 
 def test_all_pixels_give_the_density_of_the_whole_photograph():
     frame = build_kde(pixels=360_000.0, alpha=100.0, photo=NAME)
-    assert _numbers(frame.says)[0] == PHOTO[1].size
+    assert _numbers(frame.caption)[0] == PHOTO[1].size
     density = _line(frame.figure, 1, OURS)[:, 1]
     levels, counts = np.unique(PHOTO[1], return_counts=True)
     rows = np.stack([_soft(level, 512, 100.0) for level in levels])
@@ -104,19 +104,19 @@ def test_all_pixels_give_the_density_of_the_whole_photograph():
 
 @pytest.mark.parametrize(("value", "lost"), [(0.0, 50.0), (0.5, 0.0), (1.0, 50.0)])
 def test_a_pixel_at_the_end_loses_half_of_itself(value, lost):
-    assert _said(r"([\d.]+) % falls", share_a_pixel(value=value).says) == lost
+    assert _said(r"([\d.]+) % falls", share_a_pixel(value=value).caption) == lost
 
 
 def test_a_pixel_is_shared_as_eq_3_says():
-    says = share_a_pixel(value=0.43, alpha=50.0, bins=10).says
+    caption = share_a_pixel(value=0.43, alpha=50.0, bins=10).caption
     shares = _soft(np.array([0.43]), 10, 50.0)
-    assert _said(r"gets ([\d.]+) % of", says) == pytest.approx(100 * shares[4], abs=0.06)
-    assert _said(r"(\d+) of 10 bins", says) == (shares > 0.01).sum()
+    assert _said(r"gets ([\d.]+) % of", caption) == pytest.approx(100 * shares[4], abs=0.06)
+    assert _said(r"(\d+) of 10 bins", caption) == (shares > 0.01).sum()
 
 
 @pytest.mark.parametrize("stretched", [False, True])
 def test_figure_2_measures_both_kernels_against_the_counts(stretched):
-    says = figure_2(channel="blue", stretched=stretched, photo=NAME).says
+    caption = figure_2(channel="blue", stretched=stretched, photo=NAME).caption
     values = PHOTO[2].ravel()
     if stretched:
         values = np.round(255 * np.clip((values - 0.2) / 0.6, 0, 1)) / 255
@@ -129,13 +129,13 @@ def test_figure_2_measures_both_kernels_against_the_counts(stretched):
         soft = sum(weights @ np.stack([_soft(x, 256, slope) for x in part]) for part in mirrored)
         gaps.append(np.abs(soft - counts).sum())
         moves.append(np.abs(np.cumsum(soft - counts)).sum())
-    said = _numbers(says.split("L1 is")[1].replace("L1", "").replace("bins", ""))
+    said = _numbers(caption.split("L1 is")[1].replace("L1", "").replace("bins", ""))
     np.testing.assert_allclose(said, [*gaps, *moves], atol=1e-3)
 
 
 def test_a_steeper_kernel_is_closer_to_the_counts():
     gaps = [
-        _said(r"add up to (\d+) %", soft_against_counted(alpha=alpha, photo=NAME).says)
+        _said(r"add up to (\d+) %", soft_against_counted(alpha=alpha, photo=NAME).caption)
         for alpha in (10.0, 100.0, 1000.0)
     ]
     assert gaps == sorted(gaps, reverse=True)
@@ -149,5 +149,5 @@ def test_a_small_grey_picture_of_ones_own_works(tmp_path):
     save_image(torch.full((3, 2, 3), 0.5), path)
     assert Photograph().resolve(str(path)).shape == (3, 2, 3)
     for demo in (soft_against_counted, count_pixels, brighten, build_kde, figure_2):
-        assert demo(photo=str(path)).says
-    assert brighten(pixels=1000, photo=str(path)).says.startswith("6 pixels")
+        assert demo(photo=str(path)).caption
+    assert brighten(pixels=1000, photo=str(path)).caption.startswith("6 pixels")

@@ -12,21 +12,21 @@ from histmatch_lab.data.samples import photo_names
 from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Player, Slider, Toggle
 from histmatch_lab.demos.demo import Frame, demo, registered_demos
 from histmatch_lab.demos.render import draw, encode, encode_small, still
-from histmatch_lab.demos.style import panels, picture
+from histmatch_lab.demos.style import picture, subplots
 
-SLIDER = Slider(label="gain", default=0.5, minimum=0.0, maximum=1.0, step=0.05)
-LOG = LogSlider(label="alpha", default=1000.0, minimum=1.0, maximum=1e5)
+SLIDER = Slider("gain", 0.5, 0.0, 1.0, step=0.05)
+LOG = LogSlider("alpha", 1000.0, 1.0, 1e5)
 
 
-@demo(gain=SLIDER, bins=Choice(label="K", default=50, options=(50, 100, 256)))
+@demo(gain=SLIDER, bins=Choice("K", 50, (50, 100, 256)))
 def toy(gain, bins):
     """A line and its gain."""
-    figure, (axes,) = panels()
+    figure, (axes,) = subplots()
     axes.plot(np.linspace(0, 1, bins), gain * np.linspace(0, 1, bins) ** 2, label="line")
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="intensity", ylabel="share")
     axes.set_title("A line")
     axes.legend()
-    return Frame(figure, says=f"The line ends at {gain:.2f} with {bins} bins.")
+    return Frame(figure, caption=f"The line ends at {gain:.2f} with {bins} bins.")
 
 
 @demo(steps=5, rate=SLIDER)
@@ -39,9 +39,9 @@ def toy_film(rate):
 
 
 def _draw_value(value):
-    figure, (axes,) = panels()
+    figure, (axes,) = subplots()
     axes.plot([0, value])
-    return Frame(figure, says=f"The value is {value:.3f}.")
+    return Frame(figure, caption=f"The value is {value:.3f}.")
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ def _draw_value(value):
     [
         SLIDER,
         LOG,
-        Slider(label="bins", default=7, minimum=1, maximum=300, step=1),
-        Player(steps=60),
+        Slider("bins", 7, 1, 300, step=1),
+        Player(60),
     ],
 )
 def test_stops_are_sorted_reach_both_ends_and_hold_the_default(control):
-    stops = control.stops
+    stops = control.positions
     assert list(stops) == sorted(set(stops))
     assert control.default in stops
     assert stops[0] == getattr(control, "minimum", 0)
@@ -66,12 +66,12 @@ def test_stops_are_sorted_reach_both_ends_and_hold_the_default(control):
 @pytest.mark.parametrize(
     ("control", "value", "message"),
     [
-        (SLIDER, 1.5, "gain: got 1.5, expected a number from 0 to 1"),
-        (SLIDER, "0.5", "gain: got '0.5', expected a number"),
-        (SLIDER, float("nan"), "gain: got nan"),
-        (LOG, 0.0, "alpha: got 0"),
-        (Choice(label="K", default=50, options=(50, 100)), 51, "K: got 51, expected one of"),
-        (Toggle(label="on"), 1, "on: got 1, expected True or False"),
+        (SLIDER, 1.5, "gain must be a number from 0 to 1, got 1.5"),
+        (SLIDER, "0.5", "gain must be a number, got '0.5'"),
+        (SLIDER, float("nan"), "gain must be a number from 0 to 1, got nan"),
+        (LOG, 0.0, "alpha must be a number from 1 to 100000, got 0"),
+        (Choice("K", 50, (50, 100)), 51, r"K must be one of \(50, 100\), got 51"),
+        (Toggle("on"), 1, "on must be True or False, got 1"),
         (Photograph(), "no such picture", "astronaut"),
     ],
 )
@@ -90,7 +90,7 @@ def test_a_photograph_resolves_to_the_same_small_tensor_each_time():
 
 
 def test_a_demo_is_called_with_settings_and_fills_in_defaults():
-    assert toy(gain=0.25).says == "The line ends at 0.25 with 50 bins."
+    assert toy(gain=0.25).caption == "The line ends at 0.25 with 50 bins."
     assert toy.title == "A line and its gain"
     assert registered_demos()[toy.name] is toy
 
@@ -114,7 +114,7 @@ def test_steps_go_with_a_generator_only():
     ("settings", "problem", "message"),
     [
         ({"gian": 1.0}, TypeError, "no control 'gian'"),
-        ({"gain": 1.5}, ValueError, "gain: got 1.5, expected a number from 0 to 1"),
+        ({"gain": 1.5}, ValueError, "gain must be a number from 0 to 1, got 1.5"),
     ],
 )
 def test_a_preset_that_cannot_be_set_is_refused_at_once(settings, problem, message):
@@ -123,8 +123,8 @@ def test_a_preset_that_cannot_be_set_is_refused_at_once(settings, problem, messa
 
 
 def test_a_film_can_be_watched_in_any_order_and_stands_still_at_its_end():
-    says = [toy_film(step=step).says for step in (3, 0, 1, 5)]
-    assert says == [
+    caption = [toy_film(step=step).caption for step in (3, 0, 1, 5)]
+    assert caption == [
         "The value is 0.125.",
         "The value is 1.000.",
         "The value is 0.500.",
@@ -144,14 +144,14 @@ def test_the_fast_picture_equals_the_full_draw_also_from_the_cache():
 def test_the_cache_tells_frames_apart_that_differ_in_a_tick():
     pictures = []
     for labels in (["a", "b"], ["a", "c"]):
-        figure, (axes,) = panels()
+        figure, (axes,) = subplots()
         axes.set_xticks([0, 1], labels)
         pictures.append(draw(figure))
     assert (pictures[0] != pictures[1]).any()
 
 
 def test_photographs_travel_as_jpeg_and_lines_as_png():
-    figure, (axes,) = panels()
+    figure, (axes,) = subplots()
     picture(axes, Photograph().resolve(photo_names()[0]), "A photograph")
     assert encode(toy().figure)[1] == "png"
     assert encode(figure)[1] == "jpeg"
@@ -168,5 +168,5 @@ def test_a_small_picture_holds_only_what_differs_from_the_one_under_it():
     assert (layer[..., 3] > 0).mean() < 0.5
     laid_over = np.where(layer[..., 3:] > 0, layer[..., :3], under)
     assert np.abs(laid_over.astype(int) - pixels).mean() < 1
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ValueError, match="must have the backdrop's shape"):
         encode_small(pixels, under[1:])

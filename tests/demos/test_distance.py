@@ -31,33 +31,33 @@ def _number(pattern, text):
 @settings(max_examples=20, deadline=None)
 @given(st.floats(0, 0.6), st.floats(0.02, 0.12))
 def test_the_toys_distance_is_scipys(shift, width):
-    says = distance.two_bumps(shift=round(shift, 2), width=round(width, 2)).says
+    caption = distance.two_bumps(shift=round(shift, 2), width=round(width, 2)).caption
     centers = (torch.arange(256, dtype=torch.float64) + 0.5) / 256
     first = torch.exp(-((centers - 0.2) ** 2) / (2 * 0.04**2))
     second = torch.exp(-((centers - 0.2 - round(shift, 2)) ** 2) / (2 * round(width, 2) ** 2))
     expected = wasserstein_distance(centers, centers, first, second)
-    assert _number(r"travels ([\d.]+) in", says) == pytest.approx(expected, abs=6e-4)
-    assert _number(r"which is ([\d.]+) of", says) == pytest.approx(256 * expected, abs=0.06)
+    assert _number(r"travels ([\d.]+) in", caption) == pytest.approx(expected, abs=6e-4)
+    assert _number(r"which is ([\d.]+) of", caption) == pytest.approx(256 * expected, abs=0.06)
 
 
 def test_the_toys_l1_saturates_and_its_emd_does_not():
-    near, far = (distance.two_bumps(shift=shift).says for shift in (0.4, 0.6))
+    near, far = (distance.two_bumps(shift=shift).caption for shift in (0.4, 0.6))
     assert _number(r"bin, ([\d.]+)%", near) == _number(r"bin, ([\d.]+)%", far) == 100
     gained = _number(r"travels ([\d.]+)", far) - _number(r"travels ([\d.]+)", near)
     assert gained == pytest.approx(0.2, abs=2e-3)
 
 
 def test_the_photographs_loss_is_that_of_its_pixels():
-    says = distance.adjusted_photograph(photo="coffee", target="china", exposure=0.0).says
+    caption = distance.adjusted_photograph(photo="coffee", target="china", exposure=0.0).caption
     pixels, others = (distance.small(photo(name)) for name in ("coffee", "china"))
     for name, values, reference in zip(("red", "green", "blue"), pixels, others, strict=True):
         exact = wasserstein_distance(values.flatten(), reference.flatten())
-        assert _number(rf"{name} ([\d.]+)", says) == pytest.approx(256 * exact, abs=0.3)
+        assert _number(rf"{name} ([\d.]+)", caption) == pytest.approx(256 * exact, abs=0.3)
 
 
 def test_sliders_at_rest_cost_nothing():
-    says = distance.adjusted_photograph(exposure=0.0).says
-    assert _number(r"mean ([\d.]+) of", says) == 0
+    caption = distance.adjusted_photograph(exposure=0.0).caption
+    assert _number(r"mean ([\d.]+) of", caption) == 0
 
 
 @pytest.mark.parametrize("alpha", [100, 1000, 5000])
@@ -131,7 +131,9 @@ def _sorted_colours(image):
 
 @pytest.mark.parametrize("share", [0, 30, 100])
 def test_the_histogram_loss_does_not_see_a_shuffle(share):
-    mixed, still = (distance.shuffled_photograph(share=n, exposure=-1.0).says for n in (share, 0))
+    mixed, still = (
+        distance.shuffled_photograph(share=n, exposure=-1.0).caption for n in (share, 0)
+    )
     matched, squared = r"original is ([\d.]+) in", r"squared error is ([\d.]+)\."
     assert _number(matched, mixed) == _number(matched, still) > 0.05
     assert (_number(squared, mixed) > _number(squared, still)) == (share > 0)
@@ -217,8 +219,8 @@ def test_a_curve_through_the_identity_changes_nothing(coffee):
 
 def test_films_are_the_same_each_time():
     for film in (descent.descent_on_pixels, descent.descent_on_a_curve):
-        again = [film(photo="chelsea", step=3).says for _ in range(2)]
+        again = [film(photo="chelsea", step=3).caption for _ in range(2)]
         film(step=1)
         film(photo="coffee", target="flower", step=1)
-        assert film(photo="chelsea", step=3).says == again[0] == again[1]
+        assert film(photo="chelsea", step=3).caption == again[0] == again[1]
         assert "Step 3 of 60" in again[0]

@@ -16,36 +16,38 @@ from histmatch_lab.data.samples import photo_names
 from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Slider, Toggle
 from histmatch_lab.demos.demo import Frame, demo
 from histmatch_lab.demos.live import Live, show, to_html
-from histmatch_lab.demos.style import panels, picture
+from histmatch_lab.demos.style import picture, subplots
 
 
 @demo(
-    alpha=LogSlider(label="alpha", default=1000.0, minimum=1.0, maximum=1e5, look_for="sharpness"),
-    gain=Slider(label="gain", default=0.5, minimum=0.0, maximum=1.0, step=0.05),
-    bins=Choice(label="K", default=50, options=(50, 100, 256)),
-    squared=Toggle(label="squared"),
+    alpha=LogSlider("alpha", 1000.0, 1.0, 1e5, "sharpness"),
+    gain=Slider("gain", 0.5, 0.0, 1.0, step=0.05),
+    bins=Choice("K", 50, (50, 100, 256)),
+    squared=Toggle("squared"),
 )
 def every_control(alpha, gain, bins, squared):
     """Every kind of control."""
-    figure, (axes,) = panels()
+    figure, (axes,) = subplots()
     line = gain * np.linspace(0, 1, bins) ** (2 if squared else 1)
     axes.plot(line * np.log10(alpha))
     if alpha > 9e4:
         raise ValueError("alpha is too sharp <here>")
     if gain == 1:
         raise ZeroDivisionError("a mistake of ours")
-    return Frame(figure, says=f"alpha {alpha:.0f}, gain {gain:.2f}, K {bins}, squared {squared}.")
+    return Frame(
+        figure, caption=f"alpha {alpha:.0f}, gain {gain:.2f}, K {bins}, squared {squared}."
+    )
 
 
 @demo(photo=Photograph())
 def with_photograph(photo):
     """A photograph."""
-    figure, (axes,) = panels()
+    figure, (axes,) = subplots()
     picture(axes, photo)
-    return Frame(figure, says=f"It is {photo.shape[2]} pixels wide.")
+    return Frame(figure, caption=f"It is {photo.shape[2]} pixels wide.")
 
 
-@demo(steps=4, gain=Slider(label="gain", default=0.5, minimum=0.0, maximum=1.0, step=0.05))
+@demo(steps=4, gain=Slider("gain", 0.5, 0.0, 1.0, step=0.05))
 def film(gain):
     """A film."""
     for step in range(5):
@@ -53,9 +55,9 @@ def film(gain):
 
 
 def _draw_step(gain, step):
-    figure, (axes,) = panels()
+    figure, (axes,) = subplots()
     axes.plot([0, gain * step])
-    return Frame(figure, says=f"Step {step} at gain {gain:.2f}.")
+    return Frame(figure, caption=f"Step {step} at gain {gain:.2f}.")
 
 
 def text_of(live):
@@ -63,7 +65,7 @@ def text_of(live):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "says"),
+    ("name", "value", "caption"),
     [
         ("alpha", 10.0, "alpha 10, gain 0.50, K 50, squared False."),
         ("gain", 0.2, "alpha 1000, gain 0.20, K 50, squared False."),
@@ -71,12 +73,12 @@ def text_of(live):
         ("squared", True, "alpha 1000, gain 0.50, K 50, squared True."),
     ],
 )
-def test_moving_a_control_changes_the_picture_and_the_line(name, value, says):
+def test_moving_a_control_changes_the_picture_and_the_line(name, value, caption):
     live = Live(every_control)
     before = live.picture.value
     live.controls[name].value = value
     assert live.picture.value != before
-    assert text_of(live) == says
+    assert text_of(live) == caption
 
 
 def test_a_control_starts_where_the_setting_says():
@@ -149,9 +151,9 @@ drawn: list[tuple[float, int, float]] = []
 def with_presets(alpha, bins, gain):
     """With presets."""
     drawn.append((alpha, bins, gain))
-    figure, (axes,) = panels()
+    figure, (axes,) = subplots()
     axes.plot([alpha, bins, gain])
-    return Frame(figure, says=f"alpha {alpha:.0f}, K {bins}, gain {gain:.2f}.")
+    return Frame(figure, caption=f"alpha {alpha:.0f}, K {bins}, gain {gain:.2f}.")
 
 
 def test_a_preset_moves_its_controls_redraws_once_and_leaves_the_others():
@@ -183,10 +185,10 @@ def test_a_page_has_a_button_a_frame_and_the_sliders_places_for_each_preset():
     assert [preset["name"] for preset in data["presets"]] == ["sharp", "blurred"]
     expected = [["1e+04", "100", "0.5"], ["10", "256", "0.5"]]
     for preset, texts in zip(data["presets"], expected, strict=True):
-        stops = [s["stops"][at] for s, at in zip(data["sweeps"], preset["at"], strict=True)]
+        stops = [s["positions"][at] for s, at in zip(data["sweeps"], preset["at"], strict=True)]
         assert stops == texts
-        says = f"alpha {float(texts[0]):.0f}, K {texts[1]}, gain 0.50."
-        assert data["frames"][preset["frame"]]["says"] == says
+        caption = f"alpha {float(texts[0]):.0f}, K {texts[1]}, gain 0.50."
+        assert data["frames"][preset["frame"]]["caption"] == caption
 
 
 def _uploaded(name, content):
@@ -245,9 +247,9 @@ def test_show_publishes_widget_still_and_text_in_one_output(monkeypatch):
     view = bundle["data"]["application/vnd.jupyter.widget-view+json"]
     assert view["model_id"]
     assert bundle["data"]["image/png"].startswith("iVBOR")
-    says = "Every kind of control. alpha 1000, gain 0.50, K 100, squared False."
-    assert bundle["data"]["text/plain"] == says
-    assert bundle["metadata"]["image/png"]["alt"] == says
+    caption = "Every kind of control. alpha 1000, gain 0.50, K 100, squared False."
+    assert bundle["data"]["text/plain"] == caption
+    assert bundle["metadata"]["image/png"]["alt"] == caption
     assert bundle["metadata"]["histmatch_lab"] == {
         "demo": every_control.name,
         "settings": {"alpha": 1000.0, "gain": 0.5, "bins": 100, "squared": False},
@@ -258,18 +260,18 @@ def test_a_page_holds_each_stop_of_each_control_once():
     @demo(gain=every_control.controls["gain"], bins=every_control.controls["bins"])
     def two_controls(gain, bins):
         """Two controls."""
-        figure, (axes,) = panels()
+        figure, (axes,) = subplots()
         axes.plot(gain * np.ones(bins))
-        return Frame(figure, says=f"gain {gain:.2f}, K {bins}.")
+        return Frame(figure, caption=f"gain {gain:.2f}, K {bins}.")
 
     page = to_html(two_controls, {"gain": 0.33, "bins": 100})
     data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page)[1])
     assert [sweep["label"] for sweep in data["sweeps"]] == ["gain", "K"]
     gain, bins = data["sweeps"]
-    assert gain["stops"][gain["at"]] == "0.33"
-    assert bins["stops"] == ["50", "100", "256"]
-    assert len(data["frames"]) == len(gain["stops"]) + len(bins["stops"]) - 1
-    assert [data["frames"][i]["says"] for i in bins["frames"]] == [
+    assert gain["positions"][gain["at"]] == "0.33"
+    assert bins["positions"] == ["50", "100", "256"]
+    assert len(data["frames"]) == len(gain["positions"]) + len(bins["positions"]) - 1
+    assert [data["frames"][i]["caption"] for i in bins["frames"]] == [
         "gain 0.33, K 50.",
         "gain 0.33, K 100.",
         "gain 0.33, K 256.",

@@ -124,7 +124,7 @@ def test_the_pixel_is_marked_on_the_curve_of_the_pull_and_the_edges_add_up_to_it
     [dot] = [line for line in pulls.lines if line.get_marker() == "o"]
     x, felt = np.asarray(dot.get_xydata(), dtype=float)[0]
     assert x == X
-    assert float(re.search(r"a pull of ([-+.\d]+)\.", frame.says)[1]) == pytest.approx(
+    assert float(re.search(r"a pull of ([-+.\d]+)\.", frame.caption)[1]) == pytest.approx(
         felt, abs=0.006
     )
     paths = [path.vertices for stems in close.collections for path in stems.get_paths()]
@@ -139,28 +139,28 @@ def test_a_pixel_alone_out_of_place_is_pulled_back():
     home = float(_eight_bit(coffee)[200, 300])
     assert view.emd / 256 == pytest.approx(abs(home - 0.3) / 240_000, rel=0.01)
     assert home > 0.3
-    assert "feels a pull of +" in microscope(photo="coffee", target="coffee", pixel=0.3).says
+    assert "feels a pull of +" in microscope(photo="coffee", target="coffee", pixel=0.3).caption
 
 
 def test_it_says_the_distance_in_both_units_the_ripple_and_who_feels_nothing(photos):
-    says = microscope(photo="astronaut", bins=50).says
+    caption = microscope(photo="astronaut", bins=50).caption
     lens = LENSES["K = 50"]._replace(outside="drop")
     view = look(photos[0], photos[1], lens, 0.3)
     bins, of, intensity = map(
-        float, re.search(r"EMD (\S+) of (\d+) bins = (\S+) in", says).groups()
+        float, re.search(r"EMD (\S+) of (\d+) bins = (\S+) in", caption).groups()
     )
     assert (bins, of) == (pytest.approx(view.emd, abs=0.06), 50)
     assert intensity == pytest.approx(view.emd / 50, abs=6e-4)
-    assert f"Ripple {gradient_ripple(50, alpha=1000):.0%}" in says
+    assert f"Ripple {gradient_ripple(50, alpha=1000):.0%}" in caption
     felt = lens.pull(view.values, view.gap.sign())[module.green(photos[0])]
-    assert f"{float((felt.abs() < 0.1).double().mean()):.0%} of the pixels feel" in says
+    assert f"{float((felt.abs() < 0.1).double().mean()):.0%} of the pixels feel" in caption
 
 
 def test_a_hard_step_pulls_at_nothing_and_deep_hist_at_everything():
-    hard = microscope(**microscope.presets["hard step"]).says
+    hard = microscope(**microscope.presets["hard step"]).caption
     assert "100% of the pixels feel less" in hard
     assert hard.endswith("feels no pull.")
-    assert "Ripple 1%" in microscope(**microscope.presets["DeepHist"]).says
+    assert "Ripple 1%" in microscope(**microscope.presets["DeepHist"]).caption
 
 
 def test_its_presets_are_buttons():

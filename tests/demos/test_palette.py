@@ -33,7 +33,7 @@ from histmatch_lab.demos.style import (
     OURS,
     SEQUENTIAL,
     TARGET,
-    panels,
+    subplots,
 )
 from histmatch_lab.training.loop import Step
 
@@ -115,7 +115,7 @@ def confused(axes: Axes) -> list[str]:
 
 def figures() -> Iterator[Any]:
     for name, demo in all_demos().items():
-        last = {"step": demo.controls["step"].stops[-1]} if "step" in demo.controls else {}
+        last = {"step": demo.controls["step"].positions[-1]} if "step" in demo.controls else {}
         yield pytest.param(lambda demo=demo, last=last: demo(**last), id=name.rsplit(":")[-1])
     yield pytest.param(_training, id="training_so_far")
     yield pytest.param(lambda: sync_curve(Sync(1, [0, 1, 2], [0.1, 0.9, 0.2], 0.7)), id="sync")
@@ -164,7 +164,7 @@ def test_the_two_signs_of_a_map_stay_apart(deficit):
     ],
 )
 def test_colours_that_are_confused_are_found(one, other, says):
-    _, (axes,) = panels()
+    _, (axes,) = subplots()
     axes.plot([0, 1], [0, 1], **one)
     axes.plot([0, 1], [1, 0], **other)
     assert any(says in found for found in confused(axes))
@@ -172,7 +172,7 @@ def test_colours_that_are_confused_are_found(one, other, says):
 
 @pytest.mark.parametrize("form", [{"linestyle": "--"}, {"linewidth": 4}, {"marker": "o"}])
 def test_another_form_is_enough(form):
-    _, (axes,) = panels()
+    _, (axes,) = subplots()
     axes.plot([0, 1], [0, 1], color=OURS)
     axes.plot([0, 1], [1, 0], color=OTHER, **form)
     assert confused(axes) == []

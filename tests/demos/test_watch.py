@@ -94,5 +94,5 @@ def test_a_cancelled_cell_stops_it(steps):
 def test_before_and_after_says_both_psnrs():
     pairs = ScenePairs("local").test_pairs()[:2]
     frame = before_and_after(lambda image: image * 0.9, pairs)
-    assert all(pair.name in frame.says for pair in pairs)
+    assert all(pair.name in frame.caption for pair in pairs)
     assert len(frame.figure.axes) == 6

@@ -21,9 +21,9 @@ from histmatch_lab.demos.style import (
     MARK,
     OURS,
     filled_steps,
-    panels,
     picture,
     steps,
+    subplots,
 )
 from histmatch_lab.histogram import (
     Outside,
@@ -37,26 +37,10 @@ from histmatch_lab.histogram import (
 DEAD = 0.01  # of the fair pull: less than this counts as none
 WINDOW = 0.06
 
-ALPHA = LogSlider(
-    label="α",
-    default=1000,
-    minimum=1,
-    maximum=1e6,
-    look_for="The bumps of the pull: when do they come apart?",
-)
-BINS = Choice(
-    label="K, bins",
-    default=256,
-    options=(16, 50, 100, 256),
-    look_for="Fewer bins at the same α: the dead zones open.",
-)
-PHOTO = Photograph(default="astronaut", look_for="A picture with deep shadows, and one without.")
-CHANNEL = Choice(
-    label="channel",
-    default="red",
-    options=("red", "green", "blue"),
-    look_for="The same settings on another channel.",
-)
+ALPHA = LogSlider("α", 1000, 1, 1e6, "The bumps of the pull: when do they come apart?")
+BINS = Choice("K, bins", 256, (16, 50, 100, 256), "Fewer bins at the same α: the dead zones open.")
+PHOTO = Photograph("photograph", "astronaut", "A picture with deep shadows, and one without.")
+CHANNEL = Choice("channel", "red", ("red", "green", "blue"), "The same settings on another channel.")
 
 
 class Estimate(NamedTuple):
@@ -113,28 +97,11 @@ def share_where(photo: Tensor, channel: str, mask: Tensor) -> float:
 @demo(
     alpha=ALPHA,
     bins=BINS,
-    bandwidth=Choice(
-        label="B, bandwidth",
-        default="1",
-        options=("1", "L / 2.5"),
-        look_for="α on top of DeepHist's B = L / 2.5: a hard step.",
-    ),
-    outside=Choice(
-        label="outside [0, 1]",
-        default="drop",
-        options=("drop", "clamp", "reflect"),
-        look_for="The error in EMD, and the pull at the black end.",
-    ),
+    bandwidth=Choice("B, bandwidth", "1", ("1", "L / 2.5"), "α on top of DeepHist's B = L / 2.5: a hard step."),
+    outside=Choice("outside [0, 1]", "drop", ("drop", "clamp", "reflect"), "The pull at the black end."),
     photo=PHOTO,
     channel=CHANNEL,
-    window=Slider(
-        label="window starts at",
-        default=0.3,
-        minimum=0.0,
-        maximum=0.94,
-        step=0.01,
-        look_for="The ends of the range behave differently from the middle.",
-    ),
+    window=Slider("window starts at", 0.3, 0, 0.94, "The ends of the range differ from the middle."),
 )
 def alpha_explorer(
     alpha: float,
@@ -152,7 +119,7 @@ def alpha_explorer(
     dead = share_where(photo, channel, felt.abs() < DEAD)
     wrong = share_where(photo, channel, felt <= -DEAD)
 
-    figure, (top_left, zoom, whole, below) = panels(
+    figure, (top_left, zoom, whole, below) = subplots(
         2, 2, height=5.4, widths=(1, 1.75), gaps=(0.8, 0.75), margins=(0.7, 0.3, 0.4, 0.6)
     )
     picture(top_left, photo)
@@ -166,14 +133,14 @@ def alpha_explorer(
     zoom.set(xlim=(window, window + WINDOW), title="The window: counted and soft")
     zoom.legend(loc="upper right", ncols=2)
     _draw_pull(below, window, bins, slope, outside)
-    says = (
+    caption = (
         f"K = {bins}, slope s = {slope:.4g}, s L = {slope / bins:.3g}: the soft histogram is "
         f"{found.emd:.2f} bins (EMD) and {found.l1:.3f} (L1) from the counts, and "
         f"{found.leak:.1%} of its mass leaks out of [0, 1]. "
         f"{dead:.1%} of the pixels feel less than 1 % of the fair pull"
         + (f", and {wrong:.1%} are pulled the wrong way." if wrong else ".")
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 def draw_histograms(axes: Axes, found: Estimate, edges: Tensor, limit: float) -> None:

@@ -19,14 +19,14 @@ from histmatch_lab.demos.figures.learning import smooth_histograms
 from histmatch_lab.demos.style import (
     COUNTS,
     FAINT,
-    LOOK,
     MARK,
     OTHER,
     OURS,
+    RC_PARAMS,
     SEQUENTIAL,
     TARGET,
-    panels,
     picture,
+    subplots,
 )
 from histmatch_lab.results.shipped import BINS, LAMS, Recipe, scores_of, seed_means, shipped_network
 from histmatch_lab.training.evaluation import channel_emds, colour_cast, psnr, tone_curve
@@ -40,47 +40,13 @@ MEASURES = {  # label, whether more is better
     "EMD": ("emd", "EMD, intensity", False),
 }
 
-EXPERT = Choice(
-    label="expert",
-    default="local",
-    options=("local", "undecided"),
-    look_for="The undecided expert's look cannot be told from the input.",
-)
-LOSS = Choice(
-    label="loss",
-    default="l2+histmatch",
-    options=("l2+histmatch", "l2", "l1"),
-    look_for="λ belongs to the first of them.",
-)
-LAM = Choice(
-    label="λ, in intensity",
-    default=0.1,
-    options=ALL_LAMS,
-    look_for="The larger, the more the histograms count and the less the pixels.",
-)
-FLAW = Choice(
-    label="input",
-    default="flaw 1",
-    options=("flaw 1", "flaw 2", "flaw 3", AS_IT_IS),
-    look_for="A badly taken version of the picture, or the picture as it is.",
-)
-PHOTO = Photograph(
-    default="oakland_zoo_otters",
-    names=TEST_NAMES,
-    look_for="None of these was trained on. Or take a picture of your own.",
-)
-CHANNEL = Choice(
-    label="channel",
-    default="red",
-    options=("red", "green", "blue"),
-    look_for="The experts warm the lights: more red, less blue.",
-)
-MEASURE = Choice(
-    label="measure",
-    default="PSNR",
-    options=tuple(MEASURES),
-    look_for="Does the same loss win in each?",
-)
+EXPERT = Choice("expert", "local", ("local", "undecided"), "The undecided expert's look isn't in the input.")
+LOSS = Choice("loss", "l2+histmatch", ("l2+histmatch", "l2", "l1"), "λ belongs to the first of them.")
+LAM = Choice("λ, in intensity", 0.1, ALL_LAMS, "The larger, the more the histograms count.")
+FLAW = Choice("input", "flaw 1", ("flaw 1", "flaw 2", "flaw 3", AS_IT_IS), "Badly taken, or as it is.")
+PHOTO = Photograph("photograph", "oakland_zoo_otters", "None of these was trained on.", names=TEST_NAMES)
+CHANNEL = Choice("channel", "red", ("red", "green", "blue"), "The experts warm the lights: more red, less blue.")
+MEASURE = Choice("measure", "PSNR", tuple(MEASURES), "Does the same loss win in each?")
 
 
 @lru_cache(maxsize=8)
@@ -112,14 +78,7 @@ def values_of(expert: str, name: str, field: str) -> list[float]:
 
 
 @demo(
-    swipe=Slider(
-        label="swipe",
-        default=0.5,
-        minimum=0.0,
-        maximum=1.0,
-        step=0.02,
-        look_for="Left of the line the input, right of it the output.",
-    ),
+    swipe=Slider("swipe", 0.5, 0, 1, "Left of the line the input, right of it the output.", step=0.02),
     loss=LOSS,
     lam=LAM,
     expert=EXPERT,
@@ -135,7 +94,9 @@ def before_after(
     output = prediction(photo, expert, flaw, name)
     edge = round(swipe * photo.shape[2])
     both = torch.cat([image[..., :edge], output[..., edge:]], -1)
-    figure, (left, right) = panels(1, 2, height=3.5, margins=(0.1, 0.1, 0.4, 0.1), gaps=(0.2, 0.4))
+    figure, (left, right) = subplots(
+        1, 2, height=3.5, margins=(0.1, 0.1, 0.4, 0.1), gaps=(0.2, 0.4)
+    )
     picture(left, both, "Input | output")
     left.plot((edge, edge), (0, photo.shape[1] - 1), color="white", linewidth=2)
     picture(right, target, "What the expert made of it")
@@ -143,11 +104,11 @@ def before_after(
         (float(psnr(shown[None], target[None])), float(emds(shown, target).mean()))
         for shown in (image, output)
     )
-    says = (
+    caption = (
         f"{name}, {expert} expert: PSNR {before[0]:.1f} dB before, {after[0]:.1f} dB after; "
         f"EMD {before[1]:.3f} before, {after[1]:.3f} after. The line stands at {swipe:.0%}."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 @demo(channel=CHANNEL, lam=LAM, expert=EXPERT, flaw=FLAW, photo=PHOTO)
@@ -156,7 +117,7 @@ def histograms(channel: str, lam: float, expert: str, flaw: str, photo: Tensor) 
     _, target = input_and_target(photo, expert, flaw)
     index = ("red", "green", "blue").index(channel)
     ours = Recipe("l2+histmatch", lam).name
-    figure, (left, right) = panels(1, 2, height=3.5)
+    figure, (left, right) = subplots(1, 2, height=3.5)
     centers, shares = smooth_histograms(target)
     wanted = shares[index]
     left.fill_between(
@@ -176,27 +137,13 @@ def histograms(channel: str, lam: float, expert: str, flaw: str, photo: Tensor) 
     right.set(xlim=(0, 1), ylim=(0, 1.02), yticks=(0, 0.5, 1), xlabel="intensity")
     right.set(ylabel="share of pixels", title="CDFs")
     right.legend(loc="lower right")
-    says = f"EMD of the {channel} channel from the target's, in intensity: {', '.join(parts)}."
-    return Frame(figure, says)
+    caption = f"EMD of the {channel} channel from the target's, in intensity: {', '.join(parts)}."
+    return Frame(figure, caption)
 
 
 @demo(
-    across=Slider(
-        label="zoom across",
-        default=0.5,
-        minimum=0.0,
-        maximum=1.0,
-        step=0.05,
-        look_for="Faces, skies and greys show a cast first.",
-    ),
-    down=Slider(
-        label="zoom down",
-        default=0.5,
-        minimum=0.0,
-        maximum=1.0,
-        step=0.05,
-        look_for="Shadows and lights are treated differently.",
-    ),
+    across=Slider("zoom across", 0.5, 0, 1, "Faces, skies and greys show a cast first.", step=0.05),
+    down=Slider("zoom down", 0.5, 0, 1, "Shadows and lights are treated differently.", step=0.05),
     lam=LAM,
     expert=EXPERT,
     flaw=FLAW,
@@ -212,7 +159,7 @@ def side_by_side(
     for name in ("l2", "l1", ours):
         shown[name] = prediction(photo, expert, flaw, name)
     shown["target"] = target
-    figure, axes = panels(2, 5, height=3.6, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.08, 0.1))
+    figure, axes = subplots(2, 5, height=3.6, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.08, 0.1))
     side = min(photo.shape[1:]) // 3
     top, left = (
         round(p * (n - side)) for p, n in ((down, photo.shape[1]), (across, photo.shape[2]))
@@ -226,8 +173,10 @@ def side_by_side(
             parts.append(f"{titles.get(name, name)} {float(psnr(output[None], target[None])):.1f}")
     box = ((left, left + side, left + side, left, left), (top, top, top + side, top + side, top))
     axes[0].plot(*box, color=MARK, linewidth=2)
-    says = f"PSNR in dB: {', '.join(parts)}. The detail is at {across:.0%} across, {down:.0%} down."
-    return Frame(figure, says)
+    caption = (
+        f"PSNR in dB: {', '.join(parts)}. The detail is at {across:.0%} across, {down:.0%} down."
+    )
+    return Frame(figure, caption)
 
 
 @demo(lam=LAM, expert=EXPERT)
@@ -236,7 +185,7 @@ def tone_curves(lam: float, expert: str) -> Frame:
     ours = Recipe("l2+histmatch", lam).name
     names = {"l2": (OTHER, "--"), "l1": (COUNTS, ":"), ours: (OURS, "-")}
     curves = {name: _curve(expert, name) for name in names}
-    figure, axes = panels(1, 3, height=3.3, gaps=(0.45, 0.5))
+    figure, axes = subplots(1, 3, height=3.3, gaps=(0.45, 0.5))
     greys = torch.linspace(0, 1, curves[ours].shape[1])
     for index, (panel, channel) in enumerate(zip(axes, ("red", "green", "blue"), strict=True)):
         panel.plot((0, 1), (0, 1), color=FAINT, linewidth=1, zorder=1)
@@ -273,7 +222,7 @@ def violins(measure: str, expert: str) -> Frame:
     """Fig. 6: each loss over all test pictures and seeds."""
     field, label, more_is_better = MEASURES[measure]
     values = [values_of(expert, name, field) for name in SHOWN]
-    figure, (axes,) = panels(1, 1, height=4.0, margins=(0.75, 0.2, 0.4, 0.75))
+    figure, (axes,) = subplots(1, 1, height=4.0, margins=(0.75, 0.2, 0.4, 0.75))
     places = range(len(SHOWN))
     drawn: Any = axes.violinplot(values, list(places), widths=0.85, showextrema=False)
     for body, name in zip(drawn["bodies"], SHOWN, strict=True):
@@ -293,20 +242,15 @@ def violins(measure: str, expert: str) -> Frame:
     axes.legend(loc="best", ncols=2)
     trained = list(zip(means, SHOWN.values(), strict=True))[2:]
     mean, best = max(trained) if more_is_better else min(trained)
-    says = (
+    caption = (
         f"{measure} for the {expert} expert: the best mean has {best.replace(chr(10), ' ')}, "
         f"{mean:.3g}; L2 has {means[3]:.3g}, the input {means[0]:.3g}."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 @demo(
-    units=Choice(
-        label="λ counted in",
-        default="intensity",
-        options=("intensity", "bins"),
-        look_for="In which unit do the three lines fall together?",
-    ),
+    units=Choice("λ counted in", "intensity", ("intensity", "bins"), "When do the three lines meet?"),
     measure=MEASURE,
     expert=EXPERT,
 )
@@ -316,7 +260,7 @@ def bins_and_lam(units: str, measure: str, expert: str) -> Frame:
     names = [[Recipe("l2+histmatch", lam, k).name for lam in LAMS] for k in BINS]
     seeds = [[means_by_seed(expert, name, field) for name in row] for row in names]
     means = np.array([[np.mean(values) for values in row] for row in seeds])
-    figure, (left, right) = panels(1, 2, height=3.6, gaps=(0.95, 0.85))
+    figure, (left, right) = subplots(1, 2, height=3.6, gaps=(0.95, 0.85))
     left.imshow(means if more_is_better else -means, cmap=SEQUENTIAL, aspect="auto")
     low, high = means.min(), means.max()
     for row in range(3):
@@ -340,19 +284,21 @@ def bins_and_lam(units: str, measure: str, expert: str) -> Frame:
     shown = LAMS[best_lam] / (BINS[best_k] if units == "bins" else 1)
     across = float(np.ptp(means, axis=0).mean())
     along = float(np.ptp(means, axis=1).mean())
-    says = (
+    caption = (
         f"{measure} for the {expert} expert is best at K = {BINS[best_k]}, λ = {shown:.3g} in "
         f"{units}. At the same λ in intensity, K moves it by {across:.2g} on average; at the "
         f"same K, λ moves it by {along:.2g}."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 def every_loss(photo: Tensor, expert: str) -> Frame:
     """One picture, as it is, after each shipped network: for a picture of your own."""
     names = ["l2", "l1", *(Recipe("l2+histmatch", lam).name for lam in ALL_LAMS)]
-    with mpl.rc_context(LOOK):
-        figure, axes = panels(2, 4, height=4.2, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.1, 0.35))
+    with mpl.rc_context(RC_PARAMS):
+        figure, axes = subplots(
+            2, 4, height=4.2, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.1, 0.35)
+        )
         picture(axes[0], photo, "your picture")
         for panel, name in zip(axes[1:], names, strict=False):
             picture(panel, prediction(photo, expert, AS_IT_IS, name), name)

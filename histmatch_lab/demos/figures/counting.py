@@ -19,20 +19,14 @@ PAPER_ALPHA = 1000.0
 
 
 @demo(
-    alpha=LogSlider(
-        label="α",
-        default=100.0,
-        minimum=10.0,
-        maximum=3000.0,
-        look_for="where the orange line leaves the grey bars, and where it meets them again",
-    ),
-    photo=Photograph(look_for="which photograph has tall thin bars, and where"),
+    alpha=LogSlider("α", 100.0, 10.0, 3000.0, "where the orange line leaves the grey bars and meets them again"),
+    photo=Photograph(hint="which photograph has tall thin bars, and where"),
 )
 def soft_against_counted(alpha: float, photo: Tensor) -> Frame:
     """Red, green and blue of a photograph, counted and soft."""
     counts = _counted_channels(photo)
     soft = soft_histogram(photo.flatten(1), alpha=alpha)
-    figure, (image, *plots) = style.panels(2, 2, height=5.2, gaps=(0.75, 0.8))
+    figure, (image, *plots) = style.subplots(2, 2, height=5.2, gaps=(0.75, 0.8))
     style.picture(image, photo)
     roof = roof_above(float(counts.quantile(0.985)))
     for axes, name, counted, estimate in zip(plots, CHANNELS, counts, soft, strict=True):
@@ -42,46 +36,20 @@ def soft_against_counted(alpha: float, photo: Tensor) -> Frame:
     plots[0].legend(loc="upper right")
     gap = (soft - counts).abs().sum(-1)
     widest = CHANNELS[int(gap.argmax())]
-    says = (
+    caption = (
         f"With α = {alpha:.0f}, the gaps between the soft line and the bars add up to "
         f"{100 * float(gap.mean()):.0f} % of the pixels; the widest are in {widest}. "
         f"K = 256 bins; bars that leave the frame are cut off."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 @demo(
-    bins=Slider(
-        label="bins K",
-        default=32,
-        minimum=2,
-        maximum=256,
-        step=1,
-        look_for="the bars: many, low and ragged, or few, high and coarse",
-    ),
-    column=Slider(
-        label="column, %",
-        default=80,
-        minimum=0,
-        maximum=100,
-        step=1,
-        look_for="the marked bar: in which bin is the pixel under the cross?",
-    ),
-    row=Slider(
-        label="row, %",
-        default=25,
-        minimum=0,
-        maximum=100,
-        step=1,
-        look_for="the marked bar: in which bin is the pixel under the cross?",
-    ),
-    channel=Choice(
-        label="channel",
-        default="green",
-        options=CHANNELS,
-        look_for="the same pixel lies in another bin of each channel",
-    ),
-    photo=Photograph(look_for="dark pictures lean to the left, bright ones to the right"),
+    bins=Slider("bins K", 32, 2, 256, "the bars: many, low and ragged, or few, high and coarse", step=1),
+    column=Slider("column, %", 80, 0, 100, "the marked bar: which bin has the pixel under the cross?", step=1),
+    row=Slider("row, %", 25, 0, 100, "the marked bar: which bin has the pixel under the cross?", step=1),
+    channel=Choice("channel", "green", CHANNELS, "the same pixel lies in another bin of each channel"),
+    photo=Photograph(hint="dark pictures lean to the left, bright ones to the right"),
 )
 def count_pixels(bins: int, column: int, row: int, channel: str, photo: Tensor) -> Frame:
     """A photograph's pixels, counted."""
@@ -91,7 +59,7 @@ def count_pixels(bins: int, column: int, row: int, channel: str, photo: Tensor) 
     counts = count_channel(photo, channel, bins)
     k = bin_of(value, bins)
 
-    figure, (image, axes) = style.panels(1, 2, height=3.4, widths=(1, 1.15), gaps=(0.75, 0))
+    figure, (image, axes) = style.subplots(1, 2, height=3.4, widths=(1, 1.15), gaps=(0.75, 0))
     style.picture(image, photo)
     for draw, at in ((image.axvline, x), (image.axhline, y)):
         draw(at, color="white", lw=2.6)
@@ -101,30 +69,18 @@ def count_pixels(bins: int, column: int, row: int, channel: str, photo: Tensor) 
     axes.axvline(value, color=style.MARK, lw=1.4, ls=(0, (4, 3)))
     axes.plot(value, 0, "^", color=style.MARK, ms=10, clip_on=False, zorder=5)
     label_axes(axes, roof_above(float(counts.max())), "The counted histogram", "share of pixels, %")
-    says = (
+    caption = (
         f"Column {x}, row {y}: I(p) = {value:.4f} in the {channel} channel. That is bin k = {k} "
         f"of {bins}, from {k / bins:.4f} to {(k + 1) / bins:.4f}, which holds "
         f"{100 * float(counts[k]):.2f} % of the pixels."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 @demo(
-    shift=Slider(
-        label="brighten by",
-        default=0.03,
-        minimum=0.0,
-        maximum=0.2,
-        step=0.001,
-        look_for="the two dots on the right: which one moves with every step?",
-    ),
-    pixels=Choice(
-        label="pixels",
-        default=10,
-        options=(1, 10, 1000),
-        look_for="do more pixels make the stairs vanish, or only smaller?",
-    ),
-    photo=Photograph(look_for="the stairs are there in every photograph"),
+    shift=Slider("brighten by", 0.03, 0, 0.2, "the two dots: which moves with every step?", step=0.001),
+    pixels=Choice("pixels", 10, (1, 10, 1000), "do more pixels make the stairs vanish, or only smaller?"),
+    photo=Photograph(hint="the stairs are there in every photograph"),
 )
 def brighten(shift: float, pixels: int, photo: Tensor) -> Frame:
     """A loss on counts has no slope."""
@@ -132,7 +88,7 @@ def brighten(shift: float, pixels: int, photo: Tensor) -> Frame:
     shifts, hard, soft = _staircase(photo, pixels, bins, goal)
     values = shuffled_green(photo)[0][:pixels]
     at = int((shifts - shift).abs().argmin())
-    figure, (left, right) = style.panels(1, 2, height=3.3, gaps=(0.8, 0))
+    figure, (left, right) = style.subplots(1, 2, height=3.3, gaps=(0.8, 0))
     moved, target = (hard_histogram(values + by, bins) for by in (shift, goal))
     draw_bars(left, moved, label="brightened, counted")
     style.steps(
@@ -154,13 +110,13 @@ def brighten(shift: float, pixels: int, photo: Tensor) -> Frame:
     jump = float(hard[after] - hard[before])
     slope = float(soft[after] - soft[before]) / step
     counted = "no slope here" if abs(jump) < 1e-6 else f"a jump of {jump:+.2f} bins right here"
-    says = (
+    caption = (
         f"{len(values)} pixel{'s' * (len(values) > 1)}, brightened by {shift:.3f}: the counts are "
         f"{float(hard[at]):.2f} bins away from the target and have {counted}; the soft histogram "
         f"is {float(soft[at]):.2f} bins away, with a slope of {slope:+.0f} bins per unit of "
         "intensity."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 def channel_values(photo: Tensor, name: str) -> Tensor:

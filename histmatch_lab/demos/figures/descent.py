@@ -26,8 +26,8 @@ from histmatch_lab.demos.style import (
     FAINT,
     OTHER,
     OURS,
-    panels,
     picture,
+    subplots,
 )
 from histmatch_lab.histogram import bin_centers
 
@@ -99,34 +99,11 @@ def descend_pixels(
 
 @demo(
     steps=STEPS,
-    lam=LogSlider(
-        label="λ",
-        default=0.001,
-        minimum=1e-4,
-        maximum=1.0,
-        steps_per_decade=10,
-        look_for="λ = 1 is the paper's: which term wins here?",
-    ),
-    reconstruct=Toggle(
-        label="L_rec",
-        default=True,
-        look_for="Off: nothing ties the pixels to the photograph.",
-    ),
-    alpha=LogSlider(
-        label="α",
-        default=1000,
-        minimum=100,
-        maximum=1e5,
-        steps_per_decade=10,
-        look_for="At 100 000 nearly every pixel feels nothing: the descent stalls.",
-    ),
-    start=Choice(
-        label="start from",
-        default="the photograph",
-        options=("the photograph", "noise"),
-        look_for="From noise: without L_rec, do the colours alone bring the picture back?",
-    ),
-    photo=Photograph(look_for="What survives of the picture, and what of its colours?"),
+    lam=LogSlider("λ", 0.001, 1e-4, 1.0, "λ = 1 is the paper's: which term wins here?"),
+    reconstruct=Toggle("L_rec", True, "Off: nothing ties the pixels to the photograph."),
+    alpha=LogSlider("α", 1000, 100, 1e5, "At 100 000 nearly every pixel feels nothing: it stalls."),
+    start=Choice("start from", "the photograph", ("the photograph", "noise"), "Do the colours bring it back?"),
+    photo=Photograph(hint="What survives of the picture, and what of its colours?"),
     target=TARGET_PHOTO,
 )
 def descent_on_pixels(
@@ -148,7 +125,7 @@ def _pixel_frame(
     photo: Tensor, target: Tensor, states: tuple[State, ...], alpha: float, reconstruct: bool
 ) -> Frame:
     now, step = states[-1], len(states) - 1
-    figure, (left, middle, right, curves, losses, norms) = panels(
+    figure, (left, middle, right, curves, losses, norms) = subplots(
         2, 3, height=4.9, gaps=(0.75, 0.6), margins=(0.75, 0.2, 0.35, 0.6)
     )
     picture(left, photo, "The photograph")
@@ -170,13 +147,13 @@ def _pixel_frame(
     norms.set(yscale="log", ylim=(1e-6, 10), yticks=(1e-6, 1e-3, 1))
     losses.plot(step, now.emd / BINS, "o", color=OURS, clip_on=False)
     norms.plot(step, now.norms[0], "o", color=OURS, clip_on=False)
-    says = (
+    caption = (
         f"Step {step} of {STEPS}: the colours are {now.emd:.1f} bins ({now.emd / BINS:.3f} in "
         f"intensity) from the target's, at the start {states[0].emd:.1f}; the pixels are "
         f"{held[-1]:.3f} (root mean square) from the photograph. {now.dead:.0%} of the values "
         f"feel less than a tenth of the exact EMD's pull."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 def _draw_cdfs(axes: Axes, got: Tensor, aim: Tensor) -> None:
@@ -259,28 +236,10 @@ def _rising(knots: Tensor) -> Tensor:
 
 @demo(
     steps=STEPS,
-    alpha=LogSlider(
-        label="α",
-        default=1000,
-        minimum=100,
-        maximum=1e5,
-        steps_per_decade=10,
-        look_for="Sharper kernels hurt the pixels. Do they hurt the curve?",
-    ),
-    count=Slider(
-        label="knots per curve",
-        default=16,
-        minimum=2,
-        maximum=64,
-        step=1,
-        look_for="Few knots: how near can the colours come?",
-    ),
-    rising=Toggle(
-        label="only rising curves",
-        default=True,
-        look_for="Off: a curve may turn back and make light pixels darker than dark ones.",
-    ),
-    photo=Photograph(look_for="Smooth areas: on the left they break up first."),
+    alpha=LogSlider("α", 1000, 100, 1e5, "Sharper kernels hurt the pixels. Do they hurt the curve?"),
+    count=Slider("knots per curve", 16, 2, 64, "Few knots: how near can the colours come?", step=1),
+    rising=Toggle("only rising curves", True, "Off: light pixels may end up darker than dark ones."),
+    photo=Photograph(hint="Smooth areas: on the left they break up first."),
     target=TARGET_PHOTO,
 )
 def descent_on_a_curve(
@@ -307,7 +266,7 @@ def _curve_frame(
     rising: bool,
 ) -> Frame:
     step, count = len(history) - 1, knots.shape[1]
-    figure, (left, middle, right, dots, lines, losses) = panels(
+    figure, (left, middle, right, dots, lines, losses) = subplots(
         2, 3, height=4.9, gaps=(0.75, 0.6), margins=(0.75, 0.2, 0.35, 0.6)
     )
     picture(left, free, "Each pixel free")
@@ -335,13 +294,13 @@ def _curve_frame(
     _step_axis(losses, "$L_{hm}$, bins")
     losses.set(ylim=(0, 100), yticks=(0, 50, 100))
     pixel_loss, curve_loss = history[-1]
-    says = (
+    caption = (
         f"Step {step} of {STEPS}, from {history[0][0]:.1f} bins. Each pixel on its own: "
         f"{pixel_loss:.1f} bins left, and neighbouring pixels differ {_contrast(photo, free):.1f} "
         f"times as much as in the photograph. {count} knots per channel: {curve_loss:.1f} bins "
         f"left, {_contrast(photo, curved):.1f} times as much."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 def _contrast(before: Tensor, after: Tensor) -> float:

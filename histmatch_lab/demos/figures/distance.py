@@ -24,8 +24,8 @@ from histmatch_lab.demos.style import (
     OTHER,
     OURS,
     filled_steps,
-    panels,
     picture,
+    subplots,
 )
 from histmatch_lab.histogram import Outside, bin_centers, bin_edges, emd, soft_cdf
 
@@ -37,11 +37,7 @@ FAIR = 0.1  # of the exact EMD's pull: below, a pixel hardly moves
 BASE = (0.2, 0.04)  # centre and width of the toy's first bump
 SHIFTS = torch.linspace(0, 0.6, 61, dtype=torch.float64)
 
-TARGET_PHOTO = Photograph(
-    label="target",
-    default="china",
-    look_for="Another target moves the CDFs apart elsewhere, and the pull changes sign there.",
-)
+TARGET_PHOTO = Photograph("target", "china", "Another target moves the CDFs apart elsewhere: the pull changes sign.")
 
 
 @lru_cache(maxsize=32)
@@ -73,22 +69,8 @@ def bump(center: Tensor, width: float) -> Tensor:
 
 
 @demo(
-    shift=Slider(
-        label="moved by, intensity",
-        default=0.25,
-        minimum=0.0,
-        maximum=0.6,
-        step=0.01,
-        look_for="Once the bumps are apart, one distance stops growing.",
-    ),
-    width=Slider(
-        label="width, intensity",
-        default=0.04,
-        minimum=0.02,
-        maximum=0.12,
-        step=0.01,
-        look_for="The arrows: a wider bump sends earth both ways.",
-    ),
+    shift=Slider("moved by, intensity", 0.25, 0, 0.6, "Once the bumps are apart, one distance stops growing."),
+    width=Slider("width, intensity", 0.04, 0.02, 0.12, "The arrows: a wider bump sends earth both ways."),
 )
 def two_bumps(shift: float, width: float) -> Frame:
     """Two histograms, the area between their CDFs, and two distances."""
@@ -99,7 +81,7 @@ def two_bumps(shift: float, width: float) -> Frame:
     overlap_lost = _half_l1(first, second)
     distance = float(emd(first, second)) / BINS
 
-    figure, (left, middle, right) = panels(1, 3, height=3.3, gaps=(0.7, 0.85))
+    figure, (left, middle, right) = subplots(1, 3, height=3.3, gaps=(0.7, 0.85))
     edges = bin_edges(BINS)
     for shares, color, name in ((first, COUNTS, "one"), (second, OURS, "the other")):
         filled_steps(left, 100 * shares, edges, color=color, alpha=0.5, label=name)
@@ -118,12 +100,12 @@ def two_bumps(shift: float, width: float) -> Frame:
     right.set(xlim=(-0.02, 0.62), xticks=(0, 0.3, 0.6), ylim=(0, 1.05), yticks=(0, 0.5, 1))
     right.set(xlabel="moved by, intensity", ylabel="distance", title="Two distances")
     right.legend(loc="lower right")
-    says = (
+    caption = (
         f"Moved by {shift:.2f}: bin by bin, {overlap_lost:.1%} of the pixels are in a wrong bin "
         f"(half of L1); to put them right, the average pixel travels {distance:.3f} in intensity "
         f"(EMD), which is {distance * BINS:.1f} of {BINS} bins."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 def _half_l1(p: Tensor, q: Tensor) -> Tensor:
@@ -151,35 +133,11 @@ def _draw_plan(axes: Axes, one: Tensor, other: Tensor) -> None:
 
 
 @demo(
-    exposure=Slider(
-        label="exposure, stops",
-        default=-1.0,
-        minimum=-3.0,
-        maximum=3.0,
-        step=0.1,
-        look_for="All three CDFs slide the same way, and the area opens.",
-    ),
-    contrast=Slider(
-        label="contrast",
-        default=1.0,
-        minimum=0.0,
-        maximum=2.0,
-        step=0.05,
-        look_for="The CDFs cross: some pixels have to come back up, others down.",
-    ),
-    warmth=Slider(
-        label="warmth, stops",
-        default=0.0,
-        minimum=-2.0,
-        maximum=2.0,
-        step=0.1,
-        look_for="Red and blue move in opposite directions, green hardly.",
-    ),
-    photo=Photograph(look_for="The same slider costs a dark photograph more than a bright one."),
-    target=Photograph(
-        label="compared with",
-        look_for="With the photograph itself, sliders at rest mean no loss at all.",
-    ),
+    exposure=Slider("exposure, stops", -1.0, -3, 3, "All three CDFs slide the same way.", step=0.1),
+    contrast=Slider("contrast", 1.0, 0, 2, "The CDFs cross: some pixels have to go up, others down.", step=0.05),
+    warmth=Slider("warmth, stops", 0.0, -2, 2, "Red and blue move in opposite directions.", step=0.1),
+    photo=Photograph(hint="The same slider costs a dark photograph more than a bright one."),
+    target=Photograph("compared with", hint="With the photograph itself, sliders at rest mean no loss at all."),
 )
 def adjusted_photograph(
     exposure: float, contrast: float, warmth: float, photo: Tensor, target: Tensor
@@ -190,7 +148,7 @@ def adjusted_photograph(
     wanted, got = target_cdfs(small(target), 1000.0), cdfs(adjusted)
     loss = (got - wanted).abs().sum(-1)
 
-    figure, (before, after, bars, *curves) = panels(
+    figure, (before, after, bars, *curves) = subplots(
         2, 3, height=4.9, gaps=(0.6, 0.6), margins=(0.65, 0.2, 0.35, 0.6)
     )
     picture(before, small(target), "compared with this")
@@ -214,11 +172,11 @@ def adjusted_photograph(
     curves[0].set_ylabel("share of pixels")
     red, green, blue = loss.tolist()
     mean = float(loss.mean())
-    says = (
+    caption = (
         f"EMD in bins: red {red:.1f}, green {green:.1f}, blue {blue:.1f}; mean {mean:.1f} of "
         f"{BINS} bins = {mean / BINS:.3f} in intensity. Dashed: compared with; in colour: adjusted."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 def pull_on_pixels(
@@ -250,34 +208,11 @@ def pull_along(gap: Tensor, *, alpha: float, outside: Outside) -> tuple[Tensor, 
 
 
 @demo(
-    contrast=Slider(
-        label="contrast",
-        default=1.0,
-        minimum=0.0,
-        maximum=2.0,
-        step=0.05,
-        look_for="With the photograph as its own target: which way does each half have to go?",
-    ),
-    alpha=LogSlider(
-        label="α",
-        default=1000,
-        minimum=100,
-        maximum=1e5,
-        look_for="The ripple grows; then white holes open: these pixels feel nothing.",
-    ),
-    channel=Choice(
-        label="channel",
-        default="red",
-        options=NAMES,
-        look_for="Each channel is pulled on its own, and often the other way.",
-    ),
-    outside=Choice(
-        label="outside [0, 1]",
-        default="clamp",
-        options=("drop", "clamp", "reflect"),
-        look_for="The pull on pixels at exactly 0, in deep shadows or at a high contrast.",
-    ),
-    photo=Photograph(look_for="Which parts turn orange (lighter), which purple (darker)?"),
+    contrast=Slider("contrast", 1.0, 0, 2, "Its own target: which way does each half have to go?", step=0.05),
+    alpha=LogSlider("α", 1000, 100, 1e5, "The ripple grows; then white holes open: these pixels feel nothing."),
+    channel=Choice("channel", "red", NAMES, "Each channel is pulled on its own, and often the other way."),
+    outside=Choice("outside [0, 1]", "clamp", ("drop", "clamp", "reflect"), "The pull on pixels at exactly 0."),
+    photo=Photograph(hint="Which parts turn orange (lighter), which purple (darker)?"),
     target=TARGET_PHOTO,
 )
 def pull_on_the_photograph(
@@ -290,7 +225,7 @@ def pull_on_the_photograph(
     pull = pull_on_pixels(image, wanted, alpha=alpha, outside=outside)[0]
     got, aim = (cdfs(one, alpha=alpha, outside=outside)[0] for one in (image, wanted))
 
-    figure, (left, right, below_left, below_right) = panels(
+    figure, (left, right, below_left, below_right) = subplots(
         2, 2, height=5.8, gaps=(0.8, 0.55), margins=(0.75, 0.2, 0.35, 0.6), heights=(1.25, 1)
     )
     left.imshow(image[0].numpy(), cmap="gray", vmin=0, vmax=1)
@@ -344,23 +279,9 @@ def shuffled(image: Tensor, share: float) -> Tensor:
 
 
 @demo(
-    share=Slider(
-        label="shuffled, %",
-        default=50,
-        minimum=0,
-        maximum=100,
-        step=1,
-        look_for="One of the two distances does not move at all.",
-    ),
-    exposure=Slider(
-        label="exposure, stops",
-        default=0.0,
-        minimum=-2.0,
-        maximum=2.0,
-        step=0.1,
-        look_for="This one the histogram loss does see.",
-    ),
-    photo=Photograph(look_for="A shuffled photograph keeps its colours, and nothing else."),
+    share=Slider("shuffled, %", 50, 0, 100, "One of the two distances does not move at all.", step=1),
+    exposure=Slider("exposure, stops", 0.0, -2, 2, "This one the histogram loss does see.", step=0.1),
+    photo=Photograph(hint="A shuffled photograph keeps its colours, and nothing else."),
 )
 def shuffled_photograph(share: float, exposure: float, photo: Tensor) -> Frame:
     """A shuffled photograph and its distance from the original, with and without places."""
@@ -372,7 +293,7 @@ def shuffled_photograph(share: float, exposure: float, photo: Tensor) -> Frame:
     errors = [_rms(shuffled(exposed, float(s)), original) for s in shares]
     error = _rms(mixed, original)
 
-    figure, (left, middle, right) = panels(
+    figure, (left, middle, right) = subplots(
         1, 3, height=2.7, gaps=(0.6, 0.6), margins=(0.2, 0.2, 0.35, 0.6), widths=(1.2, 1.2, 1)
     )
     picture(left, original, "The original")
@@ -384,11 +305,11 @@ def shuffled_photograph(share: float, exposure: float, photo: Tensor) -> Frame:
     right.set(xlim=(-2, 102), xticks=(0, 50, 100), ylim=(0, 0.8), yticks=(0, 0.4, 0.8))
     right.set(xlabel="shuffled, %", title="Two distances")
     right.legend(loc="upper left")
-    says = (
+    caption = (
         f"{share} % of the pixels have changed places. The histogram loss against the original "
         f"is {distance:.3f} in intensity; the root of the mean squared error is {error:.3f}."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 def _rms(one: Tensor, other: Tensor) -> float:

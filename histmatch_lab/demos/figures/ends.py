@@ -9,7 +9,16 @@ from torch import Tensor
 from histmatch_lab.demos.controls import Choice, LogSlider, Slider
 from histmatch_lab.demos.demo import Frame, demo
 from histmatch_lab.demos.figures.alpha import BINS, CHANNEL, PHOTO, Estimate, estimate, nice
-from histmatch_lab.demos.style import COUNTS, MARK, OTHER, OURS, TARGET, filled_steps, panels, steps
+from histmatch_lab.demos.style import (
+    COUNTS,
+    MARK,
+    OTHER,
+    OURS,
+    TARGET,
+    filled_steps,
+    steps,
+    subplots,
+)
 from histmatch_lab.histogram import Range, bin_edges, hard_histogram, soft_histogram
 
 SHOWN = 6  # bins at each end
@@ -19,13 +28,7 @@ RANGES: dict[str, Range] = {"0 to 1": (0.0, 1.0), "centred": CENTRED}
 
 
 @demo(
-    alpha=LogSlider(
-        label="α",
-        default=1000,
-        minimum=10,
-        maximum=1e5,
-        look_for="Does a sharper kernel stop the leak?",
-    ),
+    alpha=LogSlider("α", 1000, 10, 1e5, "Does a sharper kernel stop the leak?"),
     bins=BINS,
     photo=PHOTO,
     channel=CHANNEL,
@@ -33,7 +36,7 @@ RANGES: dict[str, Range] = {"0 to 1": (0.0, 1.0), "centred": CENTRED}
 def leak_at_the_ends(alpha: float, bins: int, photo: Tensor, channel: str) -> Frame:
     """What leaks out of [0, 1], and three ways to treat it."""
     found = {mode: estimate(photo, channel, bins, alpha, mode) for mode, _, _ in MODES}
-    figure, ends = panels(1, 2, height=3.7, margins=(0.75, 0.2, 0.9, 0.6))
+    figure, ends = subplots(1, 2, height=3.7, margins=(0.75, 0.2, 0.9, 0.6))
     for axes, start in zip(ends, (0, bins - SHOWN), strict=True):
         _draw_end(axes, found, slice(start, start + SHOWN), start - bins if start else 0)
     ends[0].set(xlabel="bins from the black end", title="Shadows")
@@ -56,27 +59,9 @@ def _draw_end(axes: Axes, found: dict[str, Estimate], part: slice, left: int) ->
 
 
 @demo(
-    first=Slider(
-        label="first level",
-        default=0,
-        minimum=0,
-        maximum=240,
-        step=1,
-        look_for="The comb is washed out at both ends and sharp in the middle.",
-    ),
-    alpha=LogSlider(
-        label="α",
-        default=1000,
-        minimum=100,
-        maximum=1e5,
-        look_for="A sharper kernel sharpens the comb, except on an edge.",
-    ),
-    extent=Choice(
-        label="range of the bins",
-        default="0 to 1",
-        options=tuple(RANGES),
-        look_for="Centred, each level has a bin of its own.",
-    ),
+    first=Slider("first level", 0, 0, 240, "The comb blurs at the ends and is sharp in the middle.", step=1),
+    alpha=LogSlider("α", 1000, 100, 1e5, "A sharper kernel sharpens the comb, except on an edge."),
+    extent=Choice("range of the bins", "0 to 1", tuple(RANGES), "Centred, each level has a bin of its own."),
 )
 def comb_of_levels(first: int, alpha: float, extent: str) -> Frame:
     """8-bit levels drift against 256 bins: a comb of every second level."""
@@ -84,7 +69,9 @@ def comb_of_levels(first: int, alpha: float, extent: str) -> Frame:
     edges = bin_edges(256, range=RANGES[extent], dtype=torch.float64)
     soft = soft_histogram(used, alpha=alpha, range=RANGES[extent])
     counts = hard_histogram(used, range=RANGES[extent])
-    figure, (comb, drift) = panels(1, 2, height=3.5, widths=(1.5, 1), margins=(0.8, 0.3, 0.4, 0.6))
+    figure, (comb, drift) = subplots(
+        1, 2, height=3.5, widths=(1.5, 1), margins=(0.8, 0.3, 0.4, 0.6)
+    )
     bins = slice(max(first - 2, 0), min(first + 17, 256))
     where = torch.arange(bins.start, bins.stop + 1)
     filled_steps(comb, 100 * counts[bins], where, color=COUNTS, alpha=0.4, label="counted")
@@ -97,12 +84,12 @@ def comb_of_levels(first: int, alpha: float, extent: str) -> Frame:
     comb.legend(loc="upper right", ncols=3)
     own = _draw_drift(drift, alpha, extent)
     drift.axvspan(first, first + 14, color=MARK, alpha=0.3, linewidth=0)
-    says = (
+    caption = (
         f"Levels {first}, {first + 2}, ... {first + 14} with α = {alpha:.4g}, range {extent}: "
         f"level {first} leaves {own[first]:.0%} of its mass in its own bin, level {first + 14} "
         f"{own[first + 14]:.0%}. Over all levels it is {own.min():.0%} to {own.max():.0%}."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 def _draw_drift(axes: Axes, alpha: float, extent: str) -> Tensor:

@@ -23,8 +23,8 @@ from histmatch_lab.demos.style import (
     FAINT,
     MARK,
     OURS,
-    panels,
     picture,
+    subplots,
 )
 from histmatch_lab.hdrnet import HDRNet
 from histmatch_lab.histogram import bin_centers
@@ -37,15 +37,8 @@ INPUTS = (*COLOURS, "offset")
 DEPTH = 8
 HOVER_SIDE = 60
 
-PHOTO = Photograph(default="china", look_for="Where the maps change: at edges, or smoothly?")
-LEVEL = Slider(
-    label="luma level",
-    default=3,
-    minimum=0,
-    maximum=DEPTH - 1,
-    step=1,
-    look_for="Dark pixels read the low levels, light ones the high levels.",
-)
+PHOTO = Photograph("photograph", "china", "Where the maps change: at edges, or smoothly?")
+LEVEL = Slider("luma level", 3, 0, DEPTH - 1, "Dark pixels read the low levels, light ones the high.", step=1)
 
 
 class Parts(NamedTuple):
@@ -73,18 +66,8 @@ def taken_apart(photo: Tensor) -> Parts:
 
 
 @demo(
-    out=Choice(
-        label="to channel",
-        default="red",
-        options=COLOURS,
-        look_for="Do the three channels get the same treatment?",
-    ),
-    into=Choice(
-        label="from",
-        default="red",
-        options=INPUTS,
-        look_for="The offset adds light that no channel had.",
-    ),
+    out=Choice("to channel", "red", COLOURS, "Do the three channels get the same treatment?"),
+    into=Choice("from", "red", INPUTS, "The offset adds light that no channel had."),
     level=LEVEL,
     photo=PHOTO,
 )
@@ -94,7 +77,7 @@ def one_coefficient(out: str, into: str, level: int, photo: Tensor) -> Frame:
     number = 4 * COLOURS.index(out) + INPUTS.index(into)
     neutral = float(out == into)
     layer, read = parts.grid[number, level], parts.coefficients[number]
-    figure, (left, middle, right) = panels(1, 3, height=3.0, margins=(0.1, 0.1, 0.4, 0.1))
+    figure, (left, middle, right) = subplots(1, 3, height=3.0, margins=(0.1, 0.1, 0.4, 0.1))
     picture(left, photo, "The picture")
     _map(
         middle,
@@ -105,12 +88,12 @@ def one_coefficient(out: str, into: str, level: int, photo: Tensor) -> Frame:
     )
     _map(right, read, neutral, read.shape, "Read at each pixel")
     low, high = read.quantile(torch.tensor([0.01, 0.99])).tolist()
-    says = (
+    caption = (
         f"The coefficient from {into} to {out}; left alone it would be {neutral:.0f} (white), "
         f"orange is more, purple less, full colour at 0.5 away. At level {level} the grid holds "
         f"{layer.min():.2f} to {layer.max():.2f}; 98 % of the pixels read {low:.2f} to {high:.2f}."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 def _map(axes: Axes, values: Tensor, neutral: float, shape: Sequence[int], title: str) -> None:
@@ -126,7 +109,7 @@ def guide_and_level(level: int, photo: Tensor) -> Frame:
     """The guide, and who reads one level of the grid."""
     guide = taken_apart(photo).guide
     weight = (1 - (DEPTH * guide - 0.5 - level).abs()).clamp(min=0)
-    figure, (left, middle, right) = panels(
+    figure, (left, middle, right) = subplots(
         1, 3, height=3.0, margins=(0.1, 0.2, 0.4, 0.6), widths=(1, 1, 1.1), gaps=(0.6, 0.4)
     )
     picture(left, guide.expand(3, -1, -1), "The guide")
@@ -143,31 +126,17 @@ def guide_and_level(level: int, photo: Tensor) -> Frame:
     right.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(0, 1.25 * top), yticks=())
     right.set(xlabel="guide", title="Grey: how often each value occurs")
     right.legend(loc="upper right")
-    says = (
+    caption = (
         f"{(weight > 0).float().mean():.0%} of the pixels read level {level}, and it makes up "
         f"{weight.mean():.0%} of all that is read. The guide goes from {guide.min():.2f} to "
         f"{guide.max():.2f}."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 @demo(
-    across=Slider(
-        label="across",
-        default=0.35,
-        minimum=0.0,
-        maximum=1.0,
-        step=0.01,
-        look_for="Cross the edge between light and dark: the matrix jumps with the guide.",
-    ),
-    down=Slider(
-        label="down",
-        default=0.6,
-        minimum=0.0,
-        maximum=1.0,
-        step=0.01,
-        look_for="Within one surface the matrix changes slowly.",
-    ),
+    across=Slider("across", 0.35, 0, 1, "Cross an edge between light and dark: the matrix jumps."),
+    down=Slider("down", 0.6, 0, 1, "Within one surface the matrix changes slowly."),
     photo=PHOTO,
 )
 def matrix_at_a_pixel(across: float, down: float, photo: Tensor) -> Frame:
@@ -177,7 +146,7 @@ def matrix_at_a_pixel(across: float, down: float, photo: Tensor) -> Frame:
     y, x = round(down * (height - 1)), round(across * (width - 1))
     matrix = parts.coefficients[:, y, x].view(3, 4)
     before, after = photo[:, y, x], parts.output[:, y, x]
-    figure, (left, middle, right) = panels(
+    figure, (left, middle, right) = subplots(
         1, 3, height=3.3, margins=(0.1, 0.2, 0.4, 0.6), widths=(1.15, 1, 1), gaps=(0.7, 0.4)
     )
     picture(left, photo, "The picture")
@@ -186,12 +155,12 @@ def matrix_at_a_pixel(across: float, down: float, photo: Tensor) -> Frame:
     _draw_tone(right, parts.grid, (y + 0.5) / height, (x + 0.5) / width)
     right.plot(before, after, "o", color=MARK, markersize=8, fillstyle="none", markeredgewidth=2)
     rgb = "/".join(f"{v:.2f}" for v in before), "/".join(f"{v:.2f}" for v in after)
-    says = (
+    caption = (
         f"At {across:.0%} across and {down:.0%} down, red/green/blue {rgb[0]} becomes {rgb[1]} "
         f"(guide {parts.guide[y, x]:.2f}). The largest change of the matrix from the identity is "
         f"{(matrix - torch.eye(3, 4)).abs().max():.2f}."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 def _draw_matrix(axes: Axes, matrix: Tensor) -> None:
@@ -227,24 +196,15 @@ def _draw_tone(axes: Axes, grid: Tensor, down: float, across: float) -> None:
 
 
 @demo(
-    loss=Choice(
-        label="loss",
-        default="histmatch",
-        options=("histmatch", "l2"),
-        look_for="Which of the two depends on where the pixels are?",
-    ),
-    shuffled=Toggle(
-        label="shuffle the target",
-        default=False,
-        look_for="Its histogram stays; every pixel goes elsewhere.",
-    ),
+    loss=Choice("loss", "histmatch", ("histmatch", "l2"), "Which depends on where the pixels are?"),
+    shuffled=Toggle("shuffle the target", False, "Its histogram stays; every pixel goes elsewhere."),
     photo=PHOTO,
 )
 def pull_on_the_grid(loss: str, shuffled: bool, photo: Tensor) -> Frame:
     """The pull of a loss on each pixel, and what arrives at the cells of the grid."""
     target = _target(photo, shuffled)
     on_pixels, on_cells, value = _pulls(loss, photo, shuffled)
-    figure, (left, middle, right) = panels(1, 3, height=3.0, margins=(0.1, 0.1, 0.4, 0.1))
+    figure, (left, middle, right) = subplots(1, 3, height=3.0, margins=(0.1, 0.1, 0.4, 0.1))
     picture(left, target, "The target, shuffled" if shuffled else "The target")
     for axes, pull, title in (
         (middle, on_pixels, "Pull on the pixels' brightness"),
@@ -256,12 +216,12 @@ def pull_on_the_grid(loss: str, shuffled: bool, photo: Tensor) -> Frame:
         axes.set_title(title)
         axes.set_axis_off()
     kept = float(on_cells.abs().sum() / on_pixels.abs().sum().clamp(min=1e-12))
-    says = (
+    caption = (
         f"{loss}, now {value:.4f}: orange asks for more light, purple for less. Pulls of both "
         f"signs within a cell cancel out: {kept:.0%} of the pull on the pixels arrives at the "
         "grid (right, its levels added up)."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 @lru_cache(maxsize=8)

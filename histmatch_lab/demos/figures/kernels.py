@@ -28,22 +28,9 @@ FEW = 20  # so many kernels can still be told apart
 
 
 @demo(
-    pixels=LogSlider(
-        label="pixels",
-        default=10.0,
-        minimum=1.0,
-        maximum=360_000.0,
-        steps_per_decade=10,
-        look_for="single bumps that grow together into one curve",
-    ),
-    alpha=LogSlider(
-        label="α",
-        default=60.0,
-        minimum=20.0,
-        maximum=1000.0,
-        look_for="narrow bumps follow every bar, wide ones smooth them away",
-    ),
-    photo=Photograph(look_for="how many pixels it takes until the curve looks like the bars"),
+    pixels=LogSlider("pixels", 10.0, 1.0, 360_000.0, "single bumps that grow together into one curve"),
+    alpha=LogSlider("α", 60.0, 20.0, 1000.0, "narrow bumps follow every bar, wide ones smooth them away"),
+    photo=Photograph(hint="how many pixels it takes until the curve looks like the bars"),
 )
 def build_kde(pixels: float, alpha: float, photo: Tensor) -> Frame:
     """A density, built one pixel at a time."""
@@ -53,7 +40,7 @@ def build_kde(pixels: float, alpha: float, photo: Tensor) -> Frame:
     density = 512 * soft_histogram(values[:count], 512, alpha=alpha)
     counts = 256 * count_channel(photo, "green", 256)
 
-    figure, (image, axes) = style.panels(1, 2, height=3.4, widths=(1, 1.35), gaps=(0.75, 0))
+    figure, (image, axes) = style.subplots(1, 2, height=3.4, widths=(1, 1.35), gaps=(0.75, 0))
     picked = torch.zeros(values.shape, dtype=torch.bool)
     picked[order[:count]] = True
     height, width = photo.shape[1:]
@@ -69,44 +56,24 @@ def build_kde(pixels: float, alpha: float, photo: Tensor) -> Frame:
     label_axes(axes, roof_above(roof) / 100, "Eq. 1: one bump for each pixel", "density")
     axes.legend(loc="upper right")
     few = "1 pixel: its" if count == 1 else f"{count:,} pixels: their"
-    says = (
+    caption = (
         f"{few} green value{'s' * (count > 1)} and their density (Eq. 1, its lost factor "
         f"restored), with α = {alpha:.0f} and B = 1. Each bump is {alpha / 4 / count:.3g} high; "
         f"the area under their sum within [0, 1] is {float(density.mean()):.3f}."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 @demo(
-    value=Slider(
-        label="value I(p)",
-        default=0.43,
-        minimum=0.0,
-        maximum=1.0,
-        step=0.01,
-        look_for="the bars hand over to each other; what happens at 0 and at 1?",
-    ),
-    alpha=LogSlider(
-        label="α",
-        default=50.0,
-        minimum=5.0,
-        maximum=1000.0,
-        look_for="how many bins get a share of one pixel",
-    ),
-    bins=Slider(
-        label="bins K",
-        default=10,
-        minimum=2,
-        maximum=32,
-        step=1,
-        look_for="narrow bins cut the same bump into more pieces",
-    ),
+    value=Slider("value I(p)", 0.43, 0, 1, "the bars hand over to each other; what happens at 0 and at 1?"),
+    alpha=LogSlider("α", 50.0, 5.0, 1000.0, "how many bins get a share of one pixel"),
+    bins=Slider("bins K", 10, 2, 32, "narrow bins cut the same bump into more pieces", step=1),
 )
 def share_a_pixel(value: float, alpha: float, bins: int) -> Frame:
     """One pixel, shared among bins."""
     edges = bin_edges(bins)
     shares = soft_histogram(torch.tensor([value]), bins, alpha=alpha)
-    figure, (top, bottom) = style.panels(2, 1, height=4.4, gaps=(0, 0.4))
+    figure, (top, bottom) = style.subplots(2, 1, height=4.4, gaps=(0, 0.4))
     at = torch.linspace(0, 1, 1001)
     height = _kernel(at, value, alpha)
     top.plot(at, height, color=style.MARK)
@@ -121,40 +88,20 @@ def share_a_pixel(value: float, alpha: float, bins: int) -> Frame:
     bottom.vlines(edges, 0, 2, color=style.FAINT, lw=0.8)
     bottom.plot(value, 0, "^", color=style.MARK, ms=11, clip_on=False, zorder=5)
     label_axes(bottom, 1.0, "Eq. 3: the area over each bin", "P(k)")
-    says = (
+    caption = (
         f"I(p) = {value:.2f} lies in bin k = {own}, which gets {100 * float(shares[own]):.1f} % of "
         f"the pixel. {int((shares > 0.01).sum())} of {bins} bins get more than 1 % of it, and "
         f"{max(0.0, 100 * (1 - float(shares.sum()))):.1f} % falls outside [0, 1]."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 @demo(
-    centre=Slider(
-        label="window at",
-        default=0.75,
-        minimum=0.1,
-        maximum=0.9,
-        step=0.01,
-        look_for="spikes and gaps: there the two kernels differ most",
-    ),
-    width=Choice(
-        label="window, bins",
-        default=40,
-        options=(16, 40, 100),
-        look_for="from far, the two kernels look the same",
-    ),
-    channel=Choice(
-        label="channel",
-        default="green",
-        options=CHANNELS,
-        look_for="which channel has the tallest spikes",
-    ),
-    stretched=Toggle(
-        label="stretch contrast",
-        look_for="an 8-bit contrast stretch leaves gaps between the bars; who fills them?",
-    ),
-    photo=Photograph(look_for="whether the paper's kernel is closer to the bars in every picture"),
+    centre=Slider("window at", 0.75, 0.1, 0.9, "spikes and gaps: there the two kernels differ most"),
+    width=Choice("window, bins", 40, (16, 40, 100), "from far, the two kernels look the same"),
+    channel=Choice("channel", "green", CHANNELS, "which channel has the tallest spikes"),
+    stretched=Toggle("stretch contrast", hint="a stretch leaves gaps between the bars; who fills them?"),
+    photo=Photograph(hint="whether the paper's kernel is closer to the bars in every picture"),
 )
 def figure_2(centre: float, width: int, channel: str, stretched: bool, photo: Tensor) -> Frame:
     """Fig. 2 of the paper on a photograph: counts, DeepHist's kernel, the paper's kernel."""
@@ -163,7 +110,7 @@ def figure_2(centre: float, width: int, channel: str, stretched: bool, photo: Te
     window = slice(first, first + width)
     low, high = first / 256, (first + width) / 256
 
-    figure, (whole, zoom) = style.panels(2, 1, height=5.2, heights=(1, 1.9), gaps=(0, 0.95))
+    figure, (whole, zoom) = style.subplots(2, 1, height=5.2, heights=(1, 1.9), gaps=(0, 0.95))
     draw_bars(whole, counts)
     whole.axvspan(low, high, fc=(style.MARK, 0.25), ec=style.MARK, lw=1)
     label_axes(whole, roof_above(float(counts.quantile(0.985))), "The whole histogram", "share, %")
@@ -180,12 +127,12 @@ def figure_2(centre: float, width: int, channel: str, stretched: bool, photo: Te
     zoom.legend(loc="upper right", ncols=3)
     gaps = [float((p - counts).abs().sum()) for p in (deephist, paper)]
     moves = [float(emd(p, counts)) for p in (deephist, paper)]
-    says = (
+    caption = (
         f"Window: intensity {low:.3f} to {high:.3f}. Against the counts of the {channel} channel, "
         f"L1 is {gaps[0]:.3f} for DeepHist's kernel and {gaps[1]:.3f} for the paper's; "
         f"EMD is {moves[0]:.3f} and {moves[1]:.3f} bins."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 def _kernel(at: Tensor, value: Tensor | float, alpha: float) -> Tensor:

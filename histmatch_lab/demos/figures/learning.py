@@ -17,12 +17,12 @@ from histmatch_lab.demos.style import (
     CHANNELS,
     COUNTS,
     FAINT,
-    LOOK,
     OTHER,
     OURS,
+    RC_PARAMS,
     TARGET,
-    panels,
     picture,
+    subplots,
 )
 from histmatch_lab.histogram import bin_centers, soft_histogram
 from histmatch_lab.training.evaluation import Predict, psnr
@@ -35,8 +35,8 @@ def training_so_far(history: Sequence[Step]) -> Frame:
     """The last batch's first picture, its histograms, the terms of the loss and the PSNR."""
     step = history[-1]
     pred, target = step.pred[0].float().cpu(), step.target[0].float().cpu()
-    with mpl.rc_context(LOOK):
-        figure, (now, aim, histograms, losses, decibels, rest) = panels(
+    with mpl.rc_context(RC_PARAMS):
+        figure, (now, aim, histograms, losses, decibels, rest) = subplots(
             2, 3, height=5.3, gaps=(0.75, 0.95), margins=(0.75, 0.2, 0.35, 0.6)
         )
         picture(now, pred, "Output now")
@@ -61,8 +61,8 @@ def training_so_far(history: Sequence[Step]) -> Frame:
 def before_and_after(predict: Predict, pairs: Sequence[Pair]) -> Frame:
     """Input, output and target of a few test pictures, with their PSNR."""
     rows = []
-    with mpl.rc_context(LOOK), torch.no_grad():
-        figure, axes = panels(
+    with mpl.rc_context(RC_PARAMS), torch.no_grad():
+        figure, axes = subplots(
             len(pairs), 3, height=2.2 * len(pairs), margins=(0.1, 0.1, 0.4, 0.1), gaps=(0.15, 0.35)
         )
         for index, pair in enumerate(pairs):

@@ -30,8 +30,8 @@ from histmatch_lab.demos.style import (
     OURS,
     TARGET,
     filled_steps,
-    panels,
     steps,
+    subplots,
 )
 from histmatch_lab.histogram import (
     Outside,
@@ -147,46 +147,14 @@ def center(photo: Tensor) -> tuple[int, int]:
 
 
 @demo(
-    alpha=LogSlider(
-        label="α",
-        default=1000,
-        minimum=1,
-        maximum=1e5,
-        look_for="Sharper: the soft histogram nears the counts, and the pull falls apart.",
-    ),
+    alpha=LogSlider("α", 1000, 1, 1e5, "Sharper: the soft histogram nears the counts, and the pull falls apart."),
     bins=BINS,
-    bandwidth=Choice(
-        label="B, bandwidth",
-        default="1",
-        options=("1", "L / 2.5"),
-        look_for="Only α / B matters: L / 2.5 needs another α.",
-    ),
-    extent=Choice(
-        label="range of the bins",
-        default="0 to 1",
-        options=tuple(RANGES),
-        look_for="Close up: does each level have a bin of its own?",
-    ),
-    outside=Choice(
-        label="outside the range",
-        default="drop",
-        options=("drop", "clamp", "reflect"),
-        look_for="The pull at both ends, and the end of the CDF.",
-    ),
-    pixel=Slider(
-        label="pixel at, intensity",
-        default=0.3,
-        minimum=0.0,
-        maximum=1.0,
-        step=0.001,
-        look_for="Close up: how it hands its share from bin to bin, and what it feels meanwhile.",
-    ),
-    photo=Photograph(look_for="Which parts are made lighter, which darker?"),
-    target=Photograph(
-        label="target",
-        default="chelsea",
-        look_for="With the photograph itself, only the picked pixel is out of place.",
-    ),
+    bandwidth=Choice("B, bandwidth", "1", ("1", "L / 2.5"), "Only α / B matters: L / 2.5 needs another α."),
+    extent=Choice("range of the bins", "0 to 1", tuple(RANGES), "Does each level have a bin of its own?"),
+    outside=Choice("outside the range", "drop", ("drop", "clamp", "reflect"), "The pull at both ends."),
+    pixel=Slider("pixel at, intensity", 0.3, 0, 1, "Close up: how it moves from bin to bin.", step=0.001),
+    photo=Photograph(hint="Which parts are made lighter, which darker?"),
+    target=Photograph("target", "chelsea", "With the photograph itself, only the picked pixel is out of place."),
     presets={
         "paper": PAPER,
         "DeepHist": PAPER | {"alpha": 1, "bandwidth": "L / 2.5", "outside": "reflect"},
@@ -212,7 +180,7 @@ def microscope(
     view = look(photo, target, lens, pixel)
     pull = lens.pull(view.values, view.gap.sign())
 
-    figure, (left, heights, map_, cdfs, close, pulls) = panels(
+    figure, (left, heights, map_, cdfs, close, pulls) = subplots(
         3,
         2,
         height=6.6,
@@ -230,7 +198,7 @@ def microscope(
         axes.axvline(pixel, color=MARK, linestyle=":", linewidth=2)
         axes.set_xlim(0, 1)
     pulls.set_xticks((0, 0.5, 1))
-    return Frame(figure, _says(view, lens, pull))
+    return Frame(figure, _caption(view, lens, pull))
 
 
 def lens_of(alpha: float, bins: int, bandwidth: str, extent: str, outside: Outside) -> Lens:
@@ -279,8 +247,8 @@ def _draw_gap(axes: Axes, view: View, lens: Lens) -> None:
     axes.plot(edges, wanted, color=TARGET, linewidth=1.5, linestyle=DASHES)
     axes.set(ylim=(0, 1.05), yticks=(0, 0.5, 1), ylabel="share below")
     axes.set_title("CDFs: the area between is the EMD")
-    says = f"EMD {view.emd:.1f} bins = {view.emd * lens.bin_width:.3f}"
-    axes.text(0.98, 0.1, says, transform=axes.transAxes, ha="right")
+    caption = f"EMD {view.emd:.1f} bins = {view.emd * lens.bin_width:.3f}"
+    axes.text(0.98, 0.1, caption, transform=axes.transAxes, ha="right")
     axes.xaxis.set_visible(False)
 
 
@@ -337,7 +305,7 @@ def kernel(step: float, places: Tensor) -> Tensor:
     return step * (step * places).sigmoid() * (-step * places).sigmoid()
 
 
-def _says(view: View, lens: Lens, pull: Tensor) -> str:
+def _caption(view: View, lens: Lens, pull: Tensor) -> str:
     loss, felt = view.emd, float(pull[-1])
     ripple = gradient_ripple(lens.bins, alpha=lens.slope, range=lens.range)
     dead = float(view.shares[pull.abs() < FAIR].sum())

@@ -20,12 +20,12 @@ from histmatch_lab.demos.demo import Frame, demo
 from histmatch_lab.demos.style import (
     COUNTS,
     FAINT,
-    LOOK,
     MARK,
     OURS,
+    RC_PARAMS,
     SEQUENTIAL,
-    panels,
     picture,
+    subplots,
 )
 
 SDR_WHITE = 100.0  # nits that a screen shows as white at exposure 0
@@ -36,8 +36,8 @@ def contact_sheet(pairs: Sequence[Pair]) -> Frame:
     """Up to five pairs, the input above its target, as their values are."""
     shown = list(pairs[:5])
     changes = [float((pair.target - pair.input).abs().mean()) for pair in shown]
-    with mpl.rc_context(LOOK):
-        figure, axes = panels(
+    with mpl.rc_context(RC_PARAMS):
+        figure, axes = subplots(
             2, len(shown), height=3.4, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.08, 0.35)
         )
         for place, pair in enumerate(shown):
@@ -58,8 +58,8 @@ def joint_histogram(pairs: Sequence[Pair]) -> Frame:
     curve = torch.bincount(cells, after, minlength=LEVELS) / counts.clamp(min=1)
     rest = (after - curve[cells]).square().mean() / after.var(correction=0).clamp(min=1e-12)
     joint, *_ = np.histogram2d(before, after, bins=LEVELS, range=((0, 1), (0, 1)))
-    with mpl.rc_context(LOOK):
-        figure, (axes, bar) = panels(
+    with mpl.rc_context(RC_PARAMS):
+        figure, (axes, bar) = subplots(
             1, 2, height=4.4, widths=(40, 1), margins=(2.2, 2.6, 0.4, 0.6), gaps=(0.2, 0)
         )
         shown = np.ma.masked_equal(joint.T / joint.sum(), 0)
@@ -74,17 +74,17 @@ def joint_histogram(pairs: Sequence[Pair]) -> Frame:
         axes.plot((0, 1), (0, 1), "--", color=FAINT, linewidth=1, label="no change")
         axes.set(xlabel="luma of the input", ylabel="luma of the target")
         axes.legend(loc="lower right", fontsize=8.5, labelcolor=COUNTS)
-    says = (
+    caption = (
         f"One tone curve for all {len(pairs)} pairs explains {1 - float(rest):.0%} of the variance "
         "of the target's luma."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 def sync_curve(sync: Sync) -> Frame:
     """How alike two movies move, shifted against each other."""
-    with mpl.rc_context(LOOK):
-        figure, (axes,) = panels(1, 1, height=2.6)
+    with mpl.rc_context(RC_PARAMS):
+        figure, (axes,) = subplots(1, 1, height=2.6)
         axes.plot(sync.lags, sync.correlations, color=COUNTS)
         peak = max(sync.correlations)
         axes.plot([sync.offset], [peak], "o", color=OURS, label=f"offset {sync.offset:+d}")
@@ -103,38 +103,10 @@ def _scene(number: int) -> Tensor:
 
 
 @demo(
-    stops=Slider(
-        label="exposure, stops",
-        default=0,
-        minimum=-6,
-        maximum=6,
-        step=1,
-        look_for="Down: the sun gets a shape. Up: the evening sky appears. Never both at once.",
-    ),
-    frame=Slider(
-        label="frame",
-        default=30,
-        minimum=0,
-        maximum=95,
-        step=5,
-        look_for="The sun and the lamp wander.",
-    ),
-    across=Slider(
-        label="read at, across",
-        default=0.78,
-        minimum=0.0,
-        maximum=1.0,
-        step=0.02,
-        look_for="The light under the cross, in nits.",
-    ),
-    down=Slider(
-        label="read at, down",
-        default=0.34,
-        minimum=0.0,
-        maximum=1.0,
-        step=0.02,
-        look_for="The patches below have 80 nits in their channels.",
-    ),
+    stops=Slider("exposure, stops", 0, -6, 6, "Down: the sun gets a shape. Up: the sky appears.", step=1),
+    frame=Slider("frame", 30, 0, 95, "The sun and the lamp wander.", step=5),
+    across=Slider("read at, across", 0.78, 0, 1, "The light under the cross, in nits.", step=0.02),
+    down=Slider("read at, down", 0.34, 0, 1, "The patches below have 80 nits in their channels.", step=0.02),
 )
 def pq_on_screen(stops: int, frame: int, across: float, down: float) -> Frame:
     """An HDR frame on an SDR screen."""
@@ -143,26 +115,28 @@ def pq_on_screen(stops: int, frame: int, across: float, down: float) -> Frame:
     light = luminance(colours)
     row, column = (round(p * (n - 1)) for p, n in zip((down, across), light.shape, strict=True))
     nits = float(light[row, column])
-    figure, (left, right) = panels(1, 2, height=3.1, margins=(0.1, 0.1, 0.4, 0.1), gaps=(0.2, 0.4))
+    figure, (left, right) = subplots(
+        1, 2, height=3.1, margins=(0.1, 0.1, 0.4, 0.1), gaps=(0.2, 0.4)
+    )
     picture(left, stored, "The values of the file, as they are (PQ)")
     picture(right, on_screen(colours, stops), f"On a screen at {stops:+d} stops")
     for axes in (left, right):
         axes.plot([column], [row], "+", color=MARK, markersize=14, markeredgewidth=2)
     share = float((light * 2.0**stops > SDR_WHITE).float().mean())
-    says = (
+    caption = (
         f"Under the cross, {across:.0%} across and {down:.0%} down: {nits:.4g} nits. At "
         f"{stops:+d} stops white is {SDR_WHITE * 2.0**-stops:.4g} nits, and {share:.1%} of the "
         "picture are brighter than that."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 def exposures(stored: Tensor, stops: Sequence[int] = (-4, -2, 0, 2)) -> Frame:
     """An HDR picture, PQ in BT.2020, at several exposures on an SDR screen."""
     colours = _bt709(stored)
     light = luminance(colours)
-    with mpl.rc_context(LOOK):
-        figure, axes = panels(
+    with mpl.rc_context(RC_PARAMS):
+        figure, axes = subplots(
             1, len(stops), height=1.9, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.08, 0)
         )
         for panel, stop in zip(axes, stops, strict=True):

@@ -22,7 +22,7 @@ from histmatch_lab.demos.figures.alpha import (
     points_between,
     share_where,
 )
-from histmatch_lab.demos.style import COUNTS, FAINT, MARK, OTHER, OURS, SEQUENTIAL, TARGET, panels
+from histmatch_lab.demos.style import COUNTS, FAINT, MARK, OTHER, OURS, SEQUENTIAL, TARGET, subplots
 from histmatch_lab.histogram import gradient_ripple, pixel_gradient
 
 PAPER_BINS = (50, 100, 256)  # the paper's grid search, at alpha = 1000
@@ -46,21 +46,13 @@ def _pull_between_edges(step: float) -> tuple[Tensor, Tensor]:
     return x - middle, pixel_gradient(x, bins, alpha=step, range=(0, bins))
 
 
-@demo(
-    sharpness=LogSlider(
-        label="s L",
-        default=3.9,
-        minimum=1,
-        maximum=1000,
-        look_for="Where the pull between two edges sinks to zero.",
-    )
-)
+@demo(sharpness=LogSlider("s L", 3.9, 1, 1000, "Where the pull between two edges sinks to zero."))
 def pull_over_a_bin(sharpness: float) -> Frame:
     """Only s L matters: the pull between bin edges, and how far it swings."""
     x, y = _pull_between_edges(sharpness)
     ripple = gradient_ripple(1, alpha=sharpness)
     dead = _share_below(x, y, DEAD)
-    figure, (near, far) = panels(1, 2, height=3.4, widths=(1.15, 1))
+    figure, (near, far) = subplots(1, 2, height=3.4, widths=(1.15, 1))
     dead_here = (y < DEAD).numpy()
     near.fill_between(x.numpy(), 0, 5.5, where=dead_here, color=FAINT, alpha=0.6, linewidth=0)
     near.axhline(1, color=COUNTS, linewidth=1, linestyle="--")
@@ -69,12 +61,12 @@ def pull_over_a_bin(sharpness: float) -> Frame:
     near.set(xlabel="distance from a bin edge, in bins", ylabel="pull (fair: 1)")
     near.set_title("The pull on a pixel; grey: none")
     _draw_ripple(far, sharpness, ripple)
-    says = (
+    caption = (
         f"s L = {sharpness:.3g}: the pull goes from {y.min():.2g} to {y.max():.3g} of the fair "
         f"one, a ripple of {ripple:.3%} (first harmonic: {first_harmonic(sharpness):.3%}). "
         f"{dead:.0%} of all intensities feel less than 1 % of the fair pull."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 def _share_below(x: Tensor, y: Tensor, level: float) -> float:
@@ -101,22 +93,10 @@ def _draw_ripple(axes: Axes, step: float, ripple: float) -> None:
 
 
 @demo(
-    bins=Choice(
-        label="K, bins",
-        default=256,
-        options=PAPER_BINS[::-1],
-        look_for="DeepHist's bumps widen with the bins; those of a fixed α do not.",
-    ),
+    bins=Choice("K, bins", 256, PAPER_BINS[::-1], "DeepHist's bumps widen with the bins."),
     photo=PHOTO,
     channel=CHANNEL,
-    window=Slider(
-        label="window starts at",
-        default=0.5,
-        minimum=0.02,
-        maximum=0.92,
-        step=0.01,
-        look_for="How the levels (dots) lie against the bin edges.",
-    ),
+    window=Slider("window starts at", 0.5, 0.02, 0.92, "How the levels (dots) lie against the bin edges."),
 )
 def three_readings_of_b(bins: int, photo: Tensor, channel: str, window: float) -> Frame:
     """B is never given: the kernel's step and the pull under three readings of the paper."""
@@ -125,7 +105,9 @@ def three_readings_of_b(bins: int, photo: Tensor, channel: str, window: float) -
         ("α = 1000, B = 1", 1000.0, OURS, "-", "o"),
         ("α = 1000, B = L / 2.5", 2500.0 * bins, TARGET, ":", "^"),
     )
-    figure, (step, felt) = panels(1, 2, height=3.7, widths=(1, 1.6), margins=(0.75, 0.35, 0.9, 0.6))
+    figure, (step, felt) = subplots(
+        1, 2, height=3.7, widths=(1, 1.6), margins=(0.75, 0.35, 0.9, 0.6)
+    )
     offsets = torch.linspace(-0.01, 0.01, 801, dtype=torch.float64)
     values, shares = levels(photo, channel)
     shown = (values >= window) & (values <= window + 0.03)
@@ -148,8 +130,8 @@ def three_readings_of_b(bins: int, photo: Tensor, channel: str, window: float) -
     felt.set(xlabel="intensity", ylabel="pull (fair: 1)")
     felt.set_title("The pull; dots: the levels, large where many pixels are")
     figure.legend(*felt.get_legend_handles_labels(), loc="upper center", ncols=3)
-    says = f"K = {bins}. Pixels that feel less than 1 % of the fair pull: {'; '.join(parts)}."
-    return Frame(figure, says)
+    caption = f"K = {bins}. Pixels that feel less than 1 % of the fair pull: {'; '.join(parts)}."
+    return Frame(figure, caption)
 
 
 @lru_cache(maxsize=4)
@@ -173,27 +155,14 @@ def _error(photo: Tensor, channel: str, alpha: float, bins: int) -> float:
 
 
 @demo(
-    alpha=LogSlider(
-        label="α",
-        default=1000,
-        minimum=10,
-        maximum=1e5,
-        look_for="Right: a smaller error, and a larger ripple.",
-    ),
-    bins=Slider(
-        label="K, bins",
-        default=256,
-        minimum=8,
-        maximum=512,
-        step=1,
-        look_for="Down at the same α: the ripple grows, the error hardly changes.",
-    ),
+    alpha=LogSlider("α", 1000, 10, 1e5, "Right: a smaller error, and a larger ripple."),
+    bins=Slider("K, bins", 256, 8, 512, "Down: the ripple grows, the error hardly changes.", step=1),
     photo=PHOTO,
     channel=CHANNEL,
 )
 def error_against_evenness(alpha: float, bins: int, photo: Tensor, channel: str) -> Frame:
     """The error follows α, the ripple follows α / K."""
-    figure, (left, right) = panels(1, 2, height=4.2, margins=(0.75, 0.3, 0.4, 0.6))
+    figure, (left, right) = subplots(1, 2, height=4.2, margins=(0.75, 0.3, 0.4, 0.6))
     errors = error_map(photo, channel)
     _draw_map(left, errors, 0.01, 40)
     left.contour(ALPHAS, BINS, errors, (0.1, 0.3, 1, 3), colors="white", linewidths=1, zorder=1.5)
@@ -211,13 +180,13 @@ def error_against_evenness(alpha: float, bins: int, photo: Tensor, channel: str)
     values, _ = levels(photo, channel)
     felt = pixel_gradient(values, bins, alpha=alpha, outside="clamp")
     dead = share_where(photo, channel, felt < DEAD)
-    says = (
+    caption = (
         f"α = {alpha:.4g}, K = {bins}, s L = {alpha / bins:.3g}: the histogram errs by "
         f"{_error(photo, channel, alpha, bins):.3f} 8-bit levels, the pull ripples by "
         f"{gradient_ripple(bins, alpha=alpha):.1%}, and {dead:.1%} of the pixels feel less than "
         "1 % of the fair pull (ends clamped)."
     )
-    return Frame(figure, says)
+    return Frame(figure, caption)
 
 
 def _draw_map(axes: Axes, values: Tensor, lowest: float, highest: float) -> None:
