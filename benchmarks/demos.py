@@ -1,6 +1,6 @@
 """How long a slider's move takes in the kernel: compute, draw and encode, for every demo.
 
-Each control of each demo is moved through its stops, two rounds; the first round, which also
+Each control of each demo is moved through its positions, two rounds; the first round, which also
 reads photographs and fills caches, is left out. Prints a Markdown table and writes it to
 benchmarks/results/demos.md. The aim: 50 ms for curves, 100 ms where there is a photograph or a map.
 """
@@ -16,19 +16,19 @@ import torch
 from matplotlib.collections import QuadMesh
 
 from histmatch_lab.demos import Demo, all_demos
-from histmatch_lab.demos.render import encode
+from histmatch_lab.demos.encoding import encode
 
 RESULTS = Path(__file__).parent / "results"
 
 
 def redraw_times(demo: Demo, name: str) -> list[float]:
-    """Milliseconds from a changed value to an encoded picture, for each stop of one control."""
+    """Milliseconds from a changed value to an encoded picture, for each position of one control."""
     times: list[float] = []
     for _ in range(2):
         times = []
         for value in demo.controls[name].positions:
             start = time.perf_counter()
-            encode(demo(**{name: value}).figure)
+            encode(demo(**{name: value}))
             times.append(1000 * (time.perf_counter() - start))
     return times
 
@@ -37,8 +37,7 @@ def row(demo: Demo) -> str:
     by_control = {name: redraw_times(demo, name) for name in demo.controls}
     everything = [value for times in by_control.values() for value in times]
     slowest = max(by_control, key=lambda name: statistics.median(by_control[name]))
-    subplots = demo().figure.axes
-    picture = any(axes.images or axes.findobj(QuadMesh) for axes in subplots)
+    picture = any(axes.images or axes.findobj(QuadMesh) for axes in demo().figure.axes)
     return (
         f"| {demo.name.split('.')[-1]} | {'picture' if picture else 'curves'} "
         f"| {statistics.median(everything):.0f} | {statistics.median(by_control[slowest]):.0f} "

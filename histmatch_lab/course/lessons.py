@@ -24,7 +24,7 @@ from nbformat import NotebookNode, v4
 from histmatch_lab._files import write_whole
 from histmatch_lab.course import checks
 from histmatch_lab.course.checks import Check
-from histmatch_lab.demos.live import WIDGET_VIEW
+from histmatch_lab.demos.page import WIDGET_VIEW
 
 HINTS = ("Hint 1", "Hint 2", "Hint 3")
 _DETAILS = re.compile(r"<details><summary>(.+?)</summary>(.*?)</details>", re.DOTALL)

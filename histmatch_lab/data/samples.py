@@ -96,15 +96,15 @@ def open_photo(
         )
     try:
         names = tuple(_samples(data_samples_dir()))
-    except FileNotFoundError:  # one's own picture needs no samples
-        names = ()
+        known = f"Samples: {', '.join(names)}."
+    except FileNotFoundError as problem:  # one's own picture needs no samples
+        names, known = (), f"No samples: {problem}."
     if isinstance(name_or_path, str) and name_or_path in names:
         return photo(name_or_path, max_side=max_side)
     try:
         return load_image(name_or_path, max_side=max_side)
     except ImageError as error:
-        known = f" Samples: {', '.join(names)}." if names else ""
-        raise ImageError(f"{error}{known}") from error
+        raise ImageError(f"{error} {known}") from error
 
 
 @functools.lru_cache(maxsize=8)  # a slider asks for the same picture at each of its moves

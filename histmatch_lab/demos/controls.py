@@ -152,24 +152,6 @@ class Toggle(Control):
 
 
 @dataclass(frozen=True)
-class Player(Control):
-    """The step of a figure that unfolds in time: a slider with a play button."""
-
-    steps: int
-    label: str = "step"
-    default: int = 0
-    hint: str = "Play it, or go to a step by hand: what changes first, what last?"
-
-    @property
-    def positions(self) -> tuple[int, ...]:
-        stride = max(1, math.ceil(self.steps / (POSITIONS - 1)))
-        return tuple(sorted({*range(0, self.steps, stride), self.steps, self.default}))
-
-    def resolve(self, value: Any) -> int:
-        return int(_number_within(self, value, 0, self.steps))
-
-
-@dataclass(frozen=True)
 class Photograph(Control):
     """A sample photograph's name, or a path to one's own; resolves to (3, H, W) in [0, 1].
 

@@ -21,18 +21,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache, update_wrapper
 from itertools import islice
 from typing import Any
 
-import matplotlib as mpl
-import torch
+import numpy as np
 from matplotlib.figure import Figure
 
-from histmatch_lab.demos.controls import Control, Player
-from histmatch_lab.demos.style import RC_PARAMS
+from histmatch_lab.demos.controls import Control, Slider
+from histmatch_lab.demos.render import draw
+from histmatch_lab.demos.style import styled
+
+PLAY_IT = "Play it, or go to a step by hand: what changes first, what last?"
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,18 @@ class Frame:
 
     Attributes:
         figure: a matplotlib figure, made for this frame alone.
-        says: one or two sentences on what the picture shows now, with the numbers that matter.
+        caption: one or two sentences on what the picture shows now, with the numbers that matter.
             They stand under the live picture, are the still's caption and alt text, and are
             read aloud.
     """
 
     figure: Figure
     caption: str
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """The figure, drawn once: (H, W, 3) uint8."""
+        return draw(self.figure)
 
 
 class Demo:
@@ -60,37 +66,38 @@ class Demo:
         presets: settings of several controls at once, by a name for the reader.
     """
 
+    __wrapped__: Callable[..., Any]
+
     def __init__(
         self,
         function: Callable[..., Any],
         controls: dict[str, Control],
         presets: Mapping[str, dict[str, Any]],
     ) -> None:
+        update_wrapper(self, function)  # so that `demo??` shows the figure's own code
         self.name = f"{function.__module__}:{function.__name__}"
         self.title = (inspect.getdoc(function) or function.__name__).splitlines()[0].rstrip(".")
         self.controls = controls
         self.presets = dict(presets)
         for settings in self.presets.values():
             self.settings(**settings)
-            for name, value in settings.items():
-                controls[name].resolve(value)
-        self.__doc__ = function.__doc__
-        self._function = function
+            self._resolve(settings)
         # The last two runs: a reader goes back and forth between two settings.
         self._film = lru_cache(maxsize=2)(self._start_film)
 
     def __repr__(self) -> str:
         return f"<Demo {self.name} of {', '.join(self.controls)}>"
 
+    @styled
     def __call__(self, **settings: Any) -> Frame:
         """The Frame at these settings; a control that is not named stands at its default."""
         values = self.settings(**settings)
-        arguments = {name: self.controls[name].resolve(value) for name, value in values.items()}
-        with mpl.rc_context(RC_PARAMS), _one_thread():
-            if "step" not in arguments:
-                return self._function(**arguments)
-            step = arguments.pop("step")
-            return self._film(tuple(values[name] for name in arguments)).frame(step)
+        step = values.pop("step", None)
+        if step is None:
+            frame: Frame = self.__wrapped__(**self._resolve(values))
+            return frame
+        step = self.controls["step"].resolve(step)
+        return self._film(tuple(values.items())).frame(step)
 
     def settings(self, **settings: Any) -> dict[str, Any]:
         """All controls' values, in order: those given, else the defaults."""
@@ -102,26 +109,11 @@ class Demo:
             )
         return {name: settings.get(name, c.default) for name, c in self.controls.items()}
 
-    def _start_film(self, values: tuple[Any, ...]) -> _Film:
-        names = [name for name in self.controls if name != "step"]
-        arguments = {
-            name: self.controls[name].resolve(value)
-            for name, value in zip(names, values, strict=True)
-        }
-        return _Film(self._function(**arguments))
+    def _resolve(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: self.controls[name].resolve(value) for name, value in values.items()}
 
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute on one core: demos' tensors are small, and where the browser keeps the other core
-    busy, waiting for it at each operation makes a redraw twenty times slower.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    def _start_film(self, values: tuple[tuple[str, Any], ...]) -> _Film:
+        return _Film(self.__wrapped__(**self._resolve(dict(values))))
 
 
 class _Film:
@@ -135,9 +127,6 @@ class _Film:
         """The Frame of that step, or of the last one if the film ends before."""
         self._drawers.extend(islice(self._rest, max(0, step + 1 - len(self._drawers))))
         return self._drawers[min(step, len(self._drawers) - 1)]()
-
-
-_registry: dict[str, Demo] = {}
 
 
 def demo(
@@ -163,18 +152,12 @@ def demo(
         parameters = list(inspect.signature(function).parameters)
         if parameters != list(controls):
             raise TypeError(
-                f"{function.__name__} takes {parameters}, but its controls are {list(controls)}"
+                f"the controls of {function.__name__} must be its arguments {parameters}, "
+                f"got {list(controls)}"
             )
         if inspect.isgeneratorfunction(function) != (steps is not None):
             raise TypeError(f"{function.__name__}: `steps` goes with a generator, and only there")
-        player = {} if steps is None else {"step": Player(steps)}
-        made = Demo(function, {**controls, **player}, presets or {})
-        _registry[made.name] = made
-        return made
+        player = {} if steps is None else {"step": Slider("step", 0, 0, steps, PLAY_IT, step=1)}
+        return Demo(function, {**controls, **player}, presets or {})
 
     return wrap
-
-
-def registered_demos() -> dict[str, Demo]:
-    """Every demo of the modules imported so far, by name."""
-    return dict(_registry)

@@ -14,41 +14,27 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, suppress
-from functools import singledispatch
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
 import plotly.graph_objects as go
 import plotly.io as pio
+import torch
 from IPython.display import display
-from PIL import Image
 
 from histmatch_lab.data.images import load_image
-from histmatch_lab.demos.controls import (
-    Choice,
-    Control,
-    LogSlider,
-    Photograph,
-    Player,
-    Slider,
-    Toggle,
-)
+from histmatch_lab.demos.controls import Photograph
 from histmatch_lab.demos.demo import Demo, Frame
-from histmatch_lab.demos.page import to_html
-from histmatch_lab.demos.render import encode, still
+from histmatch_lab.demos.encoding import captioned, encode, still
+from histmatch_lab.demos.page import WIDGET_VIEW, to_html
 from histmatch_lab.demos.screen_reader import speak
+from histmatch_lab.demos.widgets import TOOLTIP, value_widget, with_play_button
 from histmatch_lab.training.loop import History, Step
 
 __all__ = ["Live", "show", "show_frame", "show_hover", "to_html", "watch"]
-
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"  # how an output names its widget
-
-_TOOLTIP = "description_tooltip" if widgets.__version__.startswith("7") else "tooltip"
-_CONTROL_WIDTH = "400px"
-_LABEL_WIDTH = "10em"
 
 
 def show(demo: Demo, **settings: Any) -> None:
@@ -62,15 +48,17 @@ def show(demo: Demo, **settings: Any) -> None:
         TypeError: a setting that is none of its controls.
         ValueError: a setting out of its control's range.
     """
-    values = demo.settings(**settings)
-    frame = demo(**values)
-    text = f"{demo.title}. {frame.caption}"
+    # Demos' tensors are small: where the browser keeps the other core busy, waiting for it at each
+    # operation makes a redraw twenty times slower.
+    torch.set_num_threads(1)
+    live = Live(demo, **settings)
+    text = f"{demo.title}. {live.frame.caption}"
     metadata = {
         "image/png": {"alt": text},
-        "histmatch_lab": {"demo": demo.name, "settings": values},
+        "histmatch_lab": {"demo": demo.name, "settings": live.values},
     }
-    bundle = {"image/png": _png(frame), "text/plain": text}
-    display(_view_bundle(Live(demo, **values)) | bundle, metadata=metadata, raw=True)
+    bundle = {"image/png": _png(live.frame), "text/plain": text}
+    display(_view_bundle(live) | bundle, metadata=metadata, raw=True)
 
 
 def show_hover(figure: go.Figure, fallback: Frame) -> None:
@@ -88,7 +76,7 @@ def show_hover(figure: go.Figure, fallback: Frame) -> None:
         return
     # A JPEG: where plotly can be drawn, its renderer would keep showing a PNG in its place.
     picture = io.BytesIO()
-    Image.open(io.BytesIO(still(fallback))).convert("RGB").save(picture, "jpeg", quality=90)
+    captioned(fallback).save(picture, "jpeg", quality=90)
     display(
         {
             "application/vnd.plotly.v1+json": json.loads(figure.to_json()),
@@ -113,7 +101,7 @@ async def watch(
 ) -> History:
     """Train to the end and show how it goes; a captioned PNG of the last state stays behind.
 
-    To be awaited, `history = await watch(...)`: so the notebook can hear the button between two
+    To be awaited, `history = await watch(...)`: so the notebook can react to the button between two
     steps (ipykernel 7.4 and newer). Interrupting the kernel stops it everywhere. Either way what
     was learned is kept.
 
@@ -128,10 +116,7 @@ async def watch(
     stopped: list[bool] = []
     button = widgets.Button(description="Stop", icon="stop")
     button.on_click(lambda _: stopped.append(True))
-    picture = widgets.Image(layout=widgets.Layout(max_width="100%", height="auto"))
-    line = widgets.HTML()
-    view = widgets.VBox([button, picture, line])
-    speak(view)
+    view = View(button)
     handle = display(_view_bundle(view) | {"text/plain": "Training"}, raw=True, display_id=True)
     drawn = -math.inf
     # both come from the kernel's stop button: what was learned is kept
@@ -142,14 +127,10 @@ async def watch(
             if stopped:
                 break
             if time.monotonic() - drawn >= seconds:
-                frame = draw(history)
-                with picture.hold_sync():
-                    picture.value, picture.format = encode(frame.figure)
-                line.value = f'<p role="status">{html.escape(frame.caption)}</p>'
+                view.put(draw(history))
                 drawn = time.monotonic()
     if history and handle is not None:
-        frame = draw(history)
-        handle.update(_described(frame), raw=True)
+        handle.update(_described(draw(history)), raw=True)
     view.close()
     return history
 
@@ -170,32 +151,53 @@ def _png(frame: Frame) -> str:
     return base64.b64encode(still(frame)).decode()
 
 
-class Live(widgets.VBox):
+class View(widgets.VBox):
+    """A picture with its caption below, and what stands above them.
+
+    Attributes:
+        picture: the Image that shows the figure.
+        line: the HTML line below it: the caption, or what was wrong.
+    """
+
+    def __init__(self, *above: widgets.Widget) -> None:
+        self.picture = widgets.Image(layout=widgets.Layout(max_width="100%", height="auto"))
+        self.line = widgets.HTML(layout=widgets.Layout(margin="0 0 8px 12px"))
+        super().__init__([*above, self.picture, self.line])
+        speak(self)
+
+    def put(self, frame: Frame) -> None:
+        with self.picture.hold_sync():
+            self.picture.value, self.picture.format = encode(frame)
+        self.line.value = f'<p role="status">{html.escape(frame.caption)}</p>'
+
+
+class Live(View):
     """A demo with its widgets.
 
     Attributes:
         controls: by name, the widget whose `value` is the control's value.
-        picture: the Image that shows the figure.
-        line: the HTML line below it: what the picture says, or what was wrong.
+        frame: what was drawn last.
     """
 
     def __init__(self, demo: Demo, **settings: Any) -> None:
         self._demo = demo
         values = demo.settings(**settings)
-        self.controls = {
-            name: _value_widget(control, values[name]) for name, control in demo.controls.items()
-        }
-        self.picture = widgets.Image(layout=widgets.Layout(max_width="100%", height="auto"))
-        self.line = widgets.HTML(layout=widgets.Layout(margin="0 0 8px 12px"))
+        self.frame = demo(**values)
+        self.controls = {n: value_widget(demo.controls[n], value) for n, value in values.items()}
         for name, widget in self.controls.items():
             widget.observe(self._redraw if name == "step" else self._restart, "value")
-        self._redraw()
-        rows = [self._row(name, control) for name, control in demo.controls.items()]
         wrap = widgets.Layout(display="flex", flex_flow="row wrap", align_items="center")
-        presets = [self._preset(name) for name in demo.presets]
-        above = [widgets.Box(presets, layout=wrap)] if presets else []
-        super().__init__([*above, widgets.Box(rows, layout=wrap), self.picture, self.line])
-        speak(self)
+        rows = [
+            [self._preset(name) for name in demo.presets],
+            [self._row(n) for n in demo.controls],
+        ]
+        super().__init__(*(widgets.Box(row, layout=wrap) for row in rows if row))
+        self.put(self.frame)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Where the controls stand."""
+        return {name: widget.value for name, widget in self.controls.items()}
 
     def _preset(self, name: str) -> widgets.Button:
         settings, controls = self._demo.presets[name], self._demo.controls
@@ -205,30 +207,36 @@ class Live(widgets.VBox):
         return button
 
     def _jump(self, settings: dict[str, Any]) -> None:
-        """Move several controls, and redraw once."""
-        for name, value in settings.items():
-            widget = self.controls[name]
-            widget.unobserve(self._restart, "value")
-            widget.value = value
-            widget.observe(self._restart, "value")
-        self._restart(None)
+        with self._one_redraw(*settings):
+            for name, value in settings.items():
+                self.controls[name].value = value
 
-    def _row(self, name: str, control: Control) -> widgets.Widget:
+    @contextmanager
+    def _one_redraw(self, *names: str) -> Iterator[None]:
+        """Change these controls, and redraw once."""
+        for name in names:
+            self.controls[name].unobserve(self._restart, "value")
+        yield
+        for name in names:
+            self.controls[name].observe(self._restart, "value")
+        self._restart()
+
+    def _row(self, name: str) -> widgets.Widget:
         widget = self.controls[name]
-        if isinstance(control, Player):
-            return _player(widget, control)
-        if isinstance(control, Photograph):
+        if name == "step":
+            return with_play_button(widget)
+        if isinstance(self._demo.controls[name], Photograph):
             upload = widgets.FileUpload(
                 accept="image/*,.tif,.tiff",
                 multiple=False,
                 description="your own",
-                **{_TOOLTIP: "Open a picture of your own"},
+                **{TOOLTIP: "Open a picture of your own"},
             )
             upload.observe(lambda change: self._take_upload(name, change["new"]), "value")
             return widgets.HBox([widget, upload])
         return widget
 
-    def _restart(self, _change: Any) -> None:
+    def _restart(self, _change: Any = None) -> None:
         """A film starts anew when one of its settings changes."""
         if "step" in self.controls and self.controls["step"].value != 0:
             self.controls["step"].value = 0  # which redraws
@@ -236,18 +244,16 @@ class Live(widgets.VBox):
         self._redraw()
 
     def _redraw(self, _change: Any = None) -> None:
-        values = {name: widget.value for name, widget in self.controls.items()}
         try:
-            frame = self._demo(**values)
+            frame = self._demo(**self.values)
         except ValueError as problem:
             self._warn(problem)
             return
         except Exception as problem:
             self._warn(problem)
             raise
-        with self.picture.hold_sync():
-            self.picture.value, self.picture.format = encode(frame.figure)
-        self.line.value = f'<p role="status">{html.escape(frame.caption)}</p>'
+        self.frame = frame
+        self.put(frame)
 
     def _warn(self, problem: Exception) -> None:
         text = html.escape(f"{problem}")
@@ -273,80 +279,6 @@ class Live(widgets.VBox):
             return
         chooser = self.controls[name]
         # New options would select the first one, and redraw, on the way to the new picture.
-        chooser.unobserve(self._restart, "value")
-        chooser.options = (*chooser.options, (f"yours: {path.name}", str(path)))
-        chooser.value = str(path)
-        chooser.observe(self._restart, "value")
-        self._restart(None)
-
-
-@singledispatch
-def _value_widget(control: Control, value: Any) -> widgets.ValueWidget:  # noqa: ARG001
-    raise TypeError(f"no widget for a control of type {type(control).__name__}")
-
-
-@_value_widget.register
-def _(control: Slider, value: Any) -> widgets.ValueWidget:
-    kind = widgets.IntSlider if isinstance(control.step, int) else widgets.FloatSlider
-    decimals = max(0, -math.floor(math.log10(control.step)))
-    return kind(
-        value=value,
-        min=control.minimum,
-        max=control.maximum,
-        step=control.step,
-        readout_format="d" if isinstance(control.step, int) else f".{decimals}f",
-        **_labelled(control),
-    )
-
-
-@_value_widget.register
-def _(control: LogSlider, value: Any) -> widgets.ValueWidget:
-    return widgets.FloatLogSlider(
-        value=value,
-        min=math.log10(control.minimum),
-        max=math.log10(control.maximum),
-        step=0.05,
-        readout_format=".4g",
-        **_labelled(control),
-    )
-
-
-@_value_widget.register
-def _(control: Choice, value: Any) -> widgets.ValueWidget:
-    # Buttons, since JupyterLab takes a closed chooser's arrow keys for itself.
-    options = [(control.text(option), option) for option in control.options]
-    look = _labelled(control)
-    look["style"] |= {"button_width": "auto"}
-    look["layout"] = widgets.Layout(display="flex", width="auto", min_width=_CONTROL_WIDTH)
-    return widgets.ToggleButtons(options=options, value=value, **look)
-
-
-@_value_widget.register
-def _(control: Toggle, value: Any) -> widgets.ValueWidget:
-    return widgets.Checkbox(value=value, indent=True, **_labelled(control))
-
-
-@_value_widget.register
-def _(control: Player, value: Any) -> widgets.ValueWidget:
-    return widgets.IntSlider(value=value, min=0, max=control.steps, **_labelled(control))
-
-
-@_value_widget.register
-def _(control: Photograph, value: Any) -> widgets.ValueWidget:
-    names = [(control.text(name), name) for name in control.options(value)]
-    return widgets.Dropdown(options=names, value=value, **_labelled(control))
-
-
-def _labelled(control: Control) -> dict[str, Any]:
-    return {
-        "description": control.label,
-        "style": {"description_width": _LABEL_WIDTH},
-        "layout": widgets.Layout(width=_CONTROL_WIDTH),
-        _TOOLTIP: control.hint or control.label,
-    }
-
-
-def _player(slider: widgets.IntSlider, control: Player) -> widgets.Widget:
-    play = widgets.Play(min=0, max=control.steps, value=slider.value, interval=150)
-    widgets.jslink((play, "value"), (slider, "value"))
-    return widgets.HBox([play, slider])
+        with self._one_redraw(name):
+            chooser.options = (*chooser.options, (f"yours: {path.name}", str(path)))
+            chooser.value = str(path)

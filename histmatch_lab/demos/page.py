@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import base64
-import html
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jinja2 import Environment, PackageLoader
 
-from histmatch_lab.demos.controls import Player
 from histmatch_lab.demos.demo import Demo
-from histmatch_lab.demos.render import draw, encode_small
+from histmatch_lab.demos.encoding import encode_small
 
 STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 SCRIPT = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
+_FILES = Environment(
+    loader=PackageLoader(__package__, "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
+)
+_FIGURE = _FILES.get_template("figure.html.j2")
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"  # a live widget, in a notebook's output
 
 
 def to_html(demo: Demo, settings: dict[str, Any] | None = None) -> str:
     """The demo as a piece of HTML with working sliders and no kernel.
 
     Each control is swept over its positions while the others stay at `settings`: the cost is the
-    sum of the controls' positions, not their product. A preset jumps to a frame of its own. The piece
-    asks for nothing from anywhere.
+    sum of the controls' positions, not their product. A preset jumps to a frame of its own. The
+    piece loads nothing from anywhere.
     """
     return f"<style>{STYLE}</style>\n{to_figure(demo, settings)}\n<script>{SCRIPT}</script>"
 
@@ -35,108 +38,71 @@ def to_figure(demo: Demo, settings: dict[str, Any] | None = None) -> str:
     if "step" in values:
         # A film stands at its end, where the other controls show; its play button begins anew.
         values["step"] = demo.controls["step"].positions[-1]
-    first = demo(**values)
-    backdrop = draw(first.figure)
-    frames = [{"src": "", "caption": first.caption}]
-
-    def render(changed: dict[str, Any]) -> int:
-        frame = demo(**{**values, **changed})
-        shot = {"src": _picture(draw(frame.figure), backdrop), "caption": frame.caption}
-        if shot not in frames:
-            frames.append(shot)
-        return frames.index(shot)
-
-    sweeps, positions_of = [], {}
-    for name, control in demo.controls.items():
-        positions = _positions_with(_swept(demo, name), values[name])
-        for settings in demo.presets.values():
-            positions = _positions_with(positions, settings.get(name, values[name]))
-        positions_of[name] = positions
-        sweeps.append(
-            {
-                "label": control.label,
-                "hint": control.hint,
-                "plays": isinstance(control, Player),
-                "at": positions.index(values[name]),
-                "positions": [control.text(position) for position in positions],
-                "frames": [
-                    0 if position == values[name] else render({name: position})
-                    for position in positions
-                ],
-            }
-        )
+    frames = _Frames(demo, values)
+    positions = {name: _positions(demo, name, value) for name, value in values.items()}
+    sweeps = [
+        {
+            "label": control.label,
+            "hint": control.hint,
+            "plays": name == "step",
+            "at": positions[name].index(values[name]),
+            "positions": [control.text(position) for position in positions[name]],
+            "frames": [frames.index({name: position}) for position in positions[name]],
+        }
+        for name, control in demo.controls.items()
+    ]
     presets = [
         {
             "name": preset,
-            "at": [positions_of[name].index({**values, **settings}[name]) for name in values],
-            "frame": render(settings),
+            "at": [positions[name].index({**values, **changed}[name]) for name in values],
+            "frame": frames.index(changed),
         }
-        for preset, settings in demo.presets.items()
+        for preset, changed in demo.presets.items()
     ]
-    return _figure(demo.title, _picture(backdrop), frames, sweeps, presets)
+    data = {"frames": frames.overlays, "sweeps": sweeps, "presets": presets}
+    return _FIGURE.render(title=demo.title, backdrop=frames.backdrop, **data, data=data)
 
 
-def _swept(demo: Demo, name: str) -> tuple[Any, ...]:
-    """All positions; in a film, which is played from its start for each, the ends and the default."""
+class _Frames:
+    """The pictures of a page: a backdrop, and of each other one what differs from it."""
+
+    def __init__(self, demo: Demo, values: Mapping[str, Any]) -> None:
+        self._demo, self._values = demo, values
+        first = demo(**values)
+        self._backdrop = first.pixels
+        self.backdrop = _address(first.pixels, None)
+        self.overlays = [{"src": "", "caption": first.caption}]
+
+    def index(self, changed: Mapping[str, Any]) -> int:
+        """Which of the overlays shows the demo with these settings changed."""
+        values = {**self._values, **changed}
+        if values == self._values:
+            return 0
+        frame = self._demo(**values)
+        same = np.array_equal(frame.pixels, self._backdrop)
+        source = "" if same else _address(frame.pixels, self._backdrop)
+        overlay = {"src": source, "caption": frame.caption}
+        if overlay not in self.overlays:
+            self.overlays.append(overlay)
+        return self.overlays.index(overlay)
+
+
+def _address(pixels: np.ndarray, backdrop: np.ndarray | None) -> str:
+    """An image's address that holds all of it, or what is to be laid over the backdrop."""
+    return f"data:image/webp;base64,{base64.b64encode(encode_small(pixels, backdrop)).decode()}"
+
+
+def _positions(demo: Demo, name: str, value: Any) -> list[Any]:
+    """A control's positions, in order, with `value` and the presets' among them.
+
+    In a film, which is played from its start for each, only the ends and the default.
+    """
     control = demo.controls[name]
-    if "step" not in demo.controls or name == "step":
-        return control.positions
-    ends = {control.positions[0], control.default, control.positions[-1]}
-    return tuple(position for position in control.positions if position in ends)
-
-
-def _positions_with(positions: Sequence[Any], value: Any) -> list[Any]:
-    if value in positions:
-        return list(positions)
-    if isinstance(value, int | float):
-        return sorted([*positions, value])
-    return [value, *positions]
-
-
-def _picture(pixels: np.ndarray, backdrop: np.ndarray | None = None) -> str:
-    """An image's address that holds it all, or what is to be laid over the backdrop: perhaps none."""
-    if backdrop is not None and np.array_equal(pixels, backdrop):
-        return ""
-    data = base64.b64encode(encode_small(pixels, backdrop)).decode()
-    return f"data:image/webp;base64,{data}"
-
-
-def _figure(
-    title: str,
-    backdrop: str,
-    frames: list[dict[str, str]],
-    sweeps: list[dict[str, Any]],
-    presets: list[dict[str, Any]],
-) -> str:
-    rows = "".join(_range_row(sweep) for sweep in sweeps)
-    film = {"frames": frames, "sweeps": sweeps, "presets": presets}
-    data = json.dumps(film).replace("</", "<\\/")
-    caption = frames[0]["caption"]
-    return f"""<figure class="histmatch-demo" aria-label="{html.escape(title)}">
-{_preset_row(presets)}<div class="controls">{rows}</div>
-<div class="picture"><img src="{backdrop}" alt="{html.escape(f"{title}. {caption}")}">
-<img alt="" hidden></div>
-<figcaption><p role="status">{html.escape(caption)}</p>
-<small>Each control moves alone here; run the notebook to combine them.</small></figcaption>
-<script type="application/json">{data}</script>
-</figure>"""
-
-
-def _range_row(sweep: dict[str, Any]) -> str:
-    label, text = html.escape(sweep["label"]), html.escape(sweep["positions"][sweep["at"]])
-    play = '<button type="button">Play</button>' if sweep["plays"] else ""
-    return (
-        f'<label title="{html.escape(sweep["hint"])}"><span>{label}</span>'
-        f'<input type="range" min="0" max="{len(sweep["positions"]) - 1}" step="1" '
-        f'value="{sweep["at"]}" aria-valuetext="{text}">'
-        f'<span class="value" aria-hidden="true">{text}</span></label>{play}'
-    )
-
-
-def _preset_row(presets: list[dict[str, Any]]) -> str:
-    if not presets:
-        return ""
-    buttons = "".join(
-        f'<button type="button">{html.escape(preset["name"])}</button>' for preset in presets
-    )
-    return f'<div class="presets" role="group" aria-label="Presets">{buttons}</div>\n'
+    found = list(control.positions)
+    if "step" in demo.controls and name != "step":
+        found = [p for p in found if p in (found[0], control.default, found[-1])]
+    for extra in (value, *(p[name] for p in demo.presets.values() if name in p)):
+        if extra not in found:
+            number = isinstance(extra, int | float)
+            found = sorted([*found, extra]) if number else [extra, *found]
+    return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -30,7 +31,7 @@ SEQUENTIAL = "cividis"  # maps of one quantity
 WIDTH = 9.0  # inches, at DPI the width of a notebook's column
 DPI = 100
 
-RC_PARAMS: Any = {  # matplotlib's settings while a demo draws
+RC_PARAMS: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10.5,
     "axes.titlesize": 11,
@@ -47,6 +48,9 @@ RC_PARAMS: Any = {  # matplotlib's settings while a demo draws
     "figure.facecolor": "white",
     "figure.dpi": DPI,
 }
+
+# A decorator: the function draws in the course's look.
+styled = mpl.rc_context(RC_PARAMS)
 
 
 class _Axes(Axes):
@@ -125,3 +129,14 @@ def picture(axes: Axes, image: Any, title: str = "") -> None:
     axes.imshow(array)
     axes.set_title(title)
     axes.set_axis_off()
+
+
+def number_map(axes: Axes, shades: Any, texts: Sequence[Sequence[str]], **look: Any) -> None:
+    """A small map, (rows, columns), with a text in each cell, dark on light and light on dark."""
+    image = axes.imshow(shades, aspect="auto", **look)
+    for row, line in enumerate(texts):
+        for column, text in enumerate(line):
+            red, green, blue, _ = image.to_rgba(shades[row][column])
+            ink = "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "white"
+            axes.text(column, row, text, ha="center", va="center", color=ink)
+    axes.grid(visible=False)

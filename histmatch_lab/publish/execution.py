@@ -25,7 +25,7 @@ from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from nbformat import NotebookNode, v4
 from traitlets import Type
 
-from histmatch_lab.demos.live import WIDGET_VIEW
+from histmatch_lab.demos.page import WIDGET_VIEW
 
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 POLL_SECONDS = 1.0  # of waiting for a message until the socket is asked by itself

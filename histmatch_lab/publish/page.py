@@ -19,8 +19,7 @@ from plotly.offline import get_plotlyjs
 
 from histmatch_lab._files import write_whole
 from histmatch_lab.demos import Demo, find_demo
-from histmatch_lab.demos.live import WIDGET_VIEW
-from histmatch_lab.demos.page import SCRIPT, STYLE, to_figure
+from histmatch_lab.demos.page import SCRIPT, STYLE, WIDGET_VIEW, to_figure
 from histmatch_lab.publish.contents import notebook_title, plain_text
 from histmatch_lab.publish.markdown import render_markdown
 
@@ -73,7 +72,7 @@ def write_demo_page(demo: Demo, file: Path) -> dict[str, Any]:
     about, controls = render_markdown(docstring), list(demo.controls.values())
     values = {"about": about, "figure": to_figure(demo), "controls": controls}
     write_framed(file, "demo.html.j2", title=demo.title, **values)
-    hints = " ".join(f"{control.label}: {control.look_for}" for control in controls)
+    hints = " ".join(f"{control.label}: {control.hint}" for control in controls)
     sections = [
         {"id": "", "heading": demo.title, "text": plain_text(about)},
         {"id": "controls", "heading": "What to look for", "text": hints},

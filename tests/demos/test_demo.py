@@ -1,17 +1,27 @@
 """What a demo is: controls with ranges, a pure function, frames that unfold in time."""
 
+import inspect
 import io
+import os
+import shutil
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
+import histmatch_lab
 from histmatch_lab.data.samples import photo_names
-from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Player, Slider, Toggle
-from histmatch_lab.demos.demo import Frame, demo, registered_demos
-from histmatch_lab.demos.render import draw, encode, encode_small, still
+from histmatch_lab.demos import find_demo
+from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Slider, Toggle
+from histmatch_lab.demos.demo import Frame, demo
+from histmatch_lab.demos.encoding import encode, encode_small, still
+from histmatch_lab.demos.render import draw
 from histmatch_lab.demos.style import picture, subplots
 
 SLIDER = Slider("gain", 0.5, 0.0, 1.0, step=0.05)
@@ -50,17 +60,17 @@ def _draw_value(value):
         SLIDER,
         LOG,
         Slider("bins", 7, 1, 300, step=1),
-        Player(60),
+        Slider("step", 0, 0, 60, step=1),
     ],
 )
-def test_stops_are_sorted_reach_both_ends_and_hold_the_default(control):
-    stops = control.positions
-    assert list(stops) == sorted(set(stops))
-    assert control.default in stops
-    assert stops[0] == getattr(control, "minimum", 0)
-    assert stops[-1] == getattr(control, "maximum", getattr(control, "steps", None))
-    assert len(stops) <= 12
-    assert all(control.resolve(stop) == stop for stop in stops)
+def test_positions_are_sorted_reach_both_ends_and_hold_the_default(control):
+    positions = control.positions
+    assert list(positions) == sorted(set(positions))
+    assert control.default in positions
+    assert positions[0] == control.minimum
+    assert positions[-1] == control.maximum
+    assert len(positions) <= 12
+    assert all(control.resolve(position) == position for position in positions)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +102,7 @@ def test_a_photograph_resolves_to_the_same_small_tensor_each_time():
 def test_a_demo_is_called_with_settings_and_fills_in_defaults():
     assert toy(gain=0.25).caption == "The line ends at 0.25 with 50 bins."
     assert toy.title == "A line and its gain"
-    assert registered_demos()[toy.name] is toy
+    assert find_demo(toy.name) is toy
 
 
 def test_an_unknown_setting_is_refused_with_the_known_ones():
@@ -101,7 +111,7 @@ def test_an_unknown_setting_is_refused_with_the_known_ones():
 
 
 def test_controls_must_be_the_functions_arguments():
-    with pytest.raises(TypeError, match=r"takes \['alpha'\], but its controls are \['beta'\]"):
+    with pytest.raises(TypeError, match=r"must be its arguments \['alpha'\], got \['beta'\]"):
         demo(beta=SLIDER)(lambda alpha: alpha)
 
 
@@ -153,9 +163,10 @@ def test_the_cache_tells_frames_apart_that_differ_in_a_tick():
 def test_photographs_travel_as_jpeg_and_lines_as_png():
     figure, (axes,) = subplots()
     picture(axes, Photograph().resolve(photo_names()[0]), "A photograph")
-    assert encode(toy().figure)[1] == "png"
-    assert encode(figure)[1] == "jpeg"
-    assert still(Frame(figure, "It says so."))[:4] == b"\x89PNG"
+    frame = Frame(figure, "It says so.")
+    assert encode(toy())[1] == "png"
+    assert encode(frame)[1] == "jpeg"
+    assert still(frame)[:4] == b"\x89PNG"
 
 
 def test_a_small_picture_holds_only_what_differs_from_the_one_under_it():
@@ -170,3 +181,42 @@ def test_a_small_picture_holds_only_what_differs_from_the_one_under_it():
     assert np.abs(laid_over.astype(int) - pixels).mean() < 1
     with pytest.raises(ValueError, match="must have the backdrop's shape"):
         encode_small(pixels, under[1:])
+
+
+@pytest.mark.parametrize("one", [toy, toy_film])
+def test_the_source_of_a_demo_is_the_figures_own(one):
+    """What `toy??` shows in a notebook."""
+    shown = InteractiveShell().inspector.info(one, detail_level=1)
+    for source in (inspect.getsource(one), str(shown["source"])):
+        assert source.startswith("@demo(")
+        assert f"def {one.__name__}(" in source
+        assert "class Demo" not in source
+
+
+def test_demos_import_without_the_photographs_and_say_what_is_missing_when_drawn(tmp_path):
+    package = Path(histmatch_lab.__file__).parent
+    shutil.copytree(
+        package, tmp_path / package.name, ignore=shutil.ignore_patterns("__pycache__", "katex")
+    )
+    code = """
+from histmatch_lab.demos import all_demos
+for demo in all_demos().values():
+    if "photo" in demo.controls:
+        try:
+            demo()
+        except ValueError as problem:
+            print(demo.name, problem)
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "HISTMATCH_LAB_DATA"}
+    environment["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{environment.get('PYTHONPATH', '')}"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = result.stdout.splitlines()
+    assert len(lines) > 10
+    assert all("No samples: data_samples/ is neither beside the package" in line for line in lines)

@@ -35,7 +35,7 @@ def test_shuffling_the_target_moves_the_pull_of_l2_only():
 
 def test_the_tone_curves_go_through_what_a_grey_pixel_becomes():
     grey = torch.full((3, 32, 32), 0.4)
-    frame = matrix_at_a_pixel._function(0.5, 0.5, grey)
+    frame = matrix_at_a_pixel.__wrapped__(0.5, 0.5, grey)
     tone = frame.figure.axes[2]
     became = taken_apart(grey).output[:, 16, 16]
     for line, value in zip(tone.lines[:3], became, strict=True):

@@ -1,8 +1,11 @@
 """Demos in a notebook; the suite runs this under ipywidgets 8 and 7.7.1."""
 
+import base64
 import html
+import io
 import json
 import re
+import sys
 from datetime import UTC, datetime
 from functools import partial
 
@@ -15,7 +18,8 @@ from PIL import Image
 from histmatch_lab.data.samples import photo_names
 from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Slider, Toggle
 from histmatch_lab.demos.demo import Frame, demo
-from histmatch_lab.demos.live import Live, show, to_html
+from histmatch_lab.demos.live import Live, show, show_frame, to_html
+from histmatch_lab.demos.render import draw
 from histmatch_lab.demos.style import picture, subplots
 
 
@@ -236,12 +240,18 @@ def test_a_photograph_may_be_given_as_a_path(tmp_path):
     assert text_of(Live(with_photograph, photo=str(path))) == "It is 77 pixels wide."
 
 
-def test_show_publishes_widget_still_and_text_in_one_output(monkeypatch):
+@pytest.fixture
+def published(monkeypatch):
+    """The bundles that a notebook would get."""
     shell = InteractiveShell()
-    published = []
-    monkeypatch.setattr(shell.display_pub, "publish", lambda **bundle: published.append(bundle))
+    bundles = []
+    monkeypatch.setattr(shell.display_pub, "publish", lambda **bundle: bundles.append(bundle))
     monkeypatch.setattr(InteractiveShell, "initialized", classmethod(lambda _: True))
     monkeypatch.setattr(InteractiveShell, "instance", classmethod(lambda _: shell))
+    return bundles
+
+
+def test_show_publishes_widget_still_and_text_in_one_output(published):
     show(every_control, bins=100)
     [bundle] = published
     view = bundle["data"]["application/vnd.jupyter.widget-view+json"]
@@ -256,7 +266,45 @@ def test_show_publishes_widget_still_and_text_in_one_output(monkeypatch):
     }
 
 
-def test_a_page_holds_each_stop_of_each_control_once():
+def test_a_demo_is_drawn_once_when_it_is_shown(published, monkeypatch):
+    figures = []
+
+    def counted(figure):
+        figures.append(figure)
+        return draw(figure)
+
+    monkeypatch.setattr(sys.modules[Frame.__module__], "draw", counted)
+    drawn.clear()
+    show(with_presets)
+    assert len(drawn) == 1
+    assert len(figures) == 1
+    assert len(published) == 1
+
+
+def test_show_frame_publishes_a_still_with_its_caption(published):
+    frame = every_control(bins=100)
+    show_frame(frame)
+    [bundle] = published
+    source, caption = re.fullmatch(
+        r'<img src="data:image/png;base64,([^"]*)" alt="([^"]*)" style="max-width:100%">',
+        bundle["data"]["text/html"],
+    ).groups()
+    assert html.unescape(caption) == bundle["data"]["text/plain"] == frame.caption
+    with Image.open(io.BytesIO(base64.b64decode(source))) as image:
+        height, width, _ = frame.pixels.shape
+        assert image.width == width
+        assert image.height > height, "the caption is below"
+        top = np.asarray(image.convert("RGB"))[:height].astype(int)
+    assert np.abs(top - frame.pixels).mean() < 2
+
+
+def test_a_start_out_of_range_is_refused_before_anything_is_shown(published):
+    with pytest.raises(ValueError, match="gain must be a number from 0 to 1, got 7"):
+        show(every_control, gain=7.0)
+    assert published == []
+
+
+def test_a_page_holds_each_position_of_each_control_once():
     @demo(gain=every_control.controls["gain"], bins=every_control.controls["bins"])
     def two_controls(gain, bins):
         """Two controls."""

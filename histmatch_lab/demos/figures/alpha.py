@@ -40,7 +40,9 @@ WINDOW = 0.06
 ALPHA = LogSlider("α", 1000, 1, 1e6, "The bumps of the pull: when do they come apart?")
 BINS = Choice("K, bins", 256, (16, 50, 100, 256), "Fewer bins at the same α: the dead zones open.")
 PHOTO = Photograph("photograph", "astronaut", "A picture with deep shadows, and one without.")
-CHANNEL = Choice("channel", "red", ("red", "green", "blue"), "The same settings on another channel.")
+CHANNEL = Choice(
+    "channel", "red", ("red", "green", "blue"), "The same settings on another channel."
+)
 
 
 class Estimate(NamedTuple):
@@ -97,11 +99,17 @@ def share_where(photo: Tensor, channel: str, mask: Tensor) -> float:
 @demo(
     alpha=ALPHA,
     bins=BINS,
-    bandwidth=Choice("B, bandwidth", "1", ("1", "L / 2.5"), "α on top of DeepHist's B = L / 2.5: a hard step."),
-    outside=Choice("outside [0, 1]", "drop", ("drop", "clamp", "reflect"), "The pull at the black end."),
+    bandwidth=Choice(
+        "B, bandwidth", "1", ("1", "L / 2.5"), "α on top of DeepHist's B = L / 2.5: a hard step."
+    ),
+    outside=Choice(
+        "outside [0, 1]", "drop", ("drop", "clamp", "reflect"), "The pull at the black end."
+    ),
     photo=PHOTO,
     channel=CHANNEL,
-    window=Slider("window starts at", 0.3, 0, 0.94, "The ends of the range differ from the middle."),
+    window=Slider(
+        "window starts at", 0.3, 0, 0.94, "The ends of the range differ from the middle."
+    ),
 )
 def alpha_explorer(
     alpha: float,

@@ -19,7 +19,9 @@ PAPER_ALPHA = 1000.0
 
 
 @demo(
-    alpha=LogSlider("α", 100.0, 10.0, 3000.0, "where the orange line leaves the grey bars and meets them again"),
+    alpha=LogSlider(
+        "α", 100.0, 10.0, 3000.0, "where the orange line leaves the grey bars and meets them again"
+    ),
     photo=Photograph(hint="which photograph has tall thin bars, and where"),
 )
 def soft_against_counted(alpha: float, photo: Tensor) -> Frame:
@@ -45,10 +47,18 @@ def soft_against_counted(alpha: float, photo: Tensor) -> Frame:
 
 
 @demo(
-    bins=Slider("bins K", 32, 2, 256, "the bars: many, low and ragged, or few, high and coarse", step=1),
-    column=Slider("column, %", 80, 0, 100, "the marked bar: which bin has the pixel under the cross?", step=1),
-    row=Slider("row, %", 25, 0, 100, "the marked bar: which bin has the pixel under the cross?", step=1),
-    channel=Choice("channel", "green", CHANNELS, "the same pixel lies in another bin of each channel"),
+    bins=Slider(
+        "bins K", 32, 2, 256, "the bars: many, low and ragged, or few, high and coarse", step=1
+    ),
+    column=Slider(
+        "column, %", 80, 0, 100, "the marked bar: which bin has the pixel under the cross?", step=1
+    ),
+    row=Slider(
+        "row, %", 25, 0, 100, "the marked bar: which bin has the pixel under the cross?", step=1
+    ),
+    channel=Choice(
+        "channel", "green", CHANNELS, "the same pixel lies in another bin of each channel"
+    ),
     photo=Photograph(hint="dark pictures lean to the left, bright ones to the right"),
 )
 def count_pixels(bins: int, column: int, row: int, channel: str, photo: Tensor) -> Frame:
@@ -78,8 +88,12 @@ def count_pixels(bins: int, column: int, row: int, channel: str, photo: Tensor) 
 
 
 @demo(
-    shift=Slider("brighten by", 0.03, 0, 0.2, "the two dots: which moves with every step?", step=0.001),
-    pixels=Choice("pixels", 10, (1, 10, 1000), "do more pixels make the stairs vanish, or only smaller?"),
+    shift=Slider(
+        "brighten by", 0.03, 0, 0.2, "the two dots: which moves with every step?", step=0.001
+    ),
+    pixels=Choice(
+        "pixels", 10, (1, 10, 1000), "do more pixels make the stairs vanish, or only smaller?"
+    ),
     photo=Photograph(hint="the stairs are there in every photograph"),
 )
 def brighten(shift: float, pixels: int, photo: Tensor) -> Frame:

@@ -102,7 +102,9 @@ def descend_pixels(
     lam=LogSlider("λ", 0.001, 1e-4, 1.0, "λ = 1 is the paper's: which term wins here?"),
     reconstruct=Toggle("L_rec", True, "Off: nothing ties the pixels to the photograph."),
     alpha=LogSlider("α", 1000, 100, 1e5, "At 100 000 nearly every pixel feels nothing: it stalls."),
-    start=Choice("start from", "the photograph", ("the photograph", "noise"), "Do the colours bring it back?"),
+    start=Choice(
+        "start from", "the photograph", ("the photograph", "noise"), "Do the colours bring it back?"
+    ),
     photo=Photograph(hint="What survives of the picture, and what of its colours?"),
     target=TARGET_PHOTO,
 )
@@ -236,9 +238,13 @@ def _rising(knots: Tensor) -> Tensor:
 
 @demo(
     steps=STEPS,
-    alpha=LogSlider("α", 1000, 100, 1e5, "Sharper kernels hurt the pixels. Do they hurt the curve?"),
+    alpha=LogSlider(
+        "α", 1000, 100, 1e5, "Sharper kernels hurt the pixels. Do they hurt the curve?"
+    ),
     count=Slider("knots per curve", 16, 2, 64, "Few knots: how near can the colours come?", step=1),
-    rising=Toggle("only rising curves", True, "Off: light pixels may end up darker than dark ones."),
+    rising=Toggle(
+        "only rising curves", True, "Off: light pixels may end up darker than dark ones."
+    ),
     photo=Photograph(hint="Smooth areas: on the left they break up first."),
     target=TARGET_PHOTO,
 )

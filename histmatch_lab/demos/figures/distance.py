@@ -37,7 +37,9 @@ FAIR = 0.1  # of the exact EMD's pull: below, a pixel hardly moves
 BASE = (0.2, 0.04)  # centre and width of the toy's first bump
 SHIFTS = torch.linspace(0, 0.6, 61, dtype=torch.float64)
 
-TARGET_PHOTO = Photograph("target", "china", "Another target moves the CDFs apart elsewhere: the pull changes sign.")
+TARGET_PHOTO = Photograph(
+    "target", "china", "Another target moves the CDFs apart elsewhere: the pull changes sign."
+)
 
 
 @lru_cache(maxsize=32)
@@ -69,8 +71,12 @@ def bump(center: Tensor, width: float) -> Tensor:
 
 
 @demo(
-    shift=Slider("moved by, intensity", 0.25, 0, 0.6, "Once the bumps are apart, one distance stops growing."),
-    width=Slider("width, intensity", 0.04, 0.02, 0.12, "The arrows: a wider bump sends earth both ways."),
+    shift=Slider(
+        "moved by, intensity", 0.25, 0, 0.6, "Once the bumps are apart, one distance stops growing."
+    ),
+    width=Slider(
+        "width, intensity", 0.04, 0.02, 0.12, "The arrows: a wider bump sends earth both ways."
+    ),
 )
 def two_bumps(shift: float, width: float) -> Frame:
     """Two histograms, the area between their CDFs, and two distances."""
@@ -134,10 +140,16 @@ def _draw_plan(axes: Axes, one: Tensor, other: Tensor) -> None:
 
 @demo(
     exposure=Slider("exposure, stops", -1.0, -3, 3, "All three CDFs slide the same way.", step=0.1),
-    contrast=Slider("contrast", 1.0, 0, 2, "The CDFs cross: some pixels have to go up, others down.", step=0.05),
-    warmth=Slider("warmth, stops", 0.0, -2, 2, "Red and blue move in opposite directions.", step=0.1),
+    contrast=Slider(
+        "contrast", 1.0, 0, 2, "The CDFs cross: some pixels have to go up, others down.", step=0.05
+    ),
+    warmth=Slider(
+        "warmth, stops", 0.0, -2, 2, "Red and blue move in opposite directions.", step=0.1
+    ),
     photo=Photograph(hint="The same slider costs a dark photograph more than a bright one."),
-    target=Photograph("compared with", hint="With the photograph itself, sliders at rest mean no loss at all."),
+    target=Photograph(
+        "compared with", hint="With the photograph itself, sliders at rest mean no loss at all."
+    ),
 )
 def adjusted_photograph(
     exposure: float, contrast: float, warmth: float, photo: Tensor, target: Tensor
@@ -208,10 +220,18 @@ def pull_along(gap: Tensor, *, alpha: float, outside: Outside) -> tuple[Tensor, 
 
 
 @demo(
-    contrast=Slider("contrast", 1.0, 0, 2, "Its own target: which way does each half have to go?", step=0.05),
-    alpha=LogSlider("α", 1000, 100, 1e5, "The ripple grows; then white holes open: these pixels feel nothing."),
-    channel=Choice("channel", "red", NAMES, "Each channel is pulled on its own, and often the other way."),
-    outside=Choice("outside [0, 1]", "clamp", ("drop", "clamp", "reflect"), "The pull on pixels at exactly 0."),
+    contrast=Slider(
+        "contrast", 1.0, 0, 2, "Its own target: which way does each half have to go?", step=0.05
+    ),
+    alpha=LogSlider(
+        "α", 1000, 100, 1e5, "The ripple grows; then white holes open: these pixels feel nothing."
+    ),
+    channel=Choice(
+        "channel", "red", NAMES, "Each channel is pulled on its own, and often the other way."
+    ),
+    outside=Choice(
+        "outside [0, 1]", "clamp", ("drop", "clamp", "reflect"), "The pull on pixels at exactly 0."
+    ),
     photo=Photograph(hint="Which parts turn orange (lighter), which purple (darker)?"),
     target=TARGET_PHOTO,
 )
@@ -279,8 +299,12 @@ def shuffled(image: Tensor, share: float) -> Tensor:
 
 
 @demo(
-    share=Slider("shuffled, %", 50, 0, 100, "One of the two distances does not move at all.", step=1),
-    exposure=Slider("exposure, stops", 0.0, -2, 2, "This one the histogram loss does see.", step=0.1),
+    share=Slider(
+        "shuffled, %", 50, 0, 100, "One of the two distances does not move at all.", step=1
+    ),
+    exposure=Slider(
+        "exposure, stops", 0.0, -2, 2, "This one the histogram loss does see.", step=0.1
+    ),
     photo=Photograph(hint="A shuffled photograph keeps its colours, and nothing else."),
 )
 def shuffled_photograph(share: float, exposure: float, photo: Tensor) -> Frame:

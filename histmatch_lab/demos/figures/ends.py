@@ -59,9 +59,13 @@ def _draw_end(axes: Axes, found: dict[str, Estimate], part: slice, left: int) ->
 
 
 @demo(
-    first=Slider("first level", 0, 0, 240, "The comb blurs at the ends and is sharp in the middle.", step=1),
+    first=Slider(
+        "first level", 0, 0, 240, "The comb blurs at the ends and is sharp in the middle.", step=1
+    ),
     alpha=LogSlider("α", 1000, 100, 1e5, "A sharper kernel sharpens the comb, except on an edge."),
-    extent=Choice("range of the bins", "0 to 1", tuple(RANGES), "Centred, each level has a bin of its own."),
+    extent=Choice(
+        "range of the bins", "0 to 1", tuple(RANGES), "Centred, each level has a bin of its own."
+    ),
 )
 def comb_of_levels(first: int, alpha: float, extent: str) -> Frame:
     """8-bit levels drift against 256 bins: a comb of every second level."""

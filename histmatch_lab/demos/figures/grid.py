@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -16,13 +15,14 @@ from torch.nn import functional as F
 from histmatch_lab.data.retouch import retouch
 from histmatch_lab.demos.controls import Choice, Photograph, Slider, Toggle
 from histmatch_lab.demos.demo import Frame, demo
+from histmatch_lab.demos.shared import CHANNEL_NAMES, hover_figure, tone_axes
 from histmatch_lab.demos.style import (
     CHANNELS,
     COUNTS,
     DIVERGING,
-    FAINT,
     MARK,
     OURS,
+    number_map,
     picture,
     subplots,
 )
@@ -32,13 +32,14 @@ from histmatch_lab.losses import EnhancementLoss
 from histmatch_lab.results.shipped import shipped_network
 from histmatch_lab.slicing import bilateral_slice, slice_and_apply
 
-COLOURS = ("red", "green", "blue")
-INPUTS = (*COLOURS, "offset")
+INPUTS = (*CHANNEL_NAMES, "offset")
 DEPTH = 8
 HOVER_SIDE = 60
 
 PHOTO = Photograph("photograph", "china", "Where the maps change: at edges, or smoothly?")
-LEVEL = Slider("luma level", 3, 0, DEPTH - 1, "Dark pixels read the low levels, light ones the high.", step=1)
+LEVEL = Slider(
+    "luma level", 3, 0, DEPTH - 1, "Dark pixels read the low levels, light ones the high.", step=1
+)
 
 
 class Parts(NamedTuple):
@@ -66,7 +67,7 @@ def taken_apart(photo: Tensor) -> Parts:
 
 
 @demo(
-    out=Choice("to channel", "red", COLOURS, "Do the three channels get the same treatment?"),
+    out=Choice("to channel", "red", CHANNEL_NAMES, "Do the three channels get the same treatment?"),
     into=Choice("from", "red", INPUTS, "The offset adds light that no channel had."),
     level=LEVEL,
     photo=PHOTO,
@@ -74,19 +75,14 @@ def taken_apart(photo: Tensor) -> Parts:
 def one_coefficient(out: str, into: str, level: int, photo: Tensor) -> Frame:
     """One of the twelve coefficients: on the coarse grid, and as the pixels read it."""
     parts = taken_apart(photo)
-    number = 4 * COLOURS.index(out) + INPUTS.index(into)
+    number = 4 * CHANNEL_NAMES.index(out) + INPUTS.index(into)
     neutral = float(out == into)
     layer, read = parts.grid[number, level], parts.coefficients[number]
+    cells = f"{len(layer)} x {layer.shape[1]}"
     figure, (left, middle, right) = subplots(1, 3, height=3.0, margins=(0.1, 0.1, 0.4, 0.1))
     picture(left, photo, "The picture")
-    _map(
-        middle,
-        layer,
-        neutral,
-        read.shape,
-        f"Level {level} of the grid, {len(layer)} x {layer.shape[1]}",
-    )
-    _map(right, read, neutral, read.shape, "Read at each pixel")
+    _map(middle, layer - neutral, 0.5, photo, f"Level {level} of the grid, {cells}")
+    _map(right, read - neutral, 0.5, photo, "Read at each pixel")
     low, high = read.quantile(torch.tensor([0.01, 0.99])).tolist()
     caption = (
         f"The coefficient from {into} to {out}; left alone it would be {neutral:.0f} (white), "
@@ -96,10 +92,10 @@ def one_coefficient(out: str, into: str, level: int, photo: Tensor) -> Frame:
     return Frame(figure, caption)
 
 
-def _map(axes: Axes, values: Tensor, neutral: float, shape: Sequence[int], title: str) -> None:
-    extent = (0, shape[1], shape[0], 0)
-    low, high = neutral - 0.5, neutral + 0.5
-    axes.imshow(values.numpy(), cmap=DIVERGING, vmin=low, vmax=high, extent=extent)
+def _map(axes: Axes, values: Tensor, top: float, photo: Tensor, title: str) -> None:
+    """A map of -top to top, as large as the photograph; 0 is white."""
+    extent = (0, photo.shape[2], photo.shape[1], 0)
+    axes.imshow(values.numpy(), cmap=DIVERGING, vmin=-top, vmax=top, extent=extent)
     axes.set_title(title)
     axes.set_axis_off()
 
@@ -164,16 +160,10 @@ def matrix_at_a_pixel(across: float, down: float, photo: Tensor) -> Frame:
 
 
 def _draw_matrix(axes: Axes, matrix: Tensor) -> None:
-    axes.imshow((matrix - torch.eye(3, 4)).numpy(), cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto")
-    for row in range(3):
-        for column in range(4):
-            value = float(matrix[row, column])
-            strong = abs(value - float(row == column)) > 0.65
-            ink = "white" if strong else "black"
-            axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=ink)
+    texts = [[f"{value:.2f}" for value in row] for row in matrix]
+    number_map(axes, (matrix - torch.eye(3, 4)).numpy(), texts, cmap=DIVERGING, vmin=-1, vmax=1)
     axes.set(xticks=range(4), xticklabels=("R", "G", "B", "1"), xlabel="from")
     axes.set(yticks=range(3), yticklabels=("R", "G", "B"), title="Its matrix; white: identity")
-    axes.grid(visible=False)
 
 
 @torch.no_grad()
@@ -190,14 +180,14 @@ def _draw_tone(axes: Axes, grid: Tensor, down: float, across: float) -> None:
     curves = matrix[:, :3].sum(1) * greys + matrix[:, 3]
     for curve, colour, dash in zip(curves, CHANNELS, ("-", "--", ":"), strict=True):
         axes.plot(greys, curve, dash, color=colour)
-    axes.plot((0, 1), (0, 1), color=FAINT, linewidth=1, zorder=1)
-    axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(-0.1, 1.1), yticks=(0, 0.5, 1))
-    axes.set(xlabel="grey before", title="Tone curves here")
+    tone_axes(axes, margin=0.1, xlabel="grey before", title="Tone curves here")
 
 
 @demo(
     loss=Choice("loss", "histmatch", ("histmatch", "l2"), "Which depends on where the pixels are?"),
-    shuffled=Toggle("shuffle the target", False, "Its histogram stays; every pixel goes elsewhere."),
+    shuffled=Toggle(
+        "shuffle the target", False, "Its histogram stays; every pixel goes elsewhere."
+    ),
     photo=PHOTO,
 )
 def pull_on_the_grid(loss: str, shuffled: bool, photo: Tensor) -> Frame:
@@ -210,11 +200,7 @@ def pull_on_the_grid(loss: str, shuffled: bool, photo: Tensor) -> Frame:
         (middle, on_pixels, "Pull on the pixels' brightness"),
         (right, on_cells, "What the cells receive"),
     ):
-        top = float(pull.abs().quantile(0.98).clamp(min=1e-12))
-        extent = (0, photo.shape[2], photo.shape[1], 0)
-        axes.imshow(-pull.numpy(), cmap=DIVERGING, vmin=-top, vmax=top, extent=extent)
-        axes.set_title(title)
-        axes.set_axis_off()
+        _map(axes, -pull, float(pull.abs().quantile(0.98).clamp(min=1e-12)), photo, title)
     kept = float(on_cells.abs().sum() / on_pixels.abs().sum().clamp(min=1e-12))
     caption = (
         f"{loss}, now {value:.4f}: orange asks for more light, purple for less. Pulls of both "
@@ -262,29 +248,22 @@ def hover_matrix(photo: str | Tensor) -> go.Figure:
 
     before, after = small(image), small(parts.output.clamp(0, 1))
     numbers = torch.cat([small(parts.coefficients), after, small(parts.guide[None])])
-    rows = [
-        " ".join(f"%{{customdata[{4 * row + column}]:.2f}}" for column in range(4))
-        for row in range(3)
-    ]
-    colours = "/".join(f"%{{customdata[{12 + c}]:.2f}}" for c in range(3))
-    figure = go.Figure(
-        go.Image(
-            z=(before * 255).round().int().movedim(0, -1).tolist(),
-            customdata=[
-                [[round(v, 2) for v in pixel] for pixel in row]
-                for row in numbers.movedim(0, -1).tolist()
-            ],
-            hovertemplate="<br>".join([*rows, f"becomes {colours}", "guide %{customdata[15]:.2f}"])
-            + "<extra></extra>",
-        )
+    places = [f"%{{customdata[{place}]:.2f}}" for place in range(16)]
+    lines = [" ".join(places[start : start + 4]) for start in (0, 4, 8)]
+    lines += [f"becomes {'/'.join(places[12:15])}", f"guide {places[15]}<extra></extra>"]
+    trace = go.Image(
+        z=(before * 255).round().int().movedim(0, -1).tolist(),
+        customdata=[
+            [[round(v, 2) for v in pixel] for pixel in row]
+            for row in numbers.movedim(0, -1).tolist()
+        ],
+        hovertemplate="<br>".join(lines),
     )
-    figure.update_layout(
-        template="none",
+    return hover_figure(
+        trace,
+        "Point at a pixel: its 3x4 matrix",
         height=430,
-        margin={"l": 10, "r": 10, "t": 40, "b": 10},
-        title={"text": "Point at a pixel: its 3x4 matrix", "x": 0.02, "font": {"size": 15}},
         xaxis={"visible": False},
         yaxis={"visible": False},
         hoverlabel={"font": {"family": "monospace"}},
     )
-    return figure

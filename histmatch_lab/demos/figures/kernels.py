@@ -28,8 +28,12 @@ FEW = 20  # so many kernels can still be told apart
 
 
 @demo(
-    pixels=LogSlider("pixels", 10.0, 1.0, 360_000.0, "single bumps that grow together into one curve"),
-    alpha=LogSlider("α", 60.0, 20.0, 1000.0, "narrow bumps follow every bar, wide ones smooth them away"),
+    pixels=LogSlider(
+        "pixels", 10.0, 1.0, 360_000.0, "single bumps that grow together into one curve"
+    ),
+    alpha=LogSlider(
+        "α", 60.0, 20.0, 1000.0, "narrow bumps follow every bar, wide ones smooth them away"
+    ),
     photo=Photograph(hint="how many pixels it takes until the curve looks like the bars"),
 )
 def build_kde(pixels: float, alpha: float, photo: Tensor) -> Frame:
@@ -65,7 +69,9 @@ def build_kde(pixels: float, alpha: float, photo: Tensor) -> Frame:
 
 
 @demo(
-    value=Slider("value I(p)", 0.43, 0, 1, "the bars hand over to each other; what happens at 0 and at 1?"),
+    value=Slider(
+        "value I(p)", 0.43, 0, 1, "the bars hand over to each other; what happens at 0 and at 1?"
+    ),
     alpha=LogSlider("α", 50.0, 5.0, 1000.0, "how many bins get a share of one pixel"),
     bins=Slider("bins K", 10, 2, 32, "narrow bins cut the same bump into more pieces", step=1),
 )
@@ -97,10 +103,14 @@ def share_a_pixel(value: float, alpha: float, bins: int) -> Frame:
 
 
 @demo(
-    centre=Slider("window at", 0.75, 0.1, 0.9, "spikes and gaps: there the two kernels differ most"),
+    centre=Slider(
+        "window at", 0.75, 0.1, 0.9, "spikes and gaps: there the two kernels differ most"
+    ),
     width=Choice("window, bins", 40, (16, 40, 100), "from far, the two kernels look the same"),
     channel=Choice("channel", "green", CHANNELS, "which channel has the tallest spikes"),
-    stretched=Toggle("stretch contrast", hint="a stretch leaves gaps between the bars; who fills them?"),
+    stretched=Toggle(
+        "stretch contrast", hint="a stretch leaves gaps between the bars; who fills them?"
+    ),
     photo=Photograph(hint="whether the paper's kernel is closer to the bars in every picture"),
 )
 def figure_2(centre: float, width: int, channel: str, stretched: bool, photo: Tensor) -> Frame:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import matplotlib as mpl
 import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
 from histmatch_lab.data.pairs import Pair
 from histmatch_lab.demos.demo import Frame
+from histmatch_lab.demos.shared import smooth_histograms, tone_axes
 from histmatch_lab.demos.style import (
     CHANNEL_MARKS,
     CHANNEL_WIDTHS,
@@ -19,71 +19,62 @@ from histmatch_lab.demos.style import (
     FAINT,
     OTHER,
     OURS,
-    RC_PARAMS,
     TARGET,
     picture,
+    styled,
     subplots,
 )
-from histmatch_lab.histogram import bin_centers, soft_histogram
 from histmatch_lab.training.evaluation import Predict, psnr
 from histmatch_lab.training.loop import Step
 
 DASHES = ("-", "--", ":", "-.")
 
 
+@styled
 def training_so_far(history: Sequence[Step]) -> Frame:
     """The last batch's first picture, its histograms, the terms of the loss and the PSNR."""
     step = history[-1]
     pred, target = step.pred[0].float().cpu(), step.target[0].float().cpu()
-    with mpl.rc_context(RC_PARAMS):
-        figure, (now, aim, histograms, losses, decibels, rest) = subplots(
-            2, 3, height=5.3, gaps=(0.75, 0.95), margins=(0.75, 0.2, 0.35, 0.6)
-        )
-        picture(now, pred, "Output now")
-        picture(aim, target, "Its target")
-        _draw_histograms(histograms, pred, target)
-        steps = [s.number for s in history]
-        colours = (OTHER, OURS, COUNTS, TARGET)
-        for name, colour, dash in zip(step.terms, colours, DASHES, strict=False):
-            values = _running_mean([s.terms[name] for s in history])
-            losses.plot(steps, values, dash, color=colour, label=name)
-        losses.set(yscale="log", ylim=(1e-3, 1), title="Terms of the loss, before λ")
-        losses.legend(loc="upper right", ncols=2)
-        decibels.plot(steps, [s.psnr for s in history], color=FAINT, linewidth=1)
-        decibels.plot(steps, _running_mean([s.psnr for s in history]), color=OURS)
-        decibels.set(title="PSNR of the batch, dB")
-        for axes in (losses, decibels):
-            axes.set(xlim=(1, max(2, step.of)), xlabel="step")
-        _draw_dots(rest, pred, target)
+    figure, (now, aim, histograms, losses, decibels, rest) = subplots(
+        2, 3, height=5.3, gaps=(0.75, 0.95), margins=(0.75, 0.2, 0.35, 0.6)
+    )
+    picture(now, pred, "Output now")
+    picture(aim, target, "Its target")
+    _draw_histograms(histograms, pred, target)
+    steps = [s.number for s in history]
+    for name, colour, dash in zip(step.terms, (OTHER, OURS, COUNTS, TARGET), DASHES, strict=False):
+        values = _running_mean([s.terms[name] for s in history])
+        losses.plot(steps, values, dash, color=colour, label=name)
+    losses.set(yscale="log", ylim=(1e-3, 1), title="Terms of the loss, before λ")
+    losses.legend(loc="upper right", ncols=2)
+    decibels.plot(steps, [s.psnr for s in history], color=FAINT, linewidth=1)
+    decibels.plot(steps, _running_mean([s.psnr for s in history]), color=OURS)
+    decibels.set(title="PSNR of the batch, dB")
+    for axes in (losses, decibels):
+        axes.set(xlim=(1, max(2, step.of)), xlabel="step")
+    _draw_dots(rest, pred, target)
     return Frame(figure, f"Step {step.number} of {step.of}: {step}.")
 
 
+@styled
+@torch.no_grad()
 def before_and_after(predict: Predict, pairs: Sequence[Pair]) -> Frame:
     """Input, output and target of a few test pictures, with their PSNR."""
+    figure, axes = subplots(
+        len(pairs), 3, height=2.2 * len(pairs), margins=(0.1, 0.1, 0.4, 0.1), gaps=(0.15, 0.35)
+    )
     rows = []
-    with mpl.rc_context(RC_PARAMS), torch.no_grad():
-        figure, axes = subplots(
-            len(pairs), 3, height=2.2 * len(pairs), margins=(0.1, 0.1, 0.4, 0.1), gaps=(0.15, 0.35)
+    for index, pair in enumerate(pairs):
+        output = predict(pair.input[None])[0]
+        before, after = (
+            float(psnr(image[None], pair.target[None])) for image in (pair.input, output)
         )
-        for index, pair in enumerate(pairs):
-            output = predict(pair.input[None])[0]
-            values = [float(psnr(image[None], pair.target[None])) for image in (pair.input, output)]
-            rows.append(f"{pair.name}: {values[0]:.1f} to {values[1]:.1f} dB")
-            titles = (
-                f"{pair.name}, input: {values[0]:.1f} dB",
-                f"output: {values[1]:.1f} dB",
-                "target",
-            )
-            images = (pair.input, output, pair.target)
-            for place, (image, title) in enumerate(zip(images, titles, strict=True)):
-                picture(axes[3 * index + place], image, title)
+        left, middle, right = axes[3 * index : 3 * index + 3]
+        picture(left, pair.input, f"{pair.name}, input: {before:.1f} dB")
+        picture(middle, output, f"output: {after:.1f} dB")
+        picture(right, pair.target, "target")
+        rows.append(f"{pair.name}: {before:.1f} to {after:.1f} dB")
     return Frame(figure, f"PSNR from input to output: {'; '.join(rows)}.")
-
-
-def smooth_histograms(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Centres, (64,), and shares, (3, 64), of a picture: smooth enough to be compared by eye."""
-    shares = soft_histogram(image.flatten(1), 64, alpha=150.0, outside="clamp")
-    return bin_centers(64), shares
 
 
 def _draw_histograms(axes: Axes, pred: Tensor, target: Tensor) -> None:
@@ -102,9 +93,7 @@ def _draw_dots(axes: Axes, pred: Tensor, target: Tensor) -> None:
         label = "RGB"[channel]
         axes.plot(x, y, mark, color=colour, markersize=3, markeredgewidth=0.5, label=label)
     axes.legend(loc="lower right")
-    axes.plot((0, 1), (0, 1), color=FAINT, linewidth=1, zorder=1)
-    axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(-0.05, 1.05), yticks=(0, 0.5, 1))
-    axes.set(xlabel="intensity wanted", title="Each dot: a pixel of the output")
+    tone_axes(axes, xlabel="intensity of the target", title="Each dot: a pixel of the output")
 
 
 def _running_mean(values: Sequence[float], width: int = 25) -> Tensor:

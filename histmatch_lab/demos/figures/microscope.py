@@ -147,14 +147,26 @@ def center(photo: Tensor) -> tuple[int, int]:
 
 
 @demo(
-    alpha=LogSlider("α", 1000, 1, 1e5, "Sharper: the soft histogram nears the counts, and the pull falls apart."),
+    alpha=LogSlider(
+        "α", 1000, 1, 1e5, "Sharper: the soft histogram nears the counts, and the pull falls apart."
+    ),
     bins=BINS,
-    bandwidth=Choice("B, bandwidth", "1", ("1", "L / 2.5"), "Only α / B matters: L / 2.5 needs another α."),
-    extent=Choice("range of the bins", "0 to 1", tuple(RANGES), "Does each level have a bin of its own?"),
-    outside=Choice("outside the range", "drop", ("drop", "clamp", "reflect"), "The pull at both ends."),
-    pixel=Slider("pixel at, intensity", 0.3, 0, 1, "Close up: how it moves from bin to bin.", step=0.001),
+    bandwidth=Choice(
+        "B, bandwidth", "1", ("1", "L / 2.5"), "Only α / B matters: L / 2.5 needs another α."
+    ),
+    extent=Choice(
+        "range of the bins", "0 to 1", tuple(RANGES), "Does each level have a bin of its own?"
+    ),
+    outside=Choice(
+        "outside the range", "drop", ("drop", "clamp", "reflect"), "The pull at both ends."
+    ),
+    pixel=Slider(
+        "pixel at, intensity", 0.3, 0, 1, "Close up: how it moves from bin to bin.", step=0.001
+    ),
     photo=Photograph(hint="Which parts are made lighter, which darker?"),
-    target=Photograph("target", "chelsea", "With the photograph itself, only the picked pixel is out of place."),
+    target=Photograph(
+        "target", "chelsea", "With the photograph itself, only the picked pixel is out of place."
+    ),
     presets={
         "paper": PAPER,
         "DeepHist": PAPER | {"alpha": 1, "bandwidth": "L / 2.5", "outside": "reflect"},

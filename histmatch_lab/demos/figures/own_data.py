@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-import matplotlib as mpl
 import numpy as np
 import torch
 from matplotlib.colors import LogNorm
@@ -22,9 +21,9 @@ from histmatch_lab.demos.style import (
     FAINT,
     MARK,
     OURS,
-    RC_PARAMS,
     SEQUENTIAL,
     picture,
+    styled,
     subplots,
 )
 
@@ -32,21 +31,22 @@ SDR_WHITE = 100.0  # nits that a screen shows as white at exposure 0
 LEVELS = 64
 
 
+@styled
 def contact_sheet(pairs: Sequence[Pair]) -> Frame:
     """Up to five pairs, the input above its target, as their values are."""
     shown = list(pairs[:5])
     changes = [float((pair.target - pair.input).abs().mean()) for pair in shown]
-    with mpl.rc_context(RC_PARAMS):
-        figure, axes = subplots(
-            2, len(shown), height=3.4, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.08, 0.35)
-        )
-        for place, pair in enumerate(shown):
-            picture(axes[place], pair.input, f"{pair.name}, input")
-            picture(axes[len(shown) + place], pair.target, "target")
+    figure, axes = subplots(
+        2, len(shown), height=3.4, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.08, 0.35)
+    )
+    for place, pair in enumerate(shown):
+        picture(axes[place], pair.input, f"{pair.name}, input")
+        picture(axes[len(shown) + place], pair.target, "target")
     told = ", ".join(f"{p.name} {c:.2f}" for p, c in zip(shown, changes, strict=True))
     return Frame(figure, f"Mean change from input to target, in intensity: {told}.")
 
 
+@styled
 def joint_histogram(pairs: Sequence[Pair]) -> Frame:
     """Which target luma goes with which input luma, over all pixels of the pairs."""
     before, after = (
@@ -58,22 +58,19 @@ def joint_histogram(pairs: Sequence[Pair]) -> Frame:
     curve = torch.bincount(cells, after, minlength=LEVELS) / counts.clamp(min=1)
     rest = (after - curve[cells]).square().mean() / after.var(correction=0).clamp(min=1e-12)
     joint, *_ = np.histogram2d(before, after, bins=LEVELS, range=((0, 1), (0, 1)))
-    with mpl.rc_context(RC_PARAMS):
-        figure, (axes, bar) = subplots(
-            1, 2, height=4.4, widths=(40, 1), margins=(2.2, 2.6, 0.4, 0.6), gaps=(0.2, 0)
-        )
-        shown = np.ma.masked_equal(joint.T / joint.sum(), 0)
-        image = axes.imshow(
-            shown, origin="lower", extent=(0, 1, 0, 1), cmap=SEQUENTIAL, norm=LogNorm()
-        )
-        figure.colorbar(image, cax=bar, label="share of pixels")
-        bar.grid(visible=False)
-        centers = (torch.arange(LEVELS) + 0.5) / LEVELS
-        seen = counts > 0
-        axes.plot(centers[seen], curve[seen], color=OURS, label="mean target: the best curve")
-        axes.plot((0, 1), (0, 1), "--", color=FAINT, linewidth=1, label="no change")
-        axes.set(xlabel="luma of the input", ylabel="luma of the target")
-        axes.legend(loc="lower right", fontsize=8.5, labelcolor=COUNTS)
+    figure, (axes, bar) = subplots(
+        1, 2, height=4.4, widths=(40, 1), margins=(2.2, 2.6, 0.4, 0.6), gaps=(0.2, 0)
+    )
+    shown = np.ma.masked_equal(joint.T / joint.sum(), 0)
+    image = axes.imshow(shown, origin="lower", extent=(0, 1, 0, 1), cmap=SEQUENTIAL, norm=LogNorm())
+    figure.colorbar(image, cax=bar, label="share of pixels")
+    bar.grid(visible=False)
+    centers = (torch.arange(LEVELS) + 0.5) / LEVELS
+    seen = counts > 0
+    axes.plot(centers[seen], curve[seen], color=OURS, label="mean target: the best curve")
+    axes.plot((0, 1), (0, 1), "--", color=FAINT, linewidth=1, label="no change")
+    axes.set(xlabel="luma of the input", ylabel="luma of the target")
+    axes.legend(loc="lower right", fontsize=8.5, labelcolor=COUNTS)
     caption = (
         f"One tone curve for all {len(pairs)} pairs explains {1 - float(rest):.0%} of the variance "
         "of the target's luma."
@@ -81,15 +78,15 @@ def joint_histogram(pairs: Sequence[Pair]) -> Frame:
     return Frame(figure, caption)
 
 
+@styled
 def sync_curve(sync: Sync) -> Frame:
     """How alike two movies move, shifted against each other."""
-    with mpl.rc_context(RC_PARAMS):
-        figure, (axes,) = subplots(1, 1, height=2.6)
-        axes.plot(sync.lags, sync.correlations, color=COUNTS)
-        peak = max(sync.correlations)
-        axes.plot([sync.offset], [peak], "o", color=OURS, label=f"offset {sync.offset:+d}")
-        axes.set(xlabel="SDR frame less HDR frame", ylabel="correlation of motion")
-        axes.legend(loc="upper right")
+    figure, (axes,) = subplots(1, 1, height=2.6)
+    axes.plot(sync.lags, sync.correlations, color=COUNTS)
+    peak = max(sync.correlations)
+    axes.plot([sync.offset], [peak], "o", color=OURS, label=f"offset {sync.offset:+d}")
+    axes.set(xlabel="SDR frame less HDR frame", ylabel="correlation of motion")
+    axes.legend(loc="upper right")
     return Frame(
         figure,
         f"The movies move alike at an offset of {sync.offset:+d} frames: correlation {peak:.2f}, "
@@ -103,10 +100,14 @@ def _scene(number: int) -> Tensor:
 
 
 @demo(
-    stops=Slider("exposure, stops", 0, -6, 6, "Down: the sun gets a shape. Up: the sky appears.", step=1),
+    stops=Slider(
+        "exposure, stops", 0, -6, 6, "Down: the sun gets a shape. Up: the sky appears.", step=1
+    ),
     frame=Slider("frame", 30, 0, 95, "The sun and the lamp wander.", step=5),
     across=Slider("read at, across", 0.78, 0, 1, "The light under the cross, in nits.", step=0.02),
-    down=Slider("read at, down", 0.34, 0, 1, "The patches below have 80 nits in their channels.", step=0.02),
+    down=Slider(
+        "read at, down", 0.34, 0, 1, "The patches below have 80 nits in their channels.", step=0.02
+    ),
 )
 def pq_on_screen(stops: int, frame: int, across: float, down: float) -> Frame:
     """An HDR frame on an SDR screen."""
@@ -131,16 +132,16 @@ def pq_on_screen(stops: int, frame: int, across: float, down: float) -> Frame:
     return Frame(figure, caption)
 
 
+@styled
 def exposures(stored: Tensor, stops: Sequence[int] = (-4, -2, 0, 2)) -> Frame:
     """An HDR picture, PQ in BT.2020, at several exposures on an SDR screen."""
     colours = _bt709(stored)
     light = luminance(colours)
-    with mpl.rc_context(RC_PARAMS):
-        figure, axes = subplots(
-            1, len(stops), height=1.9, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.08, 0)
-        )
-        for panel, stop in zip(axes, stops, strict=True):
-            picture(panel, on_screen(colours, stop), f"{stop:+d} stops")
+    figure, axes = subplots(
+        1, len(stops), height=1.9, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.08, 0)
+    )
+    for panel, stop in zip(axes, stops, strict=True):
+        picture(panel, on_screen(colours, stop), f"{stop:+d} stops")
     low, high = torch.quantile(light.flatten()[::7], torch.tensor([0.01, 0.99])).tolist()
     return Frame(
         figure,

@@ -96,7 +96,9 @@ def _draw_ripple(axes: Axes, step: float, ripple: float) -> None:
     bins=Choice("K, bins", 256, PAPER_BINS[::-1], "DeepHist's bumps widen with the bins."),
     photo=PHOTO,
     channel=CHANNEL,
-    window=Slider("window starts at", 0.5, 0.02, 0.92, "How the levels (dots) lie against the bin edges."),
+    window=Slider(
+        "window starts at", 0.5, 0.02, 0.92, "How the levels (dots) lie against the bin edges."
+    ),
 )
 def three_readings_of_b(bins: int, photo: Tensor, channel: str, window: float) -> Frame:
     """B is never given: the kernel's step and the pull under three readings of the paper."""
@@ -156,7 +158,9 @@ def _error(photo: Tensor, channel: str, alpha: float, bins: int) -> float:
 
 @demo(
     alpha=LogSlider("α", 1000, 10, 1e5, "Right: a smaller error, and a larger ripple."),
-    bins=Slider("K, bins", 256, 8, 512, "Down: the ripple grows, the error hardly changes.", step=1),
+    bins=Slider(
+        "K, bins", 256, 8, 512, "Down: the ripple grows, the error hardly changes.", step=1
+    ),
     photo=PHOTO,
     channel=CHANNEL,
 )
