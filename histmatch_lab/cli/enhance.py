@@ -8,7 +8,6 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from histmatch_lab.data.decoding import bits_per_channel
 from histmatch_lab.data.images import ImageError, decode_image, read_bytes, save_image
 from histmatch_lab.hdrnet import HDRNet, load_network
 
@@ -59,9 +58,8 @@ def enhance_file(network: HDRNet, source: Path, place: Path) -> None:
     comes out, with 16 bits where the source has more than 8. Raises ImageError for a picture that
     cannot be read or written.
     """
-    data = read_bytes(source)
-    image = decode_image(str(source), data)
-    save_image(network(image[None])[0], place, bits=bits_per_channel(data))
+    image, bits = decode_image(source, read_bytes(source))
+    save_image(network(image[None])[0], place, bits=bits)
 
 
 def enhance_files(network: HDRNet, places: dict[Path, Path]) -> Iterable[tuple[Path, str | None]]:

@@ -49,17 +49,18 @@ class Picture:
     alpha: Levels | None  # (H, W)
     profile: bytes | None
     orientation: int  # EXIF, 1 to 8
+    bits: int  # 16 where a channel has more than 8, else 8
 
 
-def decode(data: bytes) -> npt.NDArray[np.float32]:
-    """The picture in these bytes as (H, W, 3) sRGB in [0, 1]. Raises ImageError."""
+def decode(data: bytes) -> tuple[npt.NDArray[np.float32], int]:
+    """The picture in these bytes as (H, W, 3) sRGB in [0, 1], and its bits. Raises ImageError."""
     try:
         picture = _open_tiff(data) if data.startswith(TIFF_STARTS) else _open(data)
         rgb = _to_srgb(picture.colour, picture.profile).astype(np.float32) / np.float32(65535)
         if picture.alpha is not None:
             opacity = picture.alpha[..., None].astype(np.float32) / np.float32(65535)
             rgb = opacity * rgb + (1 - opacity)
-        return _turn(rgb, picture.orientation)
+        return _turn(rgb, picture.orientation), picture.bits
     except ImageError:
         raise
     except MemoryError:
@@ -69,17 +70,6 @@ def decode(data: bytes) -> npt.NDArray[np.float32]:
             f"begins like a picture but cannot be decoded ({error}). It is probably cut short or "
             "damaged: copy or download it again."
         ) from error
-
-
-def bits_per_channel(data: bytes) -> int:
-    """16 for a picture file with more than 8 bits per channel, else 8."""
-    if data.startswith(b"\x89PNG"):
-        return 16 if data[24] == 16 else 8
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        with tifffile.TiffFile(BytesIO(data)) as file:
-            page = file.pages.first
-            return 16 if page.bitspersample > 8 and page.colormap is None else 8
-    return 8
 
 
 def _open(data: bytes) -> Picture:
@@ -95,7 +85,8 @@ def _open(data: bytes) -> Picture:
     _refuse_huge(*opened.size)
     profile = opened.info.get("icc_profile")
     orientation = opened.getexif().get(ORIENTATION_TAG, 1)
-    if opened.format == "PNG" and data[24] == 16:  # Pillow would keep 8 of the 16 bits
+    deep = opened.format == "PNG" and data[24] == 16
+    if deep:  # Pillow would keep 8 of the 16 bits
         pixels = _with_channels(imagecodecs.png_decode(data))
     else:
         pixels = _with_channels(np.asarray(_plain_mode(opened))).astype(np.uint16) * 257
@@ -107,6 +98,7 @@ def _open(data: bytes) -> Picture:
         alpha=pixels[..., -1] if has_alpha else None,
         profile=profile,
         orientation=orientation,
+        bits=16 if deep else 8,
     )
 
 
@@ -134,8 +126,13 @@ def _open_tiff(data: bytes) -> Picture:
     if kind == "MINISWHITE":
         colour = 65535 - colour
     alpha, colour = _tiff_alpha(page, pixels, colour)
-    orientation = page.tags.valueof(ORIENTATION_TAG, 1)
-    return Picture(colour, alpha, page.iccprofile, orientation)
+    return Picture(
+        colour=colour,
+        alpha=alpha,
+        profile=page.iccprofile,
+        orientation=page.tags.valueof(ORIENTATION_TAG, 1),
+        bits=16 if page.bitspersample > 8 and page.colormap is None else 8,
+    )
 
 
 def _readable_kind(page: tifffile.TiffPage) -> str:

@@ -51,16 +51,20 @@ def load_image(source: Readable, *, max_side: int | None = None) -> torch.Tensor
     """
     if max_side is not None and max_side < 1:
         raise ValueError(f"max_side must be at least 1 pixel, or None, got {max_side}")
-    image = decode_image(*_named_bytes(source))
+    image, _ = decode_image(*_named_bytes(source))
     return image if max_side is None else _shrink(image, max_side)
 
 
-def decode_image(name: str, data: bytes) -> torch.Tensor:
-    """What `load_image` makes of a file whose bytes are there; messages call it by the name."""
+def decode_image(name: str | Path, data: bytes) -> tuple[torch.Tensor, int]:
+    """What `load_image` makes of a file's bytes, and its bits per channel, 8 or 16.
+
+    name: what messages call it by.
+    """
     try:
-        return torch.from_numpy(decode(data)).permute(2, 0, 1).contiguous()
+        pixels, bits = decode(data)
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from error
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous(), bits
 
 
 def read_bytes(path: Path) -> bytes:

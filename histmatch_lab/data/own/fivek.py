@@ -28,7 +28,6 @@ from histmatch_lab.data.own.folders import (
     PictureSource,
     files_by_name,
     pair_up,
-    read_picture,
 )
 from histmatch_lab.data.own.prepare import Skipped
 from histmatch_lab.data.own.splits import SPLITS, Split, stated_split
@@ -120,7 +119,7 @@ def read_photograph(path: Path, data: bytes) -> tuple[Tensor, int]:
         return develop(path, data), 16
     if ending in TIFF and path.parent.name.startswith("tiff16_"):
         return read_expert_tiff(path, data), 16
-    return read_picture(path, data)
+    return decode_image(path, data)
 
 
 def develop(path: Path, data: bytes) -> Tensor:
@@ -165,7 +164,7 @@ def read_expert_tiff(path: Path, data: bytes) -> Tensor:
     except Exception as problem:  # decoders raise anything at all on damaged bytes
         raise ImageError(f"{path} cannot be read: {problem}") from problem
     if profile is not None:
-        return decode_image(str(path), data)
+        return decode_image(path, data)[0]
     if levels.dtype != np.uint16 or levels.ndim != 3 or levels.shape[2] != 3:
         raise ImageError(f"{path} must hold 16-bit RGB, got {levels.dtype} {levels.shape}")
     encoded = torch.from_numpy(levels.astype(np.float32) / np.float32(65535)).permute(2, 0, 1)

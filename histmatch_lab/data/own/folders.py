@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from histmatch_lab.data.decoding import ImageError, bits_per_channel
+from histmatch_lab.data.decoding import ImageError
 from histmatch_lab.data.images import (
     decode_image,
     read_bytes,
@@ -127,7 +127,7 @@ def folder_source(inputs: Path, targets: Path, *, short_side: int | None = None)
         found=[f"{len(files)} pairs in {inputs} and {targets}"],
         files=files,
         missing=missing,
-        read=read_picture,
+        read=decode_image,
         short_side=short_side,
     )
 
@@ -145,11 +145,6 @@ def pair_up(inputs: Files, targets: Files) -> tuple[list[FilePair], list[Skipped
                 many = f"{len(files)} {side}s: {', '.join(f.name for f in files)}"
                 missing.append(Skipped(name, many if files else f"its {side} is missing"))
     return pairs, missing
-
-
-def read_picture(path: Path, data: bytes) -> tuple[Tensor, int]:
-    """The picture as `load_image` reads it, and its bits, 8 or 16."""
-    return decode_image(str(path), data), bits_per_channel(data)
 
 
 def files_by_name(root: Path, endings: tuple[str, ...] = PICTURES) -> Files:

@@ -18,8 +18,9 @@ from click.testing import CliRunner
 from safetensors.numpy import load_file
 
 from histmatch_lab.cli import app
+from histmatch_lab.data.images import decode_image
 from histmatch_lab.data.own import prepare as engine
-from histmatch_lab.data.own.folders import PictureSource, folder_source, read_picture
+from histmatch_lab.data.own.folders import PictureSource, folder_source
 from histmatch_lab.data.own.prepared import PreparedPairs, pair_path, read_head, read_manifest
 from histmatch_lab.data.own.splits import chronological_split, random_split, read_split
 from tests.data.files import levels, picture, write_pictures
@@ -387,6 +388,6 @@ def test_the_manifest_says_what_it_was_made_from(places):
 
 def test_of_two_nearly_equal_sizes_the_one_with_fewer_pixels_is_taken():
     tall, wide = torch.rand(3, 201, 300), torch.rand(3, 200, 302)
-    source = PictureSource({}, [], [], [], read_picture, slack=0.02)
+    source = PictureSource({}, [], [], [], decode_image, slack=0.02)
     before, after = source._at_one_size(tall, wide)
     assert before.shape == after.shape == (3, 201, 300)
