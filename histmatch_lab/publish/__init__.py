@@ -5,7 +5,7 @@ pages of a folder share one style sheet, one script, and one list of contents, b
 leads to the others and searches them all.
 """
 
-from histmatch_lab.publish.page import write_demo_page, write_page
+from histmatch_lab.publish.page import write_page
 from histmatch_lab.publish.site import write_site
 
-__all__ = ["write_demo_page", "write_page", "write_site"]
+__all__ = ["write_page", "write_site"]

@@ -1,10 +1,9 @@
-"""One page, of a notebook or of a demo, in the frame that all pages of a folder share."""
+"""One page, in the frame that all pages of a folder share."""
 
 from __future__ import annotations
 
 import copy
 import html
-import inspect
 import json
 import shutil
 from functools import cache
@@ -18,9 +17,9 @@ from nbformat import NotebookNode
 from plotly.offline import get_plotlyjs
 
 from histmatch_lab._files import write_whole
-from histmatch_lab.demos import Demo, find_demo
+from histmatch_lab.demos import find_demo
 from histmatch_lab.demos.page import SCRIPT, STYLE, WIDGET_VIEW, to_figure
-from histmatch_lab.publish.contents import notebook_title, plain_text
+from histmatch_lab.publish.contents import notebook_title
 from histmatch_lab.publish.markdown import render_markdown
 
 _FILES = Path(__file__).with_name("files")
@@ -60,24 +59,6 @@ def write_page(notebook: NotebookNode, file: Path) -> None:
     if "<h1" not in body:
         body = f"<h1>{html.escape(title)}</h1>\n{body}"
     write_framed(file, "page.html.j2", title=title, body=body, scripts=scripts)
-
-
-def write_demo_page(demo: Demo, file: Path) -> dict[str, Any]:
-    """Write a page of one demo: its docstring, the figure, what each control shows.
-
-    Returns:
-        The page's entry for `histmatch_lab.publish.contents.write_contents`.
-    """
-    _, _, docstring = (inspect.getdoc(demo) or "").partition("\n")
-    about, controls = render_markdown(docstring), list(demo.controls.values())
-    values = {"about": about, "figure": to_figure(demo), "controls": controls}
-    write_framed(file, "demo.html.j2", title=demo.title, **values)
-    hints = " ".join(f"{control.label}: {control.hint}" for control in controls)
-    sections = [
-        {"id": "", "heading": demo.title, "text": plain_text(about)},
-        {"id": "controls", "heading": "What to look for", "text": hints},
-    ]
-    return {"file": file.name, "title": demo.title, "sections": sections}
 
 
 def write_framed(file: Path, template: str, **values: Any) -> None:

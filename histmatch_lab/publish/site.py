@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from itertools import starmap
 from multiprocessing import get_context
 from pathlib import Path
 
-from nbformat import NotebookNode
+from nbformat import NotebookNode, v4
 
-from histmatch_lab.demos import find_demo
+from histmatch_lab.demos import Demo, find_demo
 from histmatch_lab.publish.contents import (
     notebook_contents,
     notebook_title,
@@ -19,12 +21,7 @@ from histmatch_lab.publish.contents import (
 )
 from histmatch_lab.publish.execution import read
 from histmatch_lab.publish.markdown import render_markdown
-from histmatch_lab.publish.page import (
-    write_demo_page,
-    write_framed,
-    write_page,
-    write_shared_files,
-)
+from histmatch_lab.publish.page import write_framed, write_page, write_shared_files
 
 # Demos that have a page of their own, by the names that `find_demo` knows.
 DEMO_PAGES = ("histmatch_lab.demos.figures.microscope:microscope",)
@@ -43,21 +40,34 @@ def write_site(notebooks: Sequence[Path], folder: Path) -> None:
         ValueError: before anything is written: a file is no notebook, or was not run.
     """
     course = {path.stem: _executed(path) for path in notebooks}
-    demos = {name.rpartition(":")[2]: find_demo(name) for name in DEMO_PAGES}
+    demos = {name.rpartition(":")[2]: demo_notebook(find_demo(name)) for name in DEMO_PAGES}
+    pages = course | demos
     folder.mkdir(parents=True, exist_ok=True)
     write_shared_files(folder)
-    files = [folder / f"{name}.html" for name in course]
+    files = [folder / f"{name}.html" for name in pages]
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        list(pool.map(write_page, course.values(), files))
-    contents = [notebook_contents(name, notebook) for name, notebook in course.items()]
-    contents += [write_demo_page(demo, folder / f"{name}.html") for name, demo in demos.items()]
-    write_contents(folder, contents)
+        list(pool.map(write_page, pages.values(), files))
+    write_contents(folder, starmap(notebook_contents, pages.items()))
     write_framed(
         folder / "index.html",
         "course.html.j2",
         title="histmatch-lab",
-        lessons=[_lesson(name, notebook) for name, notebook in course.items()],
-        demos={name: demo.title for name, demo in demos.items()},
+        lessons=list(starmap(_lesson, course.items())),
+        demos={name: notebook_title(name, notebook) for name, notebook in demos.items()},
+    )
+
+
+def demo_notebook(demo: Demo) -> NotebookNode:
+    """A demo as a notebook that shows it: its docstring, the figure, what each control shows."""
+    _, _, about = (inspect.getdoc(demo) or "").partition("\n")
+    shown = {"histmatch_lab": {"demo": demo.name, "settings": {}}}
+    hints = (f"- **{control.label}**: {control.hint}" for control in demo.controls.values())
+    return v4.new_notebook(
+        cells=[
+            v4.new_markdown_cell(f"# {demo.title}\n{about}"),
+            v4.new_code_cell(outputs=[v4.new_output("display_data", metadata=shown)]),
+            v4.new_markdown_cell("\n".join(("## What to look for", "", *hints))),
+        ]
     )
 
 

@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from histmatch_lab.demos import find_demo
-from histmatch_lab.publish import write_demo_page
+from histmatch_lab.publish.page import write_page, write_shared_files
+from histmatch_lab.publish.site import demo_notebook
 from tests.browser.accessibility import raw_formulas, serious_findings, unseen_focus
 
 # Every kind of control; test_site.py looks at all pages.
@@ -28,7 +29,8 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.mark.parametrize("kind", DEMOS)
 def test_a_demos_page_is_for_everyone(page: Page, tmp_path: Path, kind: str) -> None:
-    write_demo_page(find_demo(DEMOS[kind]), tmp_path / "demo.html")
+    write_shared_files(tmp_path)
+    write_page(demo_notebook(find_demo(DEMOS[kind])), tmp_path / "demo.html")
     page.goto((tmp_path / "demo.html").as_uri())
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)

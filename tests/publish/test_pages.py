@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from nbformat import v4
 
 from histmatch_lab.cli import app
-from histmatch_lab.demos import all_demos, find_demo
-from histmatch_lab.publish import write_demo_page, write_page, write_site
+from histmatch_lab.demos import find_demo
+from histmatch_lab.publish import write_page, write_site
 from histmatch_lab.publish.contents import notebook_contents, write_contents
 from histmatch_lab.publish.page import write_shared_files
 from histmatch_lab.publish.site import DEMO_PAGES
@@ -43,18 +43,31 @@ def stored(folder, name, *cells):
     return path
 
 
-def test_a_site_tells_what_each_notebook_is_for(tmp_path, monkeypatch):
-    monkeypatch.setattr("histmatch_lab.publish.page.to_figure", lambda _: "<figure></figure>")
-    path = stored(tmp_path, "01_bumps", v4.new_markdown_cell(FIRST), run_cell("1"))
-    result = CliRunner().invoke(app, ["site", str(path), "-o", str(tmp_path / "out")])
+@pytest.fixture(scope="module")
+def small_site(tmp_path_factory):
+    """One notebook and one demo."""
+    folder = tmp_path_factory.mktemp("site")
+    path = stored(folder, "01_bumps", v4.new_markdown_cell(FIRST), run_cell("1"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("histmatch_lab.publish.site.DEMO_PAGES", ("tests.publish.small_demo:bump",))
+        result = CliRunner().invoke(app, ["site", str(path), "-o", str(folder / "out")])
     assert result.exit_code == 0, result.output
-    index = (tmp_path / "out/index.html").read_text()
+    return folder / "out"
+
+
+def test_a_site_tells_what_each_notebook_is_for(small_site):
+    index = (small_site / "index.html").read_text()
     assert 'href="01_bumps.html">01 Bumps</a>' in index
+    assert 'href="bump.html">A bump</a>' in index
     assert "20 minutes" in index
     assert 'Know <span class="formula">' in index
-    alone = [find_demo(name).title for name in DEMO_PAGES]
-    assert [page["title"] for page in contents_of(tmp_path / "out")] == ["01 Bumps", *alone]
-    assert (tmp_path / "out/script.js").exists()
+    assert [page["title"] for page in contents_of(small_site)] == ["01 Bumps", "A bump"]
+    assert (small_site / "script.js").exists()
+
+
+@pytest.mark.parametrize("name", DEMO_PAGES)
+def test_the_demos_with_a_page_are_known(name):
+    assert find_demo(name).controls
 
 
 def test_a_notebook_that_was_not_run_is_refused_before_anything_is_written(tmp_path):
@@ -136,12 +149,13 @@ def test_set_up_is_folded_and_tables_have_heads(tmp_path):
     assert page.count('<th scope="col">') == 1
 
 
-def test_a_demo_gets_a_page_of_its_own(tmp_path):
-    demo = all_demos()["histmatch_lab.demos.figures.kernels:share_a_pixel"]
-    entry = write_demo_page(demo, tmp_path / "share.html")
-    page = (tmp_path / "share.html").read_text()
-    assert page.count('<input type="range"') == len(demo.controls)
-    for control in demo.controls.values():
-        assert f"<dt>{control.label}</dt>" in page
-    assert (entry["file"], entry["title"]) == ("share.html", demo.title)
-    assert [section["id"] for section in entry["sections"]] == ["", "controls"]
+def test_a_demo_gets_a_page_of_its_own(small_site):
+    page = (small_site / "bump.html").read_text()
+    assert "<h1" in page
+    assert '<span class="formula">\\alpha</span>' in page
+    assert page.count('type="range"') == 1
+    assert "<strong>Loud</strong>" in page
+    [_, entry] = contents_of(small_site)
+    assert (entry["file"], entry["title"]) == ("bump.html", "A bump")
+    assert [section["heading"] for section in entry["sections"]] == ["A bump", "What to look for"]
+    assert "Its height is alpha" in entry["sections"][0]["text"]
