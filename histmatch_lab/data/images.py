@@ -52,7 +52,7 @@ def load_image(source: Readable, *, max_side: int | None = None) -> torch.Tensor
     if max_side is not None and max_side < 1:
         raise ValueError(f"max_side must be at least 1 pixel, or None, got {max_side}")
     image, _ = decode_image(*_named_bytes(source))
-    return image if max_side is None else _shrink(image, max_side)
+    return image if max_side is None else shrink(image, max_side)
 
 
 def decode_image(name: str | Path, data: bytes) -> tuple[torch.Tensor, int]:
@@ -127,6 +127,16 @@ def resize(image: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     return resized[0].clamp(0, 1)
 
 
+def shrink(image: torch.Tensor, max_side: int) -> torch.Tensor:
+    """A (3, H, W) picture of at most `max_side` pixels a side, of the same shape."""
+    height, width = image.shape[1:]
+    longer = max(height, width)
+    if longer <= max_side:
+        return image
+    size = [max(1, round(side * max_side / longer)) for side in (height, width)]
+    return resize(image, size)
+
+
 def size_at_short_side(size: Sequence[int], short_side: int) -> tuple[int, int]:
     """The (height, width) whose shorter one has this many pixels, with the same shape.
 
@@ -179,12 +189,3 @@ def _named_bytes(source: Readable) -> tuple[str, bytes]:
     if not isinstance(data, bytes):
         raise TypeError("source must be opened with mode 'rb', got a file opened as text")
     return str(getattr(source, "name", "The given picture")), data
-
-
-def _shrink(image: torch.Tensor, max_side: int) -> torch.Tensor:
-    height, width = image.shape[1:]
-    longer = max(height, width)
-    if longer <= max_side:
-        return image
-    size = [max(1, round(side * max_side / longer)) for side in (height, width)]
-    return resize(image, size)

@@ -8,15 +8,25 @@ import numpy as np
 import pytest
 import torch
 
-from histmatch_lab import gradient_ripple
-from histmatch_lab.demos.figures import alpha, ends, slope
+from histmatch_lab import bin_edges, gradient_ripple
+from histmatch_lab.demos.figures import alpha, range_ends, ripple
 from histmatch_lab.demos.live import show_hover
+from histmatch_lab.demos.shared import (
+    BIN_RANGES,
+    LEVELS,
+    PHOTO_CHOICE,
+    dense_points,
+    estimate,
+    level_shares,
+    levels_of,
+    nice_limit,
+)
 from histmatch_lab.histogram import pixel_gradient
 
 
 @pytest.fixture(scope="module")
 def astronaut():
-    return alpha.PHOTO.resolve("astronaut")
+    return PHOTO_CHOICE.resolve("astronaut")
 
 
 def _plain(values, bins, s):
@@ -29,8 +39,8 @@ def _plain(values, bins, s):
 
 @pytest.mark.parametrize(("bins", "s"), [(256, 1000), (50, 1000), (100, 30)])
 def test_an_estimate_is_measured_as_its_names_say(astronaut, bins, s):
-    values = alpha.pixels(astronaut, "green")
-    found = alpha.estimate(astronaut, "green", bins, s)
+    values = levels_of(astronaut, "green").flatten() / 255
+    found = estimate(astronaut, "green", bins, s)
     soft = _plain(values, bins, s)
     counts = np.histogram(values.double().numpy(), bins, (0, 1))[0] / len(values)
     np.testing.assert_allclose(found.soft, soft, atol=3e-6)
@@ -41,15 +51,17 @@ def test_an_estimate_is_measured_as_its_names_say(astronaut, bins, s):
 
 def test_a_channel_is_seen_in_8_bit_levels():
     photo = torch.rand(3, 20, 30)
-    values = alpha.pixels(photo, "blue")
-    torch.testing.assert_close(values * 255, (photo[2].flatten() * 255).round())
-    levels, shares = alpha.levels(photo, "blue")
+    levels = levels_of(photo, "blue")
+    torch.testing.assert_close(levels.float(), (photo[2] * 255).round())
+    values, counts = np.unique(levels, return_counts=True)
+    shares = level_shares(photo, "blue")
     assert shares.sum().item() == pytest.approx(1)
-    assert alpha.share_where(photo, "blue", levels >= 0) == pytest.approx(1)
+    np.testing.assert_allclose(shares[values], counts / counts.sum())
+    torch.testing.assert_close(LEVELS[values], torch.tensor(values) / 255, check_dtype=False)
 
 
 def test_the_explorer_says_the_share_of_dead_pixels(astronaut):
-    values = alpha.pixels(astronaut, "red").double()
+    values = levels_of(astronaut, "red").flatten().double() / 255
     edges = torch.linspace(0, 1, 51, dtype=torch.float64)
     up = torch.sigmoid(1000 * (values[:, None] - edges[1:]))
     lost = torch.sigmoid(1000 * values)
@@ -62,7 +74,7 @@ def test_the_explorer_says_the_share_of_dead_pixels(astronaut):
 
 def test_no_bump_is_missed_however_narrow():
     for s in (1e3, 1e6, 1e8):
-        x = alpha.points_between(0.5, 0.56, 100, s)
+        x = dense_points(bin_edges(100, dtype=torch.float64), s, 0.5, 0.56)
         assert pixel_gradient(x, 100, alpha=s).max().item() == pytest.approx(s / 400, rel=1e-3)
 
 
@@ -70,49 +82,49 @@ def test_no_bump_is_missed_however_narrow():
     ("value", "limit"), [(0.9, 1), (1, 1), (1.1, 2), (0.03, 0.03), (4e-4, 5e-4), (7, 10)]
 )
 def test_limits_are_round_and_hold_the_value(value, limit):
-    assert alpha.nice(value) == pytest.approx(limit)
+    assert nice_limit(value) == pytest.approx(limit)
 
 
 @pytest.mark.parametrize("step", [1.0, 2.5, 1000 / 256, 6.0])
 def test_the_first_harmonic_is_the_ripple_up_to_about_six(step):
     x = 2 * math.pi**2 / step
-    assert slope.first_harmonic(step) == pytest.approx(2 * x / math.sinh(x))
-    assert slope.first_harmonic(step) == pytest.approx(gradient_ripple(1, alpha=step), rel=0.01)
+    assert ripple.first_harmonic(step) == pytest.approx(2 * x / math.sinh(x))
+    assert ripple.first_harmonic(step) == pytest.approx(gradient_ripple(1, alpha=step), rel=0.01)
 
 
 def test_the_first_harmonic_fails_beyond():
-    assert slope.first_harmonic(20) < 0.7 * gradient_ripple(1, alpha=20)
+    assert ripple.first_harmonic(20) < 0.7 * gradient_ripple(1, alpha=20)
 
 
 def test_a_quarter_of_the_intensities_is_dead_at_50_bins():
-    assert "24% of all intensities" in slope.pull_over_a_bin(sharpness=20.0).caption
+    assert "24% of all intensities" in ripple.pull_over_a_bin(sharpness=20.0).caption
 
 
 def test_only_the_third_reading_kills_nearly_all_pixels():
-    dead = [float(s) for s in re.findall(r"\): ([\d.]+)%", slope.three_readings_of_b().caption)]
+    dead = [float(s) for s in re.findall(r"\): ([\d.]+)%", ripple.three_readings_of_b().caption)]
     assert len(dead) == 3
     assert dead[0] == dead[1] == 0
     assert dead[2] > 90
 
 
 def test_the_error_follows_alpha_and_the_ripple_alpha_over_bins(astronaut):
-    errors = slope.error_map(astronaut, "red")
-    some = [slope.BINS.index(bins) for bins in slope.PAPER_BINS]
-    at = slope.ALPHAS.index(1000)
+    errors = ripple.error_map(astronaut, "red")
+    some = [ripple.GRID_BINS.index(bins) for bins in ripple.SEARCHED_BINS]
+    at = ripple.GRID_ALPHAS.index(1000)
     assert errors[some, at].max() < 1.3 * errors[some, at].min()
     assert (errors[:, 0] > 10 * errors[:, at]).all()
-    ripples = [gradient_ripple(bins, alpha=1000) for bins in slope.PAPER_BINS]
+    ripples = [gradient_ripple(bins, alpha=1000) for bins in ripple.SEARCHED_BINS]
     assert ripples == sorted(ripples, reverse=True)
     assert ripples[-1] < 0.13 < 1 < ripples[-2]
 
 
 def test_the_hover_map_reads_out_what_the_picture_says(astronaut):
-    figure = json.loads(slope.hover_map(astronaut, "red").to_json())
+    figure = json.loads(ripple.hover_map(astronaut, "red").to_json())
     heat = figure["data"][0]
     row, column = heat["y"].index(256), heat["x"].index(1000)
-    error, step, ripple, dead = heat["customdata"][row][column]
-    assert (step, ripple, dead) == (3.91, 12.9, 0.0)
-    caption = slope.error_against_evenness(photo="astronaut").caption
+    error, step, swing, dead = heat["customdata"][row][column]
+    assert (step, swing, dead) == (3.91, 12.9, 0.0)
+    caption = ripple.error_against_evenness(photo="astronaut").caption
     [said] = re.findall(r"errs by ([\d.]+)", caption)
     assert error == pytest.approx(float(said), abs=0.006)
     assert not {"bdata", "dtype"} & set(json.dumps(figure).split('"')), "plotly 5 cannot read it"
@@ -121,15 +133,15 @@ def test_the_hover_map_reads_out_what_the_picture_says(astronaut):
 def test_a_hover_figure_is_stored_for_readers_with_and_without_plotly(monkeypatch, astronaut):
     shown = []
     monkeypatch.setattr("histmatch_lab.demos.live.display", lambda *a, **k: shown.append((a[0], k)))
-    frame = slope.error_against_evenness()
-    show_hover(slope.hover_map(astronaut), frame)
+    frame = ripple.error_against_evenness()
+    show_hover(ripple.hover_map(astronaut), frame)
     [(bundle, options)] = shown
     assert set(bundle) == {"application/vnd.plotly.v1+json", "image/jpeg", "text/plain"}
     assert bundle["text/plain"] == options["metadata"]["image/jpeg"]["alt"] == frame.caption
 
 
 def test_dropped_mass_is_what_the_black_pixels_lose(astronaut):
-    caption = ends.leak_at_the_ends().caption
+    caption = range_ends.leak_at_the_ends().caption
     sums = dict(re.findall(r"(drop|clamp|reflect) ([\d.]+)", caption))
     black = float((astronaut[0] == 0).double().mean())
     assert float(sums["drop"]) == pytest.approx(1 - black / 2, abs=0.005)
@@ -137,8 +149,8 @@ def test_dropped_mass_is_what_the_black_pixels_lose(astronaut):
 
 
 def test_levels_drift_over_the_bins_unless_the_range_is_centred():
-    drifting = ends.own_share(1000, ends.RANGES["0 to 1"])
-    centred = ends.own_share(1000, ends.CENTRED)
+    drifting = range_ends.own_share(1000, BIN_RANGES["0 to 1"])
+    centred = range_ends.own_share(1000, BIN_RANGES["8-bit centred"])
     assert drifting[[0, 255]].max() < 0.5 < 0.74 < drifting[128]
     assert centred.max() - centred.min() < 1e-9
     assert centred[7].item() == pytest.approx(2 / (1 + math.exp(-500 / 255)) - 1)
@@ -146,7 +158,7 @@ def test_levels_drift_over_the_bins_unless_the_range_is_centred():
 
 def test_a_comb_is_washed_out_at_the_ends_and_sharp_in_the_middle():
     def own(first):
-        return int(re.findall(r"leaves (\d+)%", ends.comb_of_levels(first=first).caption)[0])
+        return int(re.findall(r"leaves (\d+)%", range_ends.comb_of_levels(first=first).caption)[0])
 
     assert own(0) < 50 < 70 < own(128)
     assert own(240) < 60

@@ -12,6 +12,7 @@ from histmatch_lab import HistogramMatchingLoss
 from histmatch_lab.data.samples import photo
 from histmatch_lab.demos.figures import descent, distance
 from histmatch_lab.demos.figures.descent import STEPS, ToneCurves, descend_curve, descend_pixels
+from histmatch_lab.demos.shared import channel_cdfs, small
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_the_toys_l1_saturates_and_its_emd_does_not():
 
 def test_the_photographs_loss_is_that_of_its_pixels():
     caption = distance.adjusted_photograph(photo="coffee", target="china", exposure=0.0).caption
-    pixels, others = (distance.small(photo(name)) for name in ("coffee", "china"))
+    pixels, others = (small(photo(name)) for name in ("coffee", "china"))
     for name, values, reference in zip(("red", "green", "blue"), pixels, others, strict=True):
         exact = wasserstein_distance(values.flatten(), reference.flatten())
         assert _number(rf"{name} ([\d.]+)", caption) == pytest.approx(256 * exact, abs=0.3)
@@ -76,7 +77,7 @@ def test_the_pull_is_the_losss_gradient(coffee, alpha, outside):
 @pytest.mark.parametrize("outside", ["drop", "clamp", "reflect"])
 def test_the_profile_is_the_pull_at_each_intensity(coffee, china, outside):
     images = coffee[:1], china[:1]
-    gap = distance.cdfs(images[0], outside=outside) - distance.cdfs(images[1], outside=outside)
+    gap = channel_cdfs(images[0], outside=outside) - channel_cdfs(images[1], outside=outside)
     points, along = distance.pull_along(gap[0], alpha=1000.0, outside=outside)
 
     # The edge e_{k+1} enters entry k of the CDF; with "drop", e_0 enters every entry.

@@ -8,9 +8,9 @@ import torch
 from scipy.stats import wasserstein_distance  # type: ignore[import-untyped]
 
 from histmatch_lab import HistogramMatchingLoss, bin_centers, emd, gradient_ripple, soft_histogram
-from histmatch_lab.demos.figures import microscope as module
-from histmatch_lab.demos.figures.microscope import Lens, lens_of, look, microscope
+from histmatch_lab.demos.figures.microscope import Lens, center, lens_of, look, microscope
 from histmatch_lab.demos.live import Live
+from histmatch_lab.demos.shared import levels_of, pull_at
 from histmatch_lab.demos.style import MARK
 from histmatch_lab.histogram import pixel_gradient
 
@@ -44,10 +44,6 @@ def _moved(photo, x=X):
     return image
 
 
-def _options(lens):
-    return {"alpha": lens.slope, "range": lens.range, "outside": lens.outside}
-
-
 def test_the_presets_are_what_their_names_say():
     for name, settings in microscope.presets.items():
         lens = lens_of(**settings)
@@ -63,7 +59,7 @@ def test_the_presets_are_what_their_names_say():
 def test_the_emd_is_that_of_the_soft_histograms(photos, lens):
     photo, target = photos
     soft, wanted = (
-        soft_histogram(image.flatten(), lens.bins, **_options(lens))
+        soft_histogram(image.flatten(), lens.bins, **lens.options)
         for image in (_moved(photo), _eight_bit(target))
     )
     view = look(photo, target, lens, X)
@@ -80,13 +76,13 @@ def test_the_map_is_the_gradient_of_the_loss_on_that_very_picture(photos, name):
     lens, photo = LENSES[name], photos[0]
     target = torch.flip(photo, [2]).square()  # of the same size, as the loss wants it
     image = _moved(photo).requires_grad_()
-    loss = HistogramMatchingLoss(lens.bins, units="intensity", **_options(lens))
+    loss = HistogramMatchingLoss(lens.bins, units="intensity", **lens.options)
     value = loss(image[None, None], _eight_bit(target)[None, None])
     (gradient,) = torch.autograd.grad(value, image)
     view = look(photo, target, lens, X)
-    felt = lens.pull(view.values, view.gap.sign())
-    found = felt[module.green(photo)]
-    found[module.center(photo)] = felt[-1]
+    felt = pull_at(view.values, view.gap.sign(), **lens.options)
+    found = felt[levels_of(photo, "green")]
+    found[center(photo)] = felt[-1]
     np.testing.assert_allclose(found, -gradient * image.numel(), rtol=1e-4, atol=1e-4)
 
 
@@ -94,8 +90,8 @@ def test_the_figure_shows_that_map_and_the_picture(photos):
     axes = microscope(photo="astronaut", pixel=X).figure.axes
     lens = LENSES["paper"]
     view = look(photos[0], photos[1], lens, X)
-    felt = lens.pull(view.values, view.gap.sign())
-    levels = module.green(photos[0])[::2, ::2]
+    felt = pull_at(view.values, view.gap.sign(), **lens.options)
+    levels = levels_of(photos[0], "green")[::2, ::2]
     np.testing.assert_array_equal(axes[0].images[0].get_array(), levels)
     np.testing.assert_allclose(np.asarray(axes[2].images[0].get_array()), felt[levels], atol=1e-12)
 
@@ -113,8 +109,8 @@ def test_the_picked_pixel_is_pulled_as_pull_says(photos, lens, x):
         sign = view.gap.sign()
         assert (sign[: lens.bins - 2] == 1).all()
         sign[-2:] = 1
-    felt = lens.pull(view.values[-1:], sign)
-    expected = pixel_gradient(torch.tensor([x], dtype=torch.float64), lens.bins, **_options(lens))
+    felt = pull_at(view.values[-1:], sign, **lens.options)
+    expected = pixel_gradient(torch.tensor([x], dtype=torch.float64), lens.bins, **lens.options)
     np.testing.assert_allclose(felt, expected, rtol=1e-3, atol=2e-3)
 
 
@@ -152,7 +148,7 @@ def test_it_says_the_distance_in_both_units_the_ripple_and_who_feels_nothing(pho
     assert (bins, of) == (pytest.approx(view.emd, abs=0.06), 50)
     assert intensity == pytest.approx(view.emd / 50, abs=6e-4)
     assert f"Ripple {gradient_ripple(50, alpha=1000):.0%}" in caption
-    felt = lens.pull(view.values, view.gap.sign())[module.green(photos[0])]
+    felt = pull_at(view.values, view.gap.sign(), **lens.options)[levels_of(photos[0], "green")]
     assert f"{float((felt.abs() < 0.1).double().mean()):.0%} of the pixels feel" in caption
 
 

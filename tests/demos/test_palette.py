@@ -21,9 +21,9 @@ from matplotlib.colors import to_rgba
 from histmatch_lab.data.own.movies import Sync
 from histmatch_lab.data.pairs import Pair
 from histmatch_lab.demos import Frame, all_demos
-from histmatch_lab.demos.figures.distance import DARKER, LIGHTER
 from histmatch_lab.demos.figures.learning import training_so_far
 from histmatch_lab.demos.figures.own_data import joint_histogram, sync_curve
+from histmatch_lab.demos.shared import DARKER, LIGHTER
 from histmatch_lab.demos.style import (
     COUNTS,
     DIVERGING,

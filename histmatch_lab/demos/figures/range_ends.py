@@ -6,37 +6,26 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from histmatch_lab.demos import shared, style
 from histmatch_lab.demos.controls import Choice, LogSlider, Slider
 from histmatch_lab.demos.demo import Frame, demo
-from histmatch_lab.demos.figures.alpha import BINS, CHANNEL, PHOTO, Estimate, estimate, nice
-from histmatch_lab.demos.style import (
-    COUNTS,
-    MARK,
-    OTHER,
-    OURS,
-    TARGET,
-    filled_steps,
-    steps,
-    subplots,
-)
+from histmatch_lab.demos.shared import BIN_RANGES, LEVELS
 from histmatch_lab.histogram import Range, bin_edges, hard_histogram, soft_histogram
 
 SHOWN = 6  # bins at each end
-MODES = (("drop", OURS, "-"), ("clamp", TARGET, "--"), ("reflect", OTHER, ":"))
-CENTRED = (-0.5 / 255, 255.5 / 255)  # the 8-bit levels v/255 in the middles of 256 bins
-RANGES: dict[str, Range] = {"0 to 1": (0.0, 1.0), "centred": CENTRED}
+MODES = (("drop", style.OURS, "-"), ("clamp", style.TARGET, "--"), ("reflect", style.OTHER, ":"))
 
 
 @demo(
     alpha=LogSlider("α", 1000, 10, 1e5, "Does a sharper kernel stop the leak?"),
-    bins=BINS,
-    photo=PHOTO,
-    channel=CHANNEL,
+    bins=shared.BINS_CHOICE,
+    photo=shared.PHOTO_CHOICE,
+    channel=shared.CHANNEL_CHOICE,
 )
 def leak_at_the_ends(alpha: float, bins: int, photo: Tensor, channel: str) -> Frame:
     """What leaks out of [0, 1], and three ways to treat it."""
-    found = {mode: estimate(photo, channel, bins, alpha, mode) for mode, _, _ in MODES}
-    figure, ends = subplots(1, 2, height=3.7, margins=(0.75, 0.2, 0.9, 0.6))
+    found = {mode: shared.estimate(photo, channel, bins, alpha, mode) for mode, _, _ in MODES}
+    figure, ends = style.subplots(1, 2, height=3.7, margins=(0.75, 0.2, 0.9, 0.6))
     for axes, start in zip(ends, (0, bins - SHOWN), strict=True):
         _draw_end(axes, found, slice(start, start + SHOWN), start - bins if start else 0)
     ends[0].set(xlabel="bins from the black end", title="Shadows")
@@ -46,48 +35,44 @@ def leak_at_the_ends(alpha: float, bins: int, photo: Tensor, channel: str) -> Fr
     return Frame(figure, f"K = {bins}, α = {alpha:.4g}. Sum (and EMD from the counts): {sums}.")
 
 
-def _draw_end(axes: Axes, found: dict[str, Estimate], part: slice, left: int) -> None:
+def _draw_end(axes: Axes, found: dict[str, shared.Estimate], part: slice, left: int) -> None:
     edges = torch.arange(left, left + SHOWN + 1)
     counts = 100 * found["drop"].counts[part]
-    filled_steps(axes, counts, edges, color=COUNTS, alpha=0.4, label="counted")
+    style.filled_steps(axes, counts, edges, color=style.COUNTS, alpha=0.4, label="counted")
     for mode, colour, dash in MODES:
         soft = 100 * found[mode].soft[part]
-        steps(axes, soft, edges, color=colour, linestyle=dash, linewidth=2, label=mode)
-    top = nice(1.1 * float(counts.max()))
+        style.steps(axes, soft, edges, color=colour, linestyle=dash, linewidth=2, label=mode)
+    top = shared.nice_limit(1.1 * float(counts.max()))
     axes.set(xlim=(left, left + SHOWN), ylim=(0, top), yticks=(0, top / 2, top))
     axes.set_ylabel("% of pixels")
 
 
 @demo(
-    first=Slider(
-        "first level", 0, 0, 240, "The comb blurs at the ends and is sharp in the middle.", step=1
-    ),
+    first=Slider("first level", 0, 0, 240, "The comb is washed out at both ends.", step=1),
     alpha=LogSlider("α", 1000, 100, 1e5, "A sharper kernel sharpens the comb, except on an edge."),
-    extent=Choice(
-        "range of the bins", "0 to 1", tuple(RANGES), "Centred, each level has a bin of its own."
-    ),
+    extent=Choice("range of the bins", "0 to 1", tuple(BIN_RANGES), "Has each level its own bin?"),
 )
 def comb_of_levels(first: int, alpha: float, extent: str) -> Frame:
     """8-bit levels drift against 256 bins: a comb of every second level."""
-    used = torch.arange(first, first + 16, 2, dtype=torch.float64) / 255
-    edges = bin_edges(256, range=RANGES[extent], dtype=torch.float64)
-    soft = soft_histogram(used, alpha=alpha, range=RANGES[extent])
-    counts = hard_histogram(used, range=RANGES[extent])
-    figure, (comb, drift) = subplots(
-        1, 2, height=3.5, widths=(1.5, 1), margins=(0.8, 0.3, 0.4, 0.6)
-    )
+    used = LEVELS[first : first + 16 : 2]
+    low, high = BIN_RANGES[extent]
+    soft = soft_histogram(used, alpha=alpha, range=(low, high))
+    counts = hard_histogram(used, range=(low, high))
+    margins = (0.8, 0.3, 0.4, 0.6)
+    figure, (comb, drift) = style.subplots(1, 2, height=3.5, widths=(1.5, 1), margins=margins)
     bins = slice(max(first - 2, 0), min(first + 17, 256))
     where = torch.arange(bins.start, bins.stop + 1)
-    filled_steps(comb, 100 * counts[bins], where, color=COUNTS, alpha=0.4, label="counted")
-    steps(comb, 100 * soft[bins], where, color=OURS, linewidth=1.8, label="soft")
-    inside = (used - edges[0]) / (edges[1] - edges[0])
-    comb.plot(inside, torch.full_like(used, 0.4), "|", color=TARGET, markersize=13, label="level")
+    counted, estimated = 100 * counts[bins], 100 * soft[bins]
+    style.filled_steps(comb, counted, where, color=style.COUNTS, alpha=0.4, label="counted")
+    style.steps(comb, estimated, where, color=style.OURS, linewidth=1.8, label="soft")
+    inside = 256 * (used - low) / (high - low)
+    comb.plot(inside, torch.full_like(used, 0.4), "|", color=style.TARGET, ms=13, label="level")
     comb.set(xlim=(first - 2, first + 17), ylim=(0, 18), yticks=(0, 5, 10, 15))
-    comb.set_xticks(range(first, first + 17, 4))
-    comb.set(xlabel="bin", ylabel="% of pixels", title="Eight levels, every second one used")
+    comb.set(xticks=range(first, first + 17, 4), xlabel="bin", ylabel="% of pixels")
+    comb.set_title("Eight levels, every second one used")
     comb.legend(loc="upper right", ncols=3)
     own = _draw_drift(drift, alpha, extent)
-    drift.axvspan(first, first + 14, color=MARK, alpha=0.3, linewidth=0)
+    drift.axvspan(first, first + 14, color=style.MARK, alpha=0.3, linewidth=0)
     caption = (
         f"Levels {first}, {first + 2}, ... {first + 14} with α = {alpha:.4g}, range {extent}: "
         f"level {first} leaves {own[first]:.0%} of its mass in its own bin, level {first + 14} "
@@ -98,9 +83,9 @@ def comb_of_levels(first: int, alpha: float, extent: str) -> Frame:
 
 def _draw_drift(axes: Axes, alpha: float, extent: str) -> Tensor:
     """The share of each level's mass in its own bin: drawn for both ranges, returned for one."""
-    shares = {name: own_share(alpha, span) for name, span in RANGES.items()}
+    shares = {name: own_share(alpha, span) for name, span in BIN_RANGES.items()}
     for (name, share), dash in zip(shares.items(), ("-", "--"), strict=True):
-        axes.plot(share, dash, color=OURS if name == extent else COUNTS, label=name)
+        axes.plot(share, dash, color=style.OURS if name == extent else style.COUNTS, label=name)
     axes.set(xlim=(0, 255), xticks=(0, 64, 128, 192, 255), ylim=(0, 1.05), yticks=(0, 0.5, 1))
     axes.set(xlabel="level v of v/255", ylabel="share in its own bin")
     axes.set_title("How much of a level stays")
@@ -111,6 +96,5 @@ def _draw_drift(axes: Axes, alpha: float, extent: str) -> Tensor:
 def own_share(alpha: float, span: Range) -> Tensor:
     """For each level v/255: the share of its mass in bin v of 256 over `span`, (256,)."""
     edges = bin_edges(256, range=span, dtype=torch.float64)
-    level = torch.arange(256, dtype=torch.float64) / 255
-    above = (alpha * (level[:, None] - edges)).sigmoid()
+    above = (alpha * (LEVELS[:, None] - edges)).sigmoid()
     return (above[:, :-1] - above[:, 1:]).diagonal()

@@ -1,0 +1,252 @@
+"""Notebook 02: only s L matters for the gradient (errata 3 and 4), and the price of a small one."""
+
+from __future__ import annotations
+
+import math
+from functools import cache, lru_cache
+from typing import Any
+
+import plotly.graph_objects as go
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from torch import Tensor
+
+from histmatch_lab.demos import shared, style
+from histmatch_lab.demos.controls import Choice, LogSlider, Slider
+from histmatch_lab.demos.demo import Frame, demo
+from histmatch_lab.demos.shared import DEAD, LEVELS, PAPER_ALPHA
+from histmatch_lab.histogram import bin_edges, gradient_ripple, pixel_gradient
+
+SEARCHED_BINS = (50, 100, 256)  # the paper's grid search, at alpha = 1000
+GRID_ALPHAS = tuple(10 ** (1 + i / 6) for i in range(25))
+GRID_BINS = (8, 12, 16, 24, 32, 50, 70, 100, 140, 190, 256, 360, 512)
+ERROR_SCALE = {
+    "title": {"text": "error, levels"},
+    "tickvals": [-2, -1, 0, 1],
+    "ticktext": ["0.01", "0.1", "1", "10"],
+}
+
+
+def first_harmonic(step: float) -> float:
+    """2 X / sinh X with X = 2 pi^2 / (s L): the ripple's leading term, for s L up to about 10."""
+    x = 2 * math.pi**2 / step
+    return 4 * x * math.exp(-x) / -math.expm1(-2 * x)
+
+
+@lru_cache(maxsize=64)
+def _pull_between_edges(step: float) -> tuple[Tensor, Tensor]:
+    """The pull one bin left and right of an edge, in a range so wide that its ends are far."""
+    bins = 2 * math.ceil(40 / step) + 4
+    middle, whole = bins // 2, (0.0, float(bins))
+    edges = bin_edges(bins, range=whole, dtype=torch.float64)
+    x = shared.dense_points(edges, step, middle - 1, middle + 1, shared.CLOSE_UP)
+    return x - middle, pixel_gradient(x, bins, alpha=step, range=whole)
+
+
+@demo(sharpness=LogSlider("s L", 3.9, 1, 1000, "Where the pull between two edges sinks to zero."))
+def pull_over_a_bin(sharpness: float) -> Frame:
+    """Only s L matters: the pull between bin edges, and how far it swings."""
+    x, y = _pull_between_edges(sharpness)
+    ripple = gradient_ripple(1, alpha=sharpness)
+    figure, (near, far) = style.subplots(1, 2, height=3.4, widths=(1.15, 1))
+    shared.draw_pull(near, x, y, 5.5)
+    near.set(xlim=(-1, 1), xticks=(-1, 0, 1), ylim=(0, 5.5), yticks=(0, 1, 2, 3, 4, 5))
+    near.set_xlabel("distance from a bin edge, in bins")
+    _draw_ripple(far, sharpness, ripple)
+    caption = (
+        f"s L = {sharpness:.3g}: the pull goes from {y.min():.2g} to {y.max():.3g} of the fair "
+        f"one, a ripple of {ripple:.3%} (first harmonic: {first_harmonic(sharpness):.3%}). "
+        f"{_share_below(x, y, DEAD):.0%} of all intensities feel less than 1 % of the fair pull."
+    )
+    return Frame(figure, caption)
+
+
+def _share_below(x: Tensor, y: Tensor, level: float) -> float:
+    """The share of the axis where y < level, the points being dense but not even."""
+    below = ((y[1:] < level) & (y[:-1] < level)).double()
+    return float((below * x.diff()).sum() / (x[-1] - x[0]))
+
+
+def _draw_ripple(axes: Axes, step: float, ripple: float) -> None:
+    steps = [10 ** (i / 40) for i in range(121)]
+    axes.plot(steps, [gradient_ripple(1, alpha=s) for s in steps], color=style.OURS, label="exact")
+    harmonic = [first_harmonic(s) for s in steps]
+    axes.plot(steps, harmonic, "--", color=style.OTHER, label="2X / sinh X")
+    for bins, offset in zip(SEARCHED_BINS, ((-30, 9), (-54, 2), (7, -11)), strict=True):
+        at = PAPER_ALPHA / bins, gradient_ripple(bins, alpha=PAPER_ALPHA)
+        axes.plot(*at, "o", color=style.COUNTS, markersize=5)
+        axes.annotate(f"K = {bins}", at, offset, textcoords="offset points", fontsize=9.5)
+    axes.plot(step, ripple, "o", color=style.MARK, markersize=11, fillstyle="none", mew=2.5)
+    axes.set(xscale="log", yscale="log", xlim=(1, 1000), ylim=(1e-7, 1e3))
+    axes.set(xticks=(1, 10, 100, 1000), yticks=(1e-6, 1e-4, 1e-2, 1, 100))
+    axes.set(xlabel="s L", ylabel="ripple of the pull", title="Dots: the paper's K at α = 1000")
+    axes.minorticks_off()
+    axes.legend(loc="lower right")
+
+
+@demo(
+    bins=Choice("K, bins", 256, SEARCHED_BINS[::-1], "DeepHist's bumps widen with the bins."),
+    photo=shared.PHOTO_CHOICE,
+    channel=shared.CHANNEL_CHOICE,
+    window=Slider("window starts at", 0.5, 0.02, 0.92, "How levels (dots) lie against the edges."),
+)
+def three_readings_of_b(bins: int, photo: Tensor, channel: str, window: float) -> Frame:
+    """B is never given: the kernel's step and the pull under three readings of the paper."""
+    readings = (
+        ("DeepHist: α = 1, B = L / 2.5", 2.5 * bins, style.OTHER, "--", "s"),
+        ("α = 1000, B = 1", 1000.0, style.OURS, "-", "o"),
+        ("α = 1000, B = L / 2.5", 2500.0 * bins, style.TARGET, ":", "^"),
+    )
+    margins = (0.75, 0.35, 0.9, 0.6)
+    figure, (step, felt) = style.subplots(1, 2, height=3.7, widths=(1, 1.6), margins=margins)
+    offsets = torch.linspace(-0.01, 0.01, 801, dtype=torch.float64)
+    shares, end = shared.level_shares(photo, channel), window + 0.03
+    shown = (window <= LEVELS) & (end >= LEVELS) & (shares > 0)
+    inside, sizes = LEVELS[shown], 10_000 * shares[shown]
+    edges = bin_edges(bins, dtype=torch.float64)
+    x = shared.dense_points(edges, 2500.0 * bins, window, end, shared.CLOSE_UP)
+    parts = []
+    for name, slope, colour, dash, mark in readings:
+        step.plot(offsets, (slope * offsets).sigmoid(), dash, color=colour)
+        y, dots = (
+            pixel_gradient(at, bins, alpha=slope, outside="clamp").clamp(-10, 10)
+            for at in (x, inside)
+        )
+        felt.plot(x, y, dash, color=colour, label=name, linewidth=1.6)
+        felt.scatter(inside, dots, sizes, color=colour, marker=mark, zorder=3)
+        parts.append(f"{name} (s = {slope:.6g}): {_dead_share(photo, channel, slope, bins):.1%}")
+    step.set(xlim=(-0.01, 0.01), xticks=(-0.01, 0, 0.01), ylim=(0, 1), yticks=(0, 0.5, 1))
+    step.set(xlabel="intensity − edge", ylabel="σ(s (x − e))", title="The step at an edge")
+    felt.set(xlim=(window, end), ylim=(-0.1, 2.5), yticks=(0, 1, 2), xlabel="intensity")
+    title = "The pull; dots: the levels, large where many pixels are"
+    felt.set(ylabel="pull (fair: 1)", title=title)
+    figure.legend(*felt.get_legend_handles_labels(), loc="upper center", ncols=3)
+    caption = f"K = {bins}. Pixels that feel less than 1 % of the fair pull: {'; '.join(parts)}."
+    return Frame(figure, caption)
+
+
+def _dead_share(photo: Tensor, channel: str, alpha: float, bins: int) -> float:
+    """The share of a channel's pixels that feel less than 1 % of the fair pull, ends clamped."""
+    felt = pixel_gradient(LEVELS, bins, alpha=alpha, outside="clamp")
+    return float(shared.level_shares(photo, channel)[felt < DEAD].sum())
+
+
+@lru_cache(maxsize=4)
+def error_map(photo: Tensor, channel: str) -> Tensor:
+    """EMD of the soft histogram from the counts, in 8-bit levels, over (GRID_BINS, GRID_ALPHAS).
+
+    In levels, since bins of different K are of different size (erratum 7); with the ends
+    clamped, since what leaks there (erratum 5) would hide the rest.
+    """
+    return torch.tensor([[_error(photo, channel, a, b) for a in GRID_ALPHAS] for b in GRID_BINS])
+
+
+@cache
+def ripple_map() -> Tensor:
+    """The ripple of the pull over (GRID_BINS, GRID_ALPHAS)."""
+    return torch.tensor([[gradient_ripple(b, alpha=a) for a in GRID_ALPHAS] for b in GRID_BINS])
+
+
+def _error(photo: Tensor, channel: str, alpha: float, bins: int) -> float:
+    return shared.estimate(photo, channel, bins, alpha, "clamp").emd * 255 / bins
+
+
+@demo(
+    alpha=LogSlider("α", 1000, 10, 1e5, "Right: a smaller error, and a larger ripple."),
+    bins=Slider("K, bins", 256, 8, 512, "Down: more ripple, hardly another error.", step=1),
+    photo=shared.PHOTO_CHOICE,
+    channel=shared.CHANNEL_CHOICE,
+)
+def error_against_evenness(alpha: float, bins: int, photo: Tensor, channel: str) -> Frame:
+    """The error follows α, the ripple follows α / K."""
+    figure, (left, right) = style.subplots(1, 2, height=4.2, margins=(0.75, 0.3, 0.4, 0.6))
+    errors = error_map(photo, channel)
+    _draw_map(left, errors, 0.01, 40)
+    levels = (0.1, 0.3, 1, 3)
+    left.contour(GRID_ALPHAS, GRID_BINS, errors, levels, colors="white", linewidths=1, zorder=1.5)
+    left.set_title("Error in 8-bit levels; lines: 3, 1, 0.3, 0.1")
+    _draw_map(right, ripple_map(), 1e-4, 3000)
+    right.set_title("Ripple of the pull; lines: s L constant")
+    for axes in (left, right):
+        for step in (2.5, 3.9, 10, 20):
+            axes.plot((8 * step, 512 * step), (8, 512), ":", color="white", linewidth=1.2)
+        axes.plot([PAPER_ALPHA] * 3, SEARCHED_BINS, "o", color="white", markersize=6)
+        axes.plot(alpha, bins, "o", color=style.MARK, markersize=13, fillstyle="none", mew=3)
+    for step, row, side in ((2.5, 150, "right"), (20, 12, "left")):
+        text = f" s L = {step:g}: {gradient_ripple(1, alpha=step):.0%} "
+        right.text(step * row, row, text, color="white", ha=side)
+    caption = (
+        f"α = {alpha:.4g}, K = {bins}, s L = {alpha / bins:.3g}: the histogram errs by "
+        f"{_error(photo, channel, alpha, bins):.3f} 8-bit levels, the pull ripples by "
+        f"{gradient_ripple(bins, alpha=alpha):.1%}, and "
+        f"{_dead_share(photo, channel, alpha, bins):.1%} of the pixels feel less than 1 % of the "
+        "fair pull (ends clamped)."
+    )
+    return Frame(figure, caption)
+
+
+def _draw_map(axes: Axes, values: Tensor, lowest: float, highest: float) -> None:
+    """Values over (GRID_BINS, GRID_ALPHAS), in colours of their logarithm."""
+    shown = values.clamp(min=lowest).numpy()
+    look: Any = {"norm": LogNorm(lowest, highest, clip=True), "cmap": style.SEQUENTIAL}
+    axes.set(xscale="log", yscale="log", xlim=(10, 1e5), ylim=(8, 512))
+    axes.pcolormesh(GRID_ALPHAS, GRID_BINS, shown, shading="gouraud", **look)
+    axes.set(xlabel="α (with B = 1)", ylabel="K, bins", yticks=(16, 50, 100, 256))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_xticks((10, 100, 1000, 1e4, 1e5))
+    axes.minorticks_off()
+
+
+def hover_map(photo: str | Tensor, channel: str = "red") -> go.Figure:
+    """The error over α and K with a read-out under the pointer; the ripple and the dead pixels too.
+
+    photo: a sample's name, a path, or a (3, H, W) tensor.
+    """
+    picture = photo if isinstance(photo, Tensor) else shared.PHOTO_CHOICE.resolve(photo)
+    errors = error_map(picture, channel).tolist()
+    heat = go.Heatmap(
+        x=[round(alpha) for alpha in GRID_ALPHAS],
+        y=list(GRID_BINS),
+        z=[[round(math.log10(max(error, 0.01)), 2) for error in row] for row in errors],
+        customdata=[
+            _read_outs(picture, channel, bins, row)
+            for bins, row in zip(GRID_BINS, errors, strict=True)
+        ],
+        colorscale="Cividis",
+        colorbar=ERROR_SCALE,
+        hovertemplate="α = %{x}, K = %{y}, s L = %{customdata[1]}<br>"
+        "error %{customdata[0]} levels<br>ripple %{customdata[2]} %<br>"
+        "dead pixels %{customdata[3]} %<extra></extra>",
+    )
+    figure = shared.hover_figure(
+        heat,
+        "Error of the soft histogram: point at it",
+        height=440,
+        xaxis={"type": "log", "title": {"text": "α (with B = 1)"}, "dtick": 1},
+        yaxis={"type": "log", "title": {"text": "K, bins"}, "tickvals": [16, 50, 100, 256]},
+    )
+    return figure.add_scatter(
+        x=[PAPER_ALPHA] * 3,
+        y=list(SEARCHED_BINS),
+        mode="markers+text",
+        text=[f"K = {bins}" for bins in SEARCHED_BINS],
+        textposition="middle right",
+        textfont={"color": "white"},
+        marker={"color": "white", "size": 9},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def _read_outs(photo: Tensor, channel: str, bins: int, errors: list[float]) -> list[list[float]]:
+    """For each of GRID_ALPHAS: the error, s L, and in percent the ripple and the dead pixels."""
+    return [
+        [
+            round(error, 2),
+            float(f"{alpha / bins:.3g}"),
+            round(100 * gradient_ripple(bins, alpha=alpha), 1),
+            round(100 * _dead_share(photo, channel, alpha, bins), 1),
+        ]
+        for alpha, error in zip(GRID_ALPHAS, errors, strict=True)
+    ]
