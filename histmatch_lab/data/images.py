@@ -91,7 +91,8 @@ def save_image(image: torch.Tensor, path: str | os.PathLike[str], *, bits: int =
 
     bits: 8, or 16 for PNG and TIFF. Values outside [0, 1] are clamped, the rest rounded.
     The file appears whole or not at all; an older file of that name is replaced only by a whole
-    one. Raises ImageError for another ending or a folder that cannot be written.
+    one. Raises ImageError for another ending or a folder that cannot be written; TypeError or
+    ValueError for another type or shape, and for NaN.
     """
     path = Path(path)
     content = _encode(image, path, bits)
@@ -109,14 +110,6 @@ def to_levels(image: torch.Tensor, bits: int = 8) -> Levels:
     """
     levels = (image.detach().cpu().double().clamp(0, 1) * (2**bits - 1)).round().numpy()
     return levels.astype(np.uint8 if bits == 8 else np.uint16)
-
-
-def to_uint8(image: torch.Tensor) -> npt.NDArray[np.uint8]:
-    """A (3, H, W) picture in [0, 1] as (H, W, 3) uint8 for display: clamped, then rounded.
-
-    Raises TypeError or ValueError for another type or shape, and for NaN.
-    """
-    return _interleaved(image, 8).astype(np.uint8, copy=False)
 
 
 def resize(image: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
@@ -147,17 +140,12 @@ def size_at_short_side(size: Sequence[int], short_side: int) -> tuple[int, int]:
     return round(size[0] * scale), round(size[1] * scale)
 
 
-def _interleaved(image: torch.Tensor, bits: int) -> Levels:
-    """(3, H, W) to (H, W, 3) integers."""
-    if checked_shape("image", image, "3 H W").isnan().any():
-        raise ValueError("image must be numbers in [0, 1], got NaN")
-    return to_levels(image.movedim(0, -1).contiguous(), bits)
-
-
 def _encode(image: torch.Tensor, path: Path, bits: int) -> bytes:
     if bits not in (8, 16):
         raise ValueError(f"bits must be 8 or 16, got {bits!r}")
-    pixels = _interleaved(image, bits)
+    if checked_shape("image", image, "3 H W").isnan().any():
+        raise ValueError("image must be numbers in [0, 1], got NaN")
+    pixels = to_levels(image.movedim(0, -1).contiguous(), bits)
     ending = path.suffix.lower()
     buffer = BytesIO()
     if ending == ".png":

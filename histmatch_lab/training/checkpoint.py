@@ -26,11 +26,10 @@ class Checkpoint:
     As a context manager, it resumes what the folder holds, and saves every 100 steps and at the
     end, whatever the end is. The training goes on to the same weights, bit for bit on a CPU, as one
     that was never interrupted; the number of processes may change in between. Of several processes
-    only the first reads and writes, so that only it needs the folder.
+    only the first needs the folder.
 
-    The log only grows, so that the bytes written are proportional to the steps. It is written
-    first: whoever is killed between the two leaves a log that is too long for its state, never one
-    that is too short, and what is too much is cut off on resuming.
+    The log is appended to, so that the bytes written are proportional to the steps; and before the
+    state, so that after a kill it may be too long for it, which is mended on resuming.
 
     Args:
         folder: None keeps nothing.
@@ -38,7 +37,7 @@ class Checkpoint:
 
     Attributes:
         step: the last one that was taken, counted from 1; 0 at the beginning.
-        least_loss: the least of the steps so far.
+        least_loss: so far.
     """
 
     def __init__(
@@ -59,10 +58,8 @@ class Checkpoint:
 
     def __enter__(self) -> Self:
         """Raises ValueError, in all processes, if the folder holds another training."""
-        if self.folder:
-            state = self.fabric.broadcast(self._read(self.folder))
-            if state:
-                self._restore(self.folder, state)
+        if self.folder and (state := self.fabric.broadcast(self._read(self.folder))):
+            self._restore(self.folder, state)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -180,20 +180,15 @@ def paired_bootstrap(
     return Difference(float(gaps.mean()), float(low), float(high))
 
 
-def grey_ramp(side: int = GREYS) -> Tensor:
-    """The synthetic test image of Fig. 5: every grey from black to white, (3, side, side).
-
-    The paper does not show its image. In this one the greys go from left to right, and each
-    column is even.
-    """
-    return torch.linspace(0, 1, side).expand(3, side, side).clone()
-
-
 @torch.no_grad()
-def tone_curve(predict: Predict, image: Tensor | None = None) -> Tensor:
-    """Fig. 5: what a model makes of each grey of the ramp, (3, side); the mean of a column."""
-    ramp = grey_ramp() if image is None else image
-    return predict(ramp[None])[0].mean(1)
+def tone_curve(predict: Predict) -> Tensor:
+    """Fig. 5: what a model makes of each grey from black to white, (3, 256).
+
+    The paper does not show its synthetic test image. In this one the greys go from left to right;
+    the result is the mean of each column.
+    """
+    ramp = torch.linspace(0, 1, GREYS).expand(1, 3, GREYS, GREYS).contiguous()
+    return predict(ramp)[0].mean(1)
 
 
 def colour_cast(curve: Tensor) -> float:

@@ -97,7 +97,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(weights, tmp_path)
         ((path, tmp_path / "a.png", "-o", tmp_path), "replace the picture"),
         ((path, tmp_path / "a.png", tmp_path / "sub/a.png", "-o", out), "two of the pictures"),
         ((path, tmp_path / "empty", "-o", out), "holds no pictures"),
-        ((tmp_path / "a.png", tmp_path / "a.png", "-o", out), "no safetensors file"),
+        ((tmp_path / "a.png", tmp_path / "a.png", "-o", out), "must be a safetensors file"),
         ((path, "-o", out), "IMAGE"),
     ):
         result = _run(*arguments)

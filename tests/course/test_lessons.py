@@ -124,7 +124,10 @@ def _set(cell, **values):
         ("must be tagged solution", lambda c: _set(c[3], metadata={})),
         ("must be tagged solution", lambda c: c.pop()),
         ("folds must be", lambda c: _set(c[3], source=c[3].source.replace("Hint 3", "Hint"))),
-        ("must be 1 Python block, got 0", lambda c: _set(c[3], source=c[3].source.replace("python", ""))),
+        (
+            "must be 1 Python block, got 0",
+            lambda c: _set(c[3], source=c[3].source.replace("python", "")),
+        ),
     ],
 )
 def test_an_exercise_that_is_marked_wrongly_is_refused(says, break_it, tmp_path):

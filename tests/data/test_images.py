@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from histmatch_lab.data.images import ImageError, load_image, save_image, to_uint8
+from histmatch_lab.data.images import ImageError, load_image, save_image, to_levels
 from tests.data import icc
 
 RNG = np.random.default_rng(0)
@@ -535,18 +535,18 @@ def test_smaller_picture_keeps_a_ramp_and_its_mean():
 # Writing
 
 
-def test_to_uint8_rounds_and_clamps():
+def test_levels_are_rounded_and_clamped():
     image = torch.tensor([-0.5, 0.0, 0.499 / 255, 0.501 / 255, 1.0, 7.0]).expand(3, 1, 6)
-    shown = to_uint8(image)
+    shown = to_levels(image)
     assert shown.dtype == np.uint8
-    assert shown.shape == (1, 6, 3)
-    assert shown[0, :, 0].tolist() == [0, 0, 0, 1, 255, 255]
+    assert shown.shape == (3, 1, 6)
+    assert shown[0, 0].tolist() == [0, 0, 0, 1, 255, 255]
 
 
 def test_every_level_returns():
     levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
     np.testing.assert_array_equal(
-        to_uint8(load_image(file_of(Image.fromarray(levels), "PNG")))[..., 1], levels
+        to_levels(load_image(file_of(Image.fromarray(levels), "PNG")))[1], levels
     )
 
 
@@ -607,9 +607,9 @@ def test_what_cannot_be_written(name, bits, says, tmp_path):
         (torch.full((3, 1, 1), torch.nan), ValueError, "NaN"),
     ],
 )
-def test_what_is_no_image_tensor(image, error, says):
+def test_what_is_no_image_tensor(image, error, says, tmp_path):
     with pytest.raises(error, match=says):
-        to_uint8(image)
+        save_image(image, tmp_path / "a.png")
 
 
 def test_two_threads_read_at_once():

@@ -84,12 +84,6 @@ def _correlation(a: Tensor, b: Tensor, lag: int) -> float:
     return float((x * y).sum() / (x.norm() * y.norm()).clamp(min=1e-9))
 
 
-def synchronise(hdr: Movie, sdr: Movie, frames: int = SYNC_FRAMES) -> Sync:
-    """`find_offset` on the first frames of two movies."""
-    first, second = (torch.stack([*islice(_thumbnails(movie), frames)]) for movie in (hdr, sdr))
-    return find_offset(first, second)
-
-
 @dataclass
 class MovieSource:
     """Pairs of frames from two movies: every n-th of the first, with its twin in the second.
@@ -177,7 +171,8 @@ def movie_source(
     ]
     sync = None
     if offset is None:
-        sync = synchronise(*movies)
+        first, second = (torch.stack(_thumbnails(movie)) for movie in movies)
+        sync = find_offset(first, second)
         offset = sync.offset
         found.append(f"offset {offset:+d} frames, found by motion; it leads by {sync.margin:.2f}")
     return MovieSource(*movies, every, size, offset, found, sync)
@@ -204,7 +199,11 @@ def _stamp(movie: Movie) -> list[Any]:
     return [place, status.st_size, status.st_mtime_ns, ",".join(movie.encoding)]
 
 
-def _thumbnails(movie: Movie) -> Iterator[Tensor]:
-    for _, frame in movie.frames():
-        luma = torch.from_numpy(planes(frame)[0].astype(np.float32))
-        yield adaptive_avg_pool2d(luma[None], THUMBNAIL).flatten()
+def _thumbnails(movie: Movie) -> list[Tensor]:
+    """The luma of the first frames, small."""
+    lumas = (planes(frame)[0] for _, frame in islice(movie.frames(), SYNC_FRAMES))
+    small = (
+        adaptive_avg_pool2d(torch.from_numpy(luma.astype(np.float32))[None], THUMBNAIL)
+        for luma in lumas
+    )
+    return [thumbnail.flatten() for thumbnail in small]
