@@ -28,7 +28,7 @@ help:
 	@echo "make site        the notebooks as they were run, as pages with search, to site/index.html"
 	@echo "make lecturer    write lecturer/: solutions shown, minutes, known mistakes, slides"
 	@echo "make bench       time the library against its peers"
-	@echo "make weights     train what is missing of data_samples/weights and results   (ARGS='--jobs 4')"
+	@echo "make weights     train what data_samples/weights and results hold   (ARGS='--workers 4')"
 	@echo "make ledger      check docs/ledger.toml, make docs/ledger.md and the tables of notebook 00"
 	@echo "make notebooks   run notebooks in place, to store fresh outputs   (NB=notebooks/01*.ipynb)"
 	@echo "make install     only set up .venv   (PYTHON=python3.12 to choose one)"
@@ -121,9 +121,10 @@ lecturer: install
 bench: install
 	set -e; for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script; done
 
-# What is there already is not trained again; two trainings at a time, a thread each.
+# May be stopped: what is finished in runs/ is not trained again.
 weights: install
-	$(ONE_THREAD) $(BIN)/python -m histmatch_lab.results.shipped $(ARGS)
+	$(BIN)/histmatch-lab sweep sweeps/shipped.yaml -o runs $(ARGS)
+	$(BIN)/python -m tools.ship_weights runs/shipped.csv
 
 ledger: install
 	$(ONE_THREAD) $(BIN)/python -m tools.ledger

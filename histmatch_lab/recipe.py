@@ -13,6 +13,7 @@ from histmatch_lab.hdrnet import HDRNet
 from histmatch_lab.losses import EnhancementLoss, options_of
 
 NETWORKS = {"compact": HDRNet.compact, "paper": HDRNet.paper}
+PAPER_BINS, PAPER_LAMS = (50, 100, 256), (0.1, 1.0, 10.0)  # what the paper searched
 _KINDS = {str: "a text", int: "a whole number", float: "a number"}
 
 
@@ -121,7 +122,7 @@ class Recipe:
         1.0
         """
         kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(cls)}
-        return cls(**{name: kind(row[name]) for name, kind in kinds.items() if row.get(name)})
+        return cls(**{n: _from_text(n, row[n], kind) for n, kind in kinds.items() if row.get(n)})
 
     @property
     def options(self) -> dict[str, Any]:
@@ -186,6 +187,13 @@ def _checked_kind(name: str, value: Any, kind: type) -> Any:
     if not isinstance(value, allowed) or isinstance(value, bool):
         raise TypeError(f"{name} must be {_KINDS[kind]}, got {value!r}")
     return kind(value)
+
+
+def _from_text(name: str, text: str, kind: Any) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(f"{name} must be {_KINDS[kind]}, got {text!r}") from None
 
 
 def _short(number: float) -> str:

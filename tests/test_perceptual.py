@@ -96,7 +96,7 @@ def test_the_receptive_field_is_what_one_feature_sees(layer):
     network.features = nn.Sequential(
         *(nn.AvgPool2d(2) if isinstance(m, nn.MaxPool2d) else m for m in network.features)
     )
-    image = torch.full((1, 3, 96, 96), 2.0, dtype=torch.float64, requires_grad=True)
+    image = torch.rand(1, 3, 96, 96, dtype=torch.float64, requires_grad=True)
     feature = network.double()(image, (layer,))[0]
     feature[0, 0, feature.shape[2] // 2, feature.shape[3] // 2].backward()
     rows = image.grad[0, 0].abs().sum(1) > 0

@@ -81,7 +81,7 @@ def test_borders_hold_the_outermost_cells(guide_value):
 
 @pytest.mark.usefixtures("strips")
 @pytest.mark.parametrize(
-    ("batch", "cells", "height", "width"), [(1, (3, 3, 2), 4, 3), (2, (3, 2, 2), 1, 3)]
+    ("batch", "cells", "height", "width"), [(1, (4, 3, 2), 5, 4), (2, (3, 2, 2), 1, 3)]
 )
 def test_gradients_at_inner_and_border_pixels(batch, cells, height, width):
     g = torch.Generator().manual_seed(3)

@@ -51,8 +51,8 @@ def sweep(file: Path, scheduler: str | None, workers: int | None, output: Path) 
         raise click.exceptions.Exit(130) from None
     except (OSError, cluster.SweepError) as problem:
         raise click.ClickException(str(problem)) from None
-    click.echo(f"{len(status.rows)} runs in {table}; {len(status.failures)} failed")
-    for failure in status.failures:
-        click.echo(f"  {output / failure.key / 'error.txt'}")
+    click.echo(f"{len(status.results)} runs in {table}; {len(status.failures)} failed")
+    for key in status.failures:
+        click.echo(f"  {output / key / 'error.txt'}")
     if status.failures:
         raise click.exceptions.Exit(1)

@@ -3,51 +3,53 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from histmatch_lab.cli.types import OUT
 
+_HELP = {
+    "loss": "Terms, joined by +.",
+    "lam": "Weight of the last term.",
+    "bins": "Of the histogram.",
+    "alpha": "Slope of its kernel.",
+    "bandwidth": "Width of its kernel.",
+    "units": "Of its distance: intensity, or bins as in Eq. 5.",
+    "outside": "Where what leaves [0, 1] counts: clamp, reflect, or drop as in the paper.",
+    "network": "compact or paper.",
+    "crop": "Side of the training crops in pixels.",
+    "preset": "The schedule: quick, classroom or paper.",
+    "epochs": "In place of the preset's; 0 for the preset's.",
+    "seed": "Of the first weights and the batches.",
+}
 
-@click.command()
+
+class _RecipeOptions(click.Command):
+    """With an option for each field of Recipe, looked up when needed: its import takes seconds."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        from histmatch_lab.recipe import Recipe
+
+        usual = vars(Recipe())
+        options = [
+            click.Option([f"--{name}"], default=usual[name], show_default=True, help=text)
+            for name, text in _HELP.items()
+        ]
+        return [*options, *super().get_params(ctx)]
+
+
+@click.command(cls=_RecipeOptions)
 @click.argument("data", metavar="EXPERT|FOLDER")
 @click.argument("out", type=OUT)
-@click.option("--loss", "name", default="l2+histmatch", show_default=True, help="Terms, with +.")
-@click.option("--lam", type=float, default=1.0, show_default=True, help="Weight of the last term.")
-@click.option("--bins", type=int, help="Of the histogram.  [default: 256]")
-@click.option("--alpha", type=float, help="Slope of its kernel.  [default: 1000]")
 @click.option(
-    "--units",
-    type=click.Choice(["bins", "intensity"]),
-    help="Of its distance: Eq. 5's, or comparable between numbers of bins.  [default: bins]",
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Of this process.  [default: one on a CPU, where more only wait for each other]",
 )
-@click.option(
-    "--network",
-    "kind",
-    type=click.Choice(["compact", "paper"]),
-    default="compact",
-    show_default=True,
-)
-@click.option(
-    "--preset",
-    type=click.Choice(["quick", "classroom", "paper"]),
-    default="quick",
-    show_default=True,
-)
-@click.option("--crop", type=click.IntRange(min=16), default=256, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
-def train(
-    data: str,
-    out: Path,
-    name: str,
-    lam: float,
-    kind: str,
-    preset: str,
-    crop: int,
-    seed: int,
-    **histogram: object,
-) -> None:
-    """Train an HDRNet, alone or as one of several processes, and write it to OUT.
+def train(data: str, out: Path, threads: int | None, **options: Any) -> None:
+    """Train an HDRNet, alone or as one of several processes; weights and scores go to OUT.
 
     EXPERT is one of the retouchers of the shipped photographs, FOLDER what `prepare` wrote. On
     several GPUs or machines, `torchrun` or `fabric run` starts the processes; each takes its part
@@ -60,34 +62,44 @@ def train(
 
     from rich.console import Console
 
-    from histmatch_lab.data.sources import open_pairs
-    from histmatch_lab.hdrnet import HDRNet
-    from histmatch_lab.losses import EnhancementLoss
-    from histmatch_lab.recipe import PRESETS
-    from histmatch_lab.training import loop, progress
+    from histmatch_lab.recipe import Recipe
+    from histmatch_lab.training import progress
     from histmatch_lab.training.distributed import fabric_as_launched
-    from histmatch_lab.training.seeding import seed_everything
+    from histmatch_lab.training.harness import Training
+    from histmatch_lab.training.loop import TrainingError
+    from histmatch_lab.training.result import FILE
 
-    options = {option: value for option, value in histogram.items() if value is not None}
     try:
-        pairs = open_pairs(data, crop)
-        loss = EnhancementLoss(name, lam=lam, **options)
-    except (ValueError, TypeError, FileNotFoundError) as problem:
+        recipe = Recipe(data=data, **options)
+        _refuse_unused(recipe.options)
+        fabric = fabric_as_launched()
+        training = Training(recipe, out, fabric=fabric, threads=threads)
+    except (ValueError, TypeError, FileNotFoundError, ModuleNotFoundError) as problem:
         raise click.UsageError(str(problem)) from None
-    seed_everything(seed)
-    network = HDRNet.compact() if kind == "compact" else HDRNet.paper()
-    fabric = fabric_as_launched()
     first = fabric.is_global_zero
     if not first:  # an interrupt is the first process's, which has the state to write
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    steps = loop.train(network, pairs, loss, PRESETS[preset], seed=seed, folder=out, fabric=fabric)
     try:
-        history = progress.run(steps, Console(stderr=True, quiet=not first))
-    except loop.TrainingError as problem:
+        progress.run(training.steps(), Console(stderr=True, quiet=not first))
+    except TrainingError as problem:
         raise click.ClickException(str(problem)) from None
     except ValueError as problem:  # another run's folder, a batch that cannot be shared
         raise click.UsageError(str(problem)) from None
-    if history and history[-1].number < history[-1].of:
+    if not training.finished:
         raise click.exceptions.Exit(130)
-    if first:
-        click.echo(f"Weights in {out / 'weights.safetensors'}")
+    if not first:
+        return
+    click.echo(f"Weights in {out / 'weights.safetensors'}")
+    if training.pairs.test_pairs():
+        result = training.result()
+        result.write(out)
+        click.echo(f"PSNR {result.summary.psnr:.2f} dB on the test pictures; more in {out / FILE}")
+
+
+def _refuse_unused(options: dict[str, Any]) -> None:
+    """Raises ValueError for an option of the histogram that was given to a loss without one."""
+    context = click.get_current_context()
+    for name in ("lam", "bins", "alpha", "bandwidth", "units", "outside"):
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if given and name not in options:
+            raise ValueError(f"--{name} must be left out: this loss has none")

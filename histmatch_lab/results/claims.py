@@ -1,7 +1,7 @@
 """What the paper claims, measured on what is shipped: Fig. 2, 3, 5, 6 and the searches for K and
 lambda. docs/ledger.toml names a function here for each claim that has a number.
 
-Where recipes compete, a claim holds only if the 95 % interval of `comparison.difference` lies on
+Where recipes compete, a claim holds only if the 95 % interval of `tables.difference` lies on
 its side of 0 in every comparison, for every expert.
 """
 
@@ -12,23 +12,19 @@ import torch
 from histmatch_lab.data.samples import open_photo, photo_names
 from histmatch_lab.histogram import hard_histogram, soft_histogram
 from histmatch_lab.perceptual import receptive_field
-from histmatch_lab.results.shipped import (
-    BINS,
-    EXPERTS,
-    LAMS,
-    RECIPES,
-    Recipe,
+from histmatch_lab.recipe import PAPER_BINS, PAPER_LAMS, Recipe
+from histmatch_lab.results.tables import (
+    COMPARED,
     difference,
+    network_of,
     photograph,
-    scores_of,
-    seed_means,
-    shipped_network,
+    recipes,
+    results_for,
 )
 from histmatch_lab.training.evaluation import colour_cast, tone_curve
 
 # What the paper found best, in its own unit.
-PAPER = Recipe("l2+histmatch", lam=1.0, bins=256, units="bins").name
-HISTMATCH = [name for name, recipe in RECIPES.items() if "histmatch" in recipe.loss]
+PAPER = Recipe("l2+histmatch", lam=1.0, bins=256, units="bins", outside="drop").name
 EIGHT_BIT = (-0.5 / 255, 255.5 / 255)  # erratum 6: each level in the middle of a bin
 
 _TOGETHER = "\N{NO-BREAK SPACE}"
@@ -37,7 +33,7 @@ Measure = Literal["psnr", "emd"]
 
 
 class Finding(NamedTuple):
-    """What became of a claim here.
+    """What was measured of a claim.
 
     Attributes:
         holds: whether we find what the paper says.
@@ -50,37 +46,38 @@ class Finding(NamedTuple):
     data: str
 
 
-class Duel(NamedTuple):
+class Comparison(NamedTuple):
     """One recipe against another, for one expert.
 
     Attributes:
-        won: whether ours is better and the interval does not hold 0.
-        lost: whether it is worse and the interval does not hold 0.
+        better: whether ours is better and the interval does not hold 0.
+        worse: whether it is worse and the interval does not hold 0.
         gap: ours minus theirs.
         text: the gap with its unit, its interval and its spread over seeds.
     """
 
-    won: bool
-    lost: bool
+    better: bool
+    worse: bool
     gap: float
     text: str
 
 
-def duel(expert: str, ours: str, theirs: str, measure: Measure = "psnr") -> Duel:
+def compared(expert: str, ours: str, theirs: str, measure: Measure = "psnr") -> Comparison:
     """Ours against theirs, in PSNR (more is better) or in EMD (less is better)."""
     gap = difference(expert, ours, theirs, measure)
     above, below = gap.low > 0, gap.high < 0
-    won, lost = (above, below) if measure == "psnr" else (below, above)
+    better, worse = (above, below) if measure == "psnr" else (below, above)
     digits, unit = (2, " dB") if measure == "psnr" else (4, "")
     mean, low, high = (_signed(value, digits) for value in gap)
-    mine, other = (seed_means(expert, name, measure) for name in (ours, theirs))
-    if len(other) == 1:  # a baseline, which no seed changes
-        other = other * len(mine)
-    by_seed = [a - b for a, b in zip(mine, other, strict=True)]
+    found = (results_for(expert, name) for name in (ours, theirs))
+    mine, other = ({r.seed: getattr(r.summary, measure) for r in results} for results in found)
+    if not results_for(expert, theirs)[0].recipe:  # a baseline, which no seed changes
+        other = dict.fromkeys(mine, other[0])
+    by_seed = [mine[seed] - other[seed] for seed in mine.keys() & other.keys()]
     spread = (max(by_seed) - min(by_seed)) / 2
     interval = f"{mean}{unit} [{low}, {high}],".replace(" ", _TOGETHER)
     text = f"{interval} seeds{_TOGETHER}±{spread:.{digits}f}"
-    return Duel(won, lost, gap.mean, text)
+    return Comparison(better, worse, gap.mean, text)
 
 
 def highest_psnr() -> Finding:
@@ -96,7 +93,9 @@ def substantial_improvement() -> Finding:
 def pixel_losses_miss_the_colours() -> Finding:
     """Background: does any recipe with the term come nearer to the target's histogram than L2?"""
     finding = _best_of_all("emd")
-    alone = [f"{e}, L2 against the input: {duel(e, 'l2', 'input', 'emd').text}" for e in EXPERTS]
+    alone = [
+        f"{e}, L2 against the input: {compared(e, 'l2', 'input', 'emd').text}" for e in COMPARED
+    ]
     return finding._replace(numbers=(*alone, *finding.numbers))
 
 
@@ -107,25 +106,25 @@ def closer_histograms() -> Finding:
 
 def best_bins() -> Finding:
     """The search for K: 256 against the others, at lambda = 1 in intensity."""
-    finding = _against(_name(256, 1.0), {_name(k, 1.0): f"K = {k}" for k in BINS if k != 256})
-    duels = [
-        duel(expert, _name(256, lam), _name(bins, lam))
-        for expert in EXPERTS
-        for lam in LAMS
-        for bins in BINS
+    finding = _against(_name(256, 1.0), {_name(k, 1.0): f"K = {k}" for k in PAPER_BINS if k != 256})
+    pairs = [
+        compared(expert, _name(256, lam), _name(bins, lam))
+        for expert in COMPARED
+        for lam in PAPER_LAMS
+        for bins in PAPER_BINS
         if bins != 256
     ]
-    won, lost = sum(d.won for d in duels), sum(d.lost for d in duels)
-    everywhere = f"over all λ: better in {won} of {len(duels)} comparisons, worse in {lost}"
+    better, worse = sum(c.better for c in pairs), sum(c.worse for c in pairs)
+    everywhere = f"over all λ: better in {better} of {len(pairs)} comparisons, worse in {worse}"
     return finding._replace(numbers=(*finding.numbers, everywhere))
 
 
 def best_lam() -> Finding:
     """The search for lambda: 1 against the others, in intensity, at K = 256."""
-    finding = _against(_name(256, 1.0), {_name(256, v): f"λ = {v:g}" for v in LAMS if v != 1})
+    finding = _against(_name(256, 1.0), {_name(256, v): f"λ = {v:g}" for v in PAPER_LAMS if v != 1})
     in_bins = [
-        f"{expert}, λ = 1 in bins against λ = 10: {duel(expert, PAPER, _name(256, 10.0)).text}"
-        for expert in EXPERTS
+        f"{expert}, λ = 1 in bins against λ = 10: {compared(expert, PAPER, _name(256, 10.0)).text}"
+        for expert in COMPARED
     ]
     return finding._replace(numbers=(*finding.numbers, *in_bins))
 
@@ -160,9 +159,9 @@ def regulariser() -> Finding:
     """Fig. 5: how far the channels part on greys. Holds if less with the paper's setting."""
     shown = {"L2": "l2", "the paper's setting": PAPER, "λ = 0.1 in intensity": _name(256, 0.1)}
     holds, numbers = True, []
-    for expert in EXPERTS:
+    for expert in COMPARED:
         casts = {
-            label: colour_cast(tone_curve(shipped_network(expert, name)))
+            label: colour_cast(tone_curve(network_of(expert, name)))
             for label, name in shown.items()
         }
         holds &= casts["the paper's setting"] < casts["L2"]
@@ -177,46 +176,46 @@ def receptive_field_150() -> Finding:
 
 
 def _against(ours: str, others: dict[str, str], measure: Measure = "psnr") -> Finding:
-    duels = {
-        f"{expert}, against {label}": duel(expert, ours, name, measure)
-        for expert in EXPERTS
+    found = {
+        f"{expert}, against {label}": compared(expert, ours, name, measure)
+        for expert in COMPARED
         for name, label in others.items()
     }
-    numbers = tuple(f"{label}: {found.text}" for label, found in duels.items())
-    return Finding(all(found.won for found in duels.values()), numbers, _scenes(measure))
+    numbers = tuple(f"{label}: {one.text}" for label, one in found.items())
+    return Finding(all(one.better for one in found.values()), numbers, _scenes(measure))
 
 
 def _best_of_all(measure: Measure) -> Finding:
     """Holds if some recipe with the term beats L2 for every expert; shows each expert's best."""
-    better = 1 if measure == "psnr" else -1
-    duels = {e: {name: duel(e, name, "l2", measure) for name in HISTMATCH} for e in EXPERTS}
+    sign = 1 if measure == "psnr" else -1
+    names = [name for name, recipe in recipes().items() if "histmatch" in recipe.loss]
+    found = {e: {name: compared(e, name, "l2", measure) for name in names} for e in COMPARED}
     numbers = []
-    for expert, by_name in duels.items():
-        best = max(by_name, key=lambda name: better * by_name[name].gap)
+    for expert, by_name in found.items():
+        best = max(by_name, key=lambda name: sign * by_name[name].gap)
         numbers.append(
-            f"{expert}, the best of {len(HISTMATCH)} ({_label(best)}) against L2: "
-            f"{by_name[best].text}"
+            f"{expert}, the best of {len(names)} ({_label(best)}) against L2: {by_name[best].text}"
         )
-    holds = any(all(duels[expert][name].won for expert in EXPERTS) for name in HISTMATCH)
+    holds = any(all(found[expert][name].better for expert in COMPARED) for name in names)
     return Finding(holds, tuple(numbers), _scenes(measure))
 
 
 def _scenes(measure: Measure) -> str:
     """The pictures that recipes are compared on."""
-    rows = scores_of(EXPERTS[0], "l2")
-    pictures = {row.score.picture for row in rows}
-    photographs, seeds = {photograph(p) for p in pictures}, {row.seed for row in rows}
+    seeds = results_for(COMPARED[0], "l2")
+    pictures = [score.picture for score in seeds[0].scores]
+    photographs = {photograph(picture) for picture in pictures}
     flaws = len(pictures) // len(photographs)
     what = "PSNR" if measure == "psnr" else "EMD in intensity"
     return f"{what}; {len(photographs)} photographs × {flaws} flaws, {len(seeds)} seeds"
 
 
 def _name(bins: int, lam: float) -> str:
-    return Recipe("l2+histmatch", lam=lam, bins=bins).name
+    return Recipe("l2+histmatch", lam=lam, bins=bins, outside="drop").name
 
 
 def _label(name: str) -> str:
-    recipe = RECIPES[name]
+    recipe = recipes()[name]
     unusual = ", in bins" if recipe.units == "bins" else ""
     unusual += "" if recipe.outside == "drop" else f", {recipe.outside}"
     return f"K = {recipe.bins}, λ = {recipe.lam:g}{unusual}"

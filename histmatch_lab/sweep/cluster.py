@@ -1,21 +1,21 @@
 """A sweep on Dask: each run is one task, on worker processes here or on machines anywhere.
 
     OUT/NAME.csv          the table of the sweep NAME.yaml, a finished run a line
-    OUT/KEY/result.json   the same line: with it, and not before, the run is finished
+    OUT/KEY/result.json   a run's result: with it, and not before, the run is finished
     OUT/KEY/error.txt     the traceback, if the last try failed
-    OUT/KEY/              what `train` keeps: weights, log, and the state to go on from
+    OUT/KEY/              what `train` keeps: weights, log, and the state to resume from
 
-The result travels back through Dask, and the process that began the sweep writes it: workers need
-no shared file system, and there is one writer. Workers that do see OUT keep the state there, and a
-run that was broken off goes on from it on any of them; elsewhere it begins anew.
+The result travels back through Dask, and the process that began the sweep writes it, so that
+workers need no shared file system. Workers that do see OUT keep the state there, and an interrupted
+run is resumed from it on any of them; elsewhere it begins anew.
 """
 
-import json
 import logging
 import os
+import platform
 import time
 import traceback
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,36 +25,32 @@ import torch
 
 from histmatch_lab._extras import import_extra
 from histmatch_lab._files import write_whole
-from histmatch_lab.sweep.plan import Settings
-from histmatch_lab.sweep.run import Job, Row, train_and_score
+from histmatch_lab.data.sources import open_pairs
+from histmatch_lab.recipe import Recipe
+from histmatch_lab.sweep.plan import Job
 from histmatch_lab.training.distributed import best_device
 from histmatch_lab.training.evaluation import write_table
+from histmatch_lab.training.harness import train_and_score
 from histmatch_lab.training.loop import Step
+from histmatch_lab.training.result import FILE, Result
 
 distributed = import_extra("distributed", "Dask", "spreads the runs of a sweep", "cluster")
 dask = import_extra("dask", "Dask", "spreads the runs of a sweep", "cluster")
 
 TOPIC = "histmatch-lab sweep"
-TELL_EVERY = 0.5  # seconds
+NOTIFY_EVERY = 0.5  # seconds
 # By default freed memory is given back at once, and a step of training takes twice as long for it
 _KEEP_MEMORY = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
-# Ctrl-C reaches every process of a terminal; when to end, the workers hear from us
-_DEAF_TO_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+# Ctrl-C reaches every process of a terminal; the workers end when this one cancels their runs
+_IGNORE_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 
 
 class SweepError(RuntimeError):
     """A sweep cannot go on where it is."""
 
 
-class Failure(NamedTuple):
-    """A run that failed: its key, and the traceback."""
-
-    key: str
-    traceback: str
-
-
-class Place(NamedTuple):
-    """Where a run is: at which step, and at which one it was taken up."""
+class Progress(NamedTuple):
+    """How far a run is: at which step, and after which one it was resumed."""
 
     step: int
     resumed_at: int
@@ -66,40 +62,40 @@ class Status:
 
     Attributes:
         kept: how many runs were finished before it began.
-        rows: the finished runs, those first.
-        failures: the failed ones.
+        results: by key, those of the finished runs, these first.
         waiting: by key, how many steps each of the others has.
-        places: by key, where each run was last.
+        failures: by key, the tracebacks of those that failed.
+        progress: by key, how far each run was when last heard of.
         began: on the clock of `time.monotonic`.
     """
 
     kept: int
-    rows: list[Row]
+    results: dict[str, Result]
     waiting: dict[str, int]
-    failures: list[Failure] = field(default_factory=list)
-    places: dict[str, Place] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    progress: dict[str, Progress] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
 
     @property
     def of(self) -> int:
         """How many runs there are."""
-        return len(self.rows) + len(self.failures) + len(self.waiting)
+        return len(self.results) + len(self.failures) + len(self.waiting)
 
     @property
-    def running(self) -> dict[str, Place]:
-        """Where those are that were begun and have not ended."""
-        return {key: place for key, place in self.places.items() if key in self.waiting}
+    def running(self) -> dict[str, Progress]:
+        """How far those are that were begun and have not ended."""
+        return {key: progress for key, progress in self.progress.items() if key in self.waiting}
 
     @property
-    def best(self) -> Row | None:
+    def best(self) -> Result | None:
         """The finished run with the highest PSNR."""
-        return max(self.rows, key=lambda row: float(row["psnr"]), default=None)
+        return max(self.results.values(), key=lambda result: result.summary.psnr, default=None)
 
     @property
     def seconds_left(self) -> float | None:
         """About how long the others take, if steps go on as until now; None before the first."""
-        taken = sum(place.step - place.resumed_at for place in self.places.values())
-        left = sum(self.waiting.values()) - sum(place.step for place in self.running.values())
+        taken = sum(progress.step - progress.resumed_at for progress in self.progress.values())
+        left = sum(self.waiting.values()) - sum(progress.step for progress in self.running.values())
         return (time.monotonic() - self.began) / taken * left if taken else None
 
 
@@ -124,7 +120,7 @@ def connect(scheduler: str | None = None, workers: int | None = None) -> Iterato
         "dashboard_address": None,  # without a dashboard there is still a server of its state
         "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"},
         "silence_logs": logging.CRITICAL,
-        "preload": [_DEAF_TO_CTRL_C],
+        "preload": [_IGNORE_SIGINT],
     }
     with dask.config.set(_KEEP_MEMORY), _LocalCluster(n_workers=0, **options) as cluster:
         cluster.scale(workers or _workers_here())
@@ -151,7 +147,7 @@ def _workers_here() -> int:
     return max(1, torch.cuda.device_count())
 
 
-def sweep(runs: Sequence[Settings], table: Path, client: Any) -> Generator[Status]:
+def sweep(runs: Sequence[Recipe], table: Path, client: Any) -> Generator[Status]:
     """Run what is not finished yet, and yield the Status, again and again, until all have ended.
 
     Closing the generator ends the runs that are not finished.
@@ -165,53 +161,56 @@ def sweep(runs: Sequence[Settings], table: Path, client: Any) -> Generator[Statu
         SweepError: if the scheduler is lost.
     """
     jobs = {job.key: job for job in map(Job.here, runs)}
-    rows = {key: row for key in jobs if (row := _stored(table.parent / key))}
-    waiting = {
-        key: job.settings.schedule.steps(job.settings.pairs())
-        for key, job in jobs.items()
-        if key not in rows
-    }
-    status = Status(len(rows), list(rows.values()), waiting)
+    finished = [key for key in jobs if (table.parent / key / FILE).exists()]
+    status = Status(
+        kept=len(finished),
+        results={key: Result.read(table.parent / key) for key in finished},
+        waiting={key: _steps(job) for key, job in jobs.items() if key not in finished},
+    )
 
-    def hear(event: tuple[float, dict[str, Any]]) -> None:
-        status.places[event[1]["key"]] = Place(*event[1]["place"])
+    def listen(event: tuple[float, dict[str, Any]]) -> None:
+        status.progress[event[1]["key"]] = Progress(*event[1]["progress"])
 
-    client.subscribe_topic(TOPIC, hear)
-    futures = {key: _submit(client, jobs[key], table.parent / key) for key in waiting}
+    client.subscribe_topic(TOPIC, listen)
+    futures = {key: _submit(client, jobs[key], table.parent / key) for key in status.waiting}
     try:
-        while waiting:
+        while status.waiting:
             yield status
-            time.sleep(TELL_EVERY / 2)
-            for key in [key for key in waiting if futures[key].done()]:
-                ended = _outcome(key, futures[key])
+            time.sleep(NOTIFY_EVERY / 2)
+            for key in [key for key in futures if futures[key].done()]:
+                ended = _outcome(futures[key])
                 if ended is None:
                     continue
-                del waiting[key], futures[key]
+                del status.waiting[key], futures[key]
                 _keep(ended, table.parent / key)
-                if isinstance(ended, Failure):
-                    status.failures.append(ended)
-                    continue
-                status.rows.append(ended)
-                rows[key] = ended
-                write_table(table, [rows[key] for key in jobs if key in rows])
-        if rows:
-            write_table(table, [rows[key] for key in jobs if key in rows])
+                if isinstance(ended, str):
+                    status.failures[key] = ended
+                else:
+                    status.results[key] = ended
+                    _write(table, status.results, jobs)
+        _write(table, status.results, jobs)
         yield status
     finally:
         client.cancel(list(futures.values()))
 
 
-def _stored(folder: Path) -> Row | None:
-    path = folder / "result.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+def _steps(job: Job) -> int:
+    return job.recipe.schedule.steps(open_pairs(job.recipe.data, job.recipe.crop))
 
 
-def _keep(ended: Row | Failure, folder: Path) -> None:
-    if isinstance(ended, Failure):
-        write_whole(folder / "error.txt", ended.traceback.encode())
+def _keep(ended: Result | str, folder: Path) -> None:
+    if isinstance(ended, str):
+        write_whole(folder / "error.txt", ended.encode())
         return
-    write_whole(folder / "result.json", json.dumps(ended, indent=1).encode())
+    ended.write(folder)
     (folder / "error.txt").unlink(missing_ok=True)
+
+
+def _write(table: Path, results: dict[str, Result], keys: Iterable[str]) -> None:
+    """The finished runs in the order of the keys."""
+    rows = [results[key].row() | {"key": key} for key in keys if key in results]
+    if rows:
+        write_table(table, rows)
 
 
 def _submit(client: Any, job: Job, folder: Path) -> Any:
@@ -220,44 +219,56 @@ def _submit(client: Any, job: Job, folder: Path) -> Any:
     return client.submit(_work, job, folder.resolve(), key=(TOPIC, job.key), pure=False)
 
 
-def _outcome(key: str, future: Any) -> Row | Failure | None:
-    """How a run ended; None if its worker was lost on the way back, and it begins again."""
+def _outcome(future: Any) -> Result | str | None:
+    """A run's result or traceback; None if its worker was lost, and it begins again."""
     if future.status == "error":  # not of the run, which returns its own: such as of a lost worker
-        return Failure(key, "".join(traceback.format_exception(future.exception())))
+        return "".join(traceback.format_exception(future.exception()))
     if future.status == "cancelled":
         raise SweepError("the scheduler was lost; what was finished is kept")
     try:
-        ended: Row | Failure = future.result(timeout="10s")
+        ended: Result | str = future.result(timeout="10s")
     except TimeoutError:
         return None
     return ended
 
 
-def _work(job: Job, folder: Path) -> Row | Failure:
-    """The task, in a worker. It hands back a traceback as text: Dask drops a long one."""
+def _work(job: Job, folder: Path) -> Result | str:
+    """The task, in a worker. It returns a traceback as text: Dask drops a long one."""
     try:
         return _run(job, folder)
     except Exception:
-        return Failure(job.key, traceback.format_exc())
+        return traceback.format_exc()
 
 
-def _run(job: Job, folder: Path) -> Row:
+def _run(job: Job, folder: Path) -> Result:
     worker = distributed.get_worker()
     if worker.state.nthreads > 1:
         raise SweepError(
             f"this worker has {worker.state.nthreads} threads, and runs would share its random "
             "numbers; start it with --nthreads 1"
         )
-    first, told = 0, 0.0
+    _check_same(job)
+    first, notified = 0, 0.0
 
-    def tell(step: Step) -> None:
-        nonlocal first, told
+    def notify(step: Step) -> None:
+        nonlocal first, notified
         if worker.state.tasks[worker.get_current_task()].state == "cancelled":
             raise SweepError("nobody waits for this run any more")
         first = first or step.number
-        if time.monotonic() - told >= TELL_EVERY or step.number == step.of:
-            place = Place(step.number, resumed_at=first - 1)
-            worker.log_event(TOPIC, {"key": job.key, "place": place})
-            told = time.monotonic()
+        if time.monotonic() - notified >= NOTIFY_EVERY or step.number == step.of:
+            progress = Progress(step.number, resumed_at=first - 1)
+            worker.log_event(TOPIC, {"key": job.key, "progress": progress})
+            notified = time.monotonic()
 
-    return train_and_score(job, folder if folder.is_dir() else None, tell)
+    return train_and_score(job.recipe, folder if folder.is_dir() else None, notify)
+
+
+def _check_same(job: Job) -> None:
+    """Raises SweepError if the code or the data here are not those of the job."""
+    here = Job.here(job.recipe)
+    for name in ("code", "data"):
+        if getattr(here, name) != getattr(job, name):
+            raise SweepError(
+                f"the {name} of the worker {platform.node()} is {getattr(here, name)}, not "
+                f"{getattr(job, name)} as where the sweep was begun; make them the same"
+            )

@@ -11,19 +11,19 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from histmatch_lab.sweep.cluster import Failure, Status
-from histmatch_lab.sweep.run import Row
+from histmatch_lab.sweep.cluster import Status
+from histmatch_lab.training.result import Result
 
 
 def headline(status: Status) -> str:
     """ "3 of 22 runs finished, about 4 min left; best: l2, seed 0, PSNR 18.31 dB"."""
-    text = f"{len(status.rows)} of {status.of} runs finished"
+    text = f"{len(status.results)} of {status.of} runs finished"
     if status.failures:
         text += f", {len(status.failures)} failed"
     if status.waiting:
         text += f", {_time_left(status.seconds_left)}"
     if best := status.best:
-        text += f"; best: {best['recipe']}, seed {best['seed']}, PSNR {best['psnr']:.2f} dB"
+        text += f"; best: {_quality(best)}"
     return text
 
 
@@ -34,24 +34,24 @@ def in_terminal(statuses: Generator[Status], console: Console) -> Status:
     """
     bars = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     of_key: dict[str, TaskID] = {}
-    rows = failures = 0  # told of
+    printed: set[str] = set()
     with closing(statuses), Live(console=console, refresh_per_second=4) as live:
         for status in statuses:
-            if not rows and status.kept:
+            if not printed and status.kept:
                 console.print(f"{status.kept} runs were finished before")
-                rows = status.kept
+                printed.update(list(status.results)[: status.kept])
             for key in of_key.keys() - status.running.keys():
                 bars.remove_task(of_key.pop(key))
-            for key, place in status.running.items():
+            for key, progress in status.running.items():
                 if key not in of_key:
                     of_key[key] = bars.add_task(key, total=status.waiting[key])
-                bars.update(of_key[key], completed=place.step)
-            for row in status.rows[rows:]:
-                console.out(_line(row), highlight=False)
-            for failure in status.failures[failures:]:
-                console.print(Text("failed", style="bold red"), failure.key, soft_wrap=True)
-                console.out(failure.traceback, highlight=False)
-            rows, failures = len(status.rows), len(status.failures)
+                bars.update(of_key[key], completed=progress.step)
+            for key in [key for key in status.results if key not in printed]:
+                console.out(_line(status.results[key]), highlight=False)
+            for key in [key for key in status.failures if key not in printed]:
+                console.print(Text("failed", style="bold red"), key, soft_wrap=True)
+                console.out(status.failures[key], highlight=False)
+            printed.update(status.results, status.failures)
             live.update(Group(bars, Text(headline(status))))
     return status
 
@@ -67,7 +67,10 @@ def in_notebook(statuses: Generator[Status]) -> Status:
         for status in statuses:
             bar.value = 1 - len(status.waiting) / status.of
             line.value = f'<p role="status">{html.escape(headline(status))}</p>'
-    text = "\n".join([headline(status), *map(_last_line, status.failures)])
+    failed = (
+        f"failed {key}: {text.strip().splitlines()[-1]}" for key, text in status.failures.items()
+    )
+    text = "\n".join([headline(status), *failed])
     handle.update({"text/plain": text}, raw=True)
     return status
 
@@ -81,12 +84,13 @@ def _time_left(seconds: float | None) -> str:
     return f"about {minutes} min left" if minutes < 100 else f"about {hours} h left"
 
 
-def _line(row: Row) -> str:
-    went = f"{row['seconds']} s, {row['peak_mb']} MB, {row['device']}"
-    if row["resumed_at"]:
-        went += f", resumed at step {row['resumed_at']}"
-    return f"finished  {row['recipe']}, seed {row['seed']}: PSNR {row['psnr']:.2f} dB  ({went})"
+def _line(result: Result) -> str:
+    facts = result.facts
+    took = f"{facts['seconds']} s, {facts['peak_mb']} MB, {facts['device']}"
+    if facts["resumed_at"]:
+        took += f", resumed at step {facts['resumed_at']}"
+    return f"finished  {_quality(result)}  ({took})"
 
 
-def _last_line(failure: Failure) -> str:
-    return f"failed {failure.key}: {failure.traceback.strip().splitlines()[-1]}"
+def _quality(result: Result) -> str:
+    return f"{result.name}, seed {result.seed}, PSNR {result.summary.psnr:.2f} dB"

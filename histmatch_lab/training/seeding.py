@@ -11,9 +11,6 @@ def seed_everything(seed: int) -> torch.Generator:
 
     The same seed gives the same numbers on the same machine; other machines may differ in the
     last digits.
-
-    >>> torch.rand(1, generator=seed_everything(3)) == torch.rand(1, generator=seed_everything(3))
-    tensor([True])
     """
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - libraries that we call draw from the global generator

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import torch
+from click.testing import CliRunner
 
+from histmatch_lab.cli import app
 from histmatch_lab.data.images import save_image
 
 SRGB_TO_XYZ = (
@@ -36,6 +38,17 @@ def write_pictures(folder: Path, names: list[str], *, bits: int = 8, **size: int
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         save_image(picture(number, **size), path, bits=bits)
+
+
+def prepared_pairs(folder: Path) -> Path:
+    """Five pairs of 32 x 32 pixels as `histmatch-lab prepare` writes them, four to train on."""
+    names = [f"{number}.png" for number in range(5)]
+    write_pictures(folder / "in", names, height=32, width=32)
+    write_pictures(folder / "out", names[1:] + names[:1], height=32, width=32)
+    places = [str(folder / name) for name in ("in", "out", "pairs")]
+    result = CliRunner().invoke(app, ["prepare", "folder", *places])
+    assert result.exit_code == 0, result.output
+    return folder / "pairs"
 
 
 def write_dng(path: Path, linear: torch.Tensor, *, margin: int = 0, orientation: int = 1) -> None:

@@ -10,13 +10,16 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio
 
-from histmatch_lab import load_network
+from histmatch_lab import load_network, save_network
 from histmatch_lab.data.samples import data_samples_dir
 from histmatch_lab.demos.figures import compare
+from histmatch_lab.recipe import Recipe
+from histmatch_lab.results.tables import results_for, use
+from histmatch_lab.training.result import Result
 
 PHOTO = compare.PHOTO.resolve("oakland_zoo_otters")
 COLUMNS = {"PSNR": ("psnr",), "EMD": ("emd_red", "emd_green", "emd_blue")}
-HISTMATCH = "histmatch-k{}-lam{:g}"
+HISTMATCH = "histmatch-k{}-lam{:g}-drop"
 
 
 def close(drawn: Any, expected: Any, **tolerance: Any) -> None:
@@ -33,7 +36,7 @@ def values(expert, recipe, measure):
     """By seed, a measure on each test picture."""
     found: dict[str, list[float]] = {}
     for row in rows():
-        if (row["expert"], row["recipe"]) == (expert, recipe):
+        if (row["data"], row["recipe"]) == (expert, recipe):
             value = float(np.mean([float(row[column]) for column in COLUMNS[measure]]))
             found.setdefault(row["seed"], []).append(value)
     return list(found.values())
@@ -112,7 +115,7 @@ def test_the_search_is_of_the_shipped_scores(units, measure, sign):
 def test_the_tone_curves_are_the_networks_answers_to_greys():
     frame = compare.tone_curves(lam=1.0, expert="local")
     casts = [float(cast) for cast in re.findall(r" (\d\.\d{3})\b", frame.caption)]
-    for place, recipe in enumerate(("l2", "l1", "histmatch-k256-lam1")):
+    for place, recipe in enumerate(("l2", "l1", "histmatch-k256-lam1-drop")):
         lines = [axes.lines[1 + place] for axes in frame.figure.axes]
         greys = torch.as_tensor(lines[0].get_xdata())
         side = len(greys)
@@ -124,7 +127,7 @@ def test_the_tone_curves_are_the_networks_answers_to_greys():
 
 
 @pytest.mark.parametrize(
-    ("loss", "recipe"), [("l2", "l2"), ("l1", "l1"), ("l2+histmatch", "histmatch-k256-lam10")]
+    ("loss", "recipe"), [("l2", "l2"), ("l1", "l1"), ("l2+histmatch", "histmatch-k256-lam10-drop")]
 )
 def test_before_and_after_are_measured_against_the_expert(loss, recipe):
     frame = compare.before_after(loss=loss, lam=10.0, flaw="flaw 2")
@@ -149,7 +152,7 @@ def test_the_histograms_are_of_the_predictions():
     aim = np.histogram(target[2], 64, (0, 1))[0] / target[2].numel()
     close(right.lines[0].get_ydata(), aim.cumsum(), atol=0.03)
     parts = []
-    for place, recipe in enumerate(("l2", "histmatch-k256-lam0.1")):
+    for place, recipe in enumerate(("l2", "histmatch-k256-lam0.1-drop")):
         prediction = output(recipe, image).clamp(0, 1)
         counts = np.histogram(prediction[2], 64, (0, 1))[0] / prediction[2].numel()
         close(right.lines[1 + place].get_ydata(), counts.cumsum(), atol=0.03)
@@ -161,7 +164,7 @@ def test_the_histograms_are_of_the_predictions():
 def test_side_by_side_names_each_psnr_and_shows_the_same_detail_of_each():
     frame = compare.side_by_side(lam=1.0, across=0.0, down=1.0)
     image, target = compare.input_and_target(PHOTO, "local", "flaw 1")
-    outputs = [output(name, image) for name in ("l2", "l1", "histmatch-k256-lam1")]
+    outputs = [output(name, image) for name in ("l2", "l1", "histmatch-k256-lam1-drop")]
     psnrs = [decibels(picture, target) for picture in (image, *outputs)]
     names = ("input", "l2", "l1", "l2+histmatch, λ 1")
     parts = [f"{name} {psnr:.1f}" for name, psnr in zip(names, psnrs, strict=True)]
@@ -181,3 +184,25 @@ def test_every_loss_says_how_much_each_network_changes_a_picture():
     assert frame.caption.endswith(f"mean per value: {', '.join(parts)}.")
     titles = [axes.get_title("left") or axes.get_title() for axes in frame.figure.axes]
     assert titles == ["your picture", *names, "the expert"]
+
+
+def test_the_readers_own_results_stand_beside_the_shipped(tmp_path):
+    [l2, *_] = results_for("local", "l2")
+    recipe = Recipe("l2", crop=64).reduced()
+    better = [score._replace(psnr=40.0) for score in l2.scores]
+    Result.of("l2", "local", better, recipe=recipe).write(tmp_path)
+    save_network(recipe.make_network(), tmp_path / "weights.safetensors")
+    photo = PHOTO[:, ::8, ::8]
+    try:
+        use(str(tmp_path))
+        drawn = compare.violins(measure="PSNR", expert="local")
+        row = compare.every_loss(photo, "local")
+        other = compare.violins(measure="PSNR", expert="ambiguous")
+    finally:
+        use("")
+    axes = drawn.figure.axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()][-1] == "own\nl2"
+    assert "the best mean has own l2, 40" in drawn.caption
+    assert "own" not in other.caption
+    assert "own l2 0.000" in row.caption  # an untrained network changes nothing
+    assert [panel.get_title("left") for panel in row.figure.axes][7:9] == ["own l2", "the expert"]

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import distributed
 import psutil
 import pytest
 import torch
@@ -20,17 +21,15 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from histmatch_lab.cli import app
-from histmatch_lab.data.samples import data_samples_dir
-from histmatch_lab.hdrnet import load_network
-from histmatch_lab.results.table import describe, means
+from histmatch_lab.recipe import Recipe
+from histmatch_lab.results.tables import load
 from histmatch_lab.sweep import cluster, view
-from histmatch_lab.sweep.cluster import Failure, Place, Status, connect, sweep
-from histmatch_lab.sweep.plan import Settings, read_sweep
-from histmatch_lab.sweep.run import Job, Row, _peak_memory, train_and_score
+from histmatch_lab.sweep.cluster import Progress, Status, connect, sweep
+from histmatch_lab.sweep.plan import Job, read_sweep
 from histmatch_lab.training.checkpoint import SAVE_EVERY
-from histmatch_lab.training.evaluation import evaluate, read_table, summarize
-from histmatch_lab.training.loop import Step
-from tests.data.files import write_pictures
+from histmatch_lab.training.evaluation import Summary, read_table
+from histmatch_lab.training.result import Result
+from tests.data.files import prepared_pairs
 
 SHIPPED = Path(__file__).parents[2] / "sweeps"
 PATIENCE = 300  # seconds, for a machine that has other things to do
@@ -39,13 +38,7 @@ PATIENCE = 300  # seconds, for a machine that has other things to do
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """Five prepared pairs of 32 x 32 pixels, four of them to train on: a step is quick."""
-    folder = tmp_path_factory.mktemp("data")
-    names = [f"{n}.png" for n in range(5)]
-    write_pictures(folder / "in", names, height=32, width=32)
-    write_pictures(folder / "out", names[::-1], height=32, width=32)
-    places = [str(folder / name) for name in ("in", "out", "pairs")]
-    assert CliRunner().invoke(app, ["prepare", "folder", *places]).exit_code == 0
-    return folder / "pairs"
+    return prepared_pairs(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture
@@ -60,30 +53,7 @@ def write(tmp_path, data):
     return _write
 
 
-# what is run, and what has been
-
-
-def test_the_shipped_table_is_the_whole_quick_sweep():
-    rows = read_table(data_samples_dir() / "results/quick.csv")
-    wanted = [(run.name, str(run.seed)) for run in read_sweep(SHIPPED / "quick.yaml")]
-    assert [(row["recipe"], row["seed"]) for row in rows] == wanted
-    assert describe(rows).startswith(f"{len(rows)} runs")
-    assert "data local; crop 160; network compact; preset quick; steps 400" in describe(rows)
-
-
-def test_the_means_are_over_the_seeds_of_a_recipe():
-    shared = {"data": "local", "crop": "160", "network": "compact", "preset": "quick"}
-    shared |= {"steps": "400", "device": "CPU", "ssim": "0.5", "ciede2000": "9", "emd": "0.1"}
-    rows = [
-        shared | {"recipe": recipe, "psnr": psnr, "psnr_p5": "10", "peak_mb": memory}
-        for recipe, psnr, memory in (("l2", "18", "700"), ("l2", "19", "800"), ("l1", "17", "1"))
-    ]
-    lines = [line.split() for line in means(rows).splitlines()[1:]]
-    assert lines[0] == ["l2", "18.50", "0.50", "10.00", "0.500", "9.00", "0.100", "800"]
-    assert lines[1][:3] == ["l1", "17.00", "-"]
-    rows[1]["data"] = "undecided"
-    names = [line[:24].split() for line in means(rows).splitlines()[1:]]
-    assert [name[:2] for name in names] == [["l2", "local"], ["l2", "undecided"], ["l1", "local"]]
+# what is run
 
 
 def test_every_combination_is_run_once_without_what_a_loss_does_not_have(write):
@@ -98,9 +68,9 @@ def test_a_file_may_list_grids(tmp_path):
     path = tmp_path / "list.yaml"
     path.write_text("- {loss: l2, seed: [3, 4]}\n- {loss: l2, seed: 4}\n- {loss: l1, epochs: 2}\n")
     assert read_sweep(path) == (
-        Settings("l2", epochs=80, seed=3),
-        Settings("l2", epochs=80, seed=4),
-        Settings("l1", epochs=2),
+        Recipe("l2", epochs=80, seed=3),
+        Recipe("l2", epochs=80, seed=4),
+        Recipe("l1", epochs=2),
     )
 
 
@@ -110,7 +80,7 @@ def _grid(path):
 
 def test_the_papers_grids_are_shipped():
     lams, bins, seeds = (0.1, 1.0, 10.0), (50, 100, 256), (0, 1, 2)
-    plain = [(loss, 1.0, 256, "intensity") for loss in ("l2", "l1")]
+    plain = [(loss, 0.1, 256, "intensity") for loss in ("l2", "l1")]
     searched = [("l2+histmatch", lam, k, "bins") for lam in lams for k in bins]
     deep = [(f"l2+{n}", lam, 256, "intensity") for n in ("vgg", "lpips") for lam in lams]
     both = [*searched, *((loss, lam, k, "intensity") for loss, lam, k, _ in searched)]
@@ -122,29 +92,28 @@ def test_the_papers_grids_are_shipped():
         assert _grid(file) == Counter((*recipe, seed) for recipe in recipes for seed in of)
     for file in ("paper.yaml", "paper-k.yaml"):
         for run in read_sweep(SHIPPED / file):
-            assert (run.epochs, run.network, run.alpha, run.outside) == (500, "paper", 1000, "drop")
-    assert {path.name for path in SHIPPED.iterdir()} == {"paper.yaml", "paper-k.yaml", "quick.yaml"}
+            assert (run.epochs, run.network, run.alpha) == (500, "paper", 1000)
+            assert "histmatch" not in run.loss or run.outside == "drop"
 
 
 BAD = {
-    "": "loss is missing",
     "loss: l7": "loss: name must be one or more different terms of",
-    "loss: l2\ngama: 1": "no parameter is called gama; known: loss, lam, bins",
+    "loss: l2\ngama: 1": "a parameter must be one of loss, lam, bins",
     "loss: l2\nlam: -1": "lam must be 0 or more, got -1",
-    "loss: l2\nlam: [1, two]": "lam is 'two'; wanted is a number",
+    "loss: l2\nlam: [1, two]": "lam must be a number, got 'two'",
     "loss: l2\nbins: 0": "bins must be at least 1",
-    "loss: l2\nbins: 50.5": "bins is 50.5; wanted is a whole number",
+    "loss: l2\nbins: 50.5": "bins must be a whole number, got 50.5",
     "loss: l2\nalpha: 0": "alpha must be positive",
     "loss: l2\nunits: pixels": "units must be one of",
     "loss: l2\noutside: in": "outside must be one of",
     "loss: l2\npreset: slow": "preset must be one of",
     "loss: l2\nnetwork: huge": "network must be one of",
-    "loss: l2\nseed: -1": "seed is -1; wanted is 0 or more",
-    "loss: l2\nseed: true": "seed is True; wanted is a whole number",
-    "loss: l2\nseed: []": "seed is an empty list",
-    "loss: l2\ndata: nowhere": "nowhere'; wanted is one of global",
-    "loss: l2\ncrop: 64": "crop is 64, but",
-    "loss: [l2": "is no YAML",
+    "loss: l2\nseed: -1": "seed must be 0 or more, got -1",
+    "loss: l2\nseed: true": "seed must be a whole number, got True",
+    "loss: l2\nseed: []": "seed must be a value or a list of at least one, got []",
+    "loss: l2\ndata: nowhere": "data must be one of global",
+    "loss: l2\ncrop: 64": "crop must be at most the size of",
+    "loss: [l2": "must be YAML",
 }
 
 
@@ -162,7 +131,7 @@ def test_what_cannot_be_run_is_refused_before_anything_is(write, tmp_path, monke
 def test_a_file_without_a_grid_is_refused(tmp_path, text):
     path = tmp_path / "odd.yaml"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"odd.yaml: a grid is"):
+    with pytest.raises(ValueError, match=r"odd.yaml: a grid must be"):
         read_sweep(path)
 
 
@@ -180,59 +149,32 @@ def test_a_scheduler_that_is_not_there_is_refused(write, tmp_path, monkeypatch):
     assert "--scheduler brings its own" in result.output
 
 
-# what a result is known by
+# what names a result
 
 
 def test_a_key_changes_with_parameters_code_and_data_alone():
-    job = Job(Settings("l2+histmatch"), "code", "data")
+    job = Job(Recipe(), "code", "data")
     changes: dict[str, Any] = {"loss": "l1+histmatch", "lam": 2.0, "bins": 50, "alpha": 10.0}
-    changes |= {"units": "bins", "outside": "clamp", "crop": 32, "network": "paper"}
-    changes |= {"preset": "classroom", "epochs": 3, "seed": 1}
-    assert changes.keys() == job.settings.parameters.keys() - {"data"}
+    changes |= {"bandwidth": 0.5, "units": "bins", "outside": "drop", "crop": 32}
+    changes |= {"network": "paper", "preset": "classroom", "epochs": 3, "seed": 1}
+    assert changes.keys() == job.recipe.parameters.keys() - {"data"}
     others = [
-        *(job._replace(settings=replace(job.settings, **{n: changes[n]})) for n in changes),
+        *(job._replace(recipe=replace(job.recipe, **{n: changes[n]})) for n in changes),
         job._replace(code="other"),
         job._replace(data="other"),
     ]
     assert len({job.key, *(other.key for other in others)}) == 1 + len(others)
-    moved = job._replace(settings=replace(job.settings, data="elsewhere"))
+    moved = job._replace(recipe=replace(job.recipe, data="elsewhere"))
     assert moved.key == job.key
-    l2 = Settings("l2")
+    l2 = Recipe("l2")
     assert Job(replace(l2, bins=50), "code", "data").key == Job(l2, "code", "data").key
 
 
 @pytest.mark.parametrize("what", ["code", "data"])
 def test_a_worker_with_other_code_or_data_refuses(what):
-    job = Job(**Job.here(Settings("l2"))._asdict() | {what: "0123"})
-    with pytest.raises(RuntimeError, match=f"the {what} of the worker .* not 0123"):
-        train_and_score(job, None, lambda _: None)
-
-
-# one run
-
-
-def test_a_row_says_how_good_and_at_what_cost(data, tmp_path):
-    run = Settings("l1", data=str(data), crop=16, epochs=3, seed=5).reduced()
-    steps: list[Step] = []
-    row = train_and_score(Job.here(run), tmp_path, steps.append)
-    network = load_network(tmp_path / "weights.safetensors").eval()
-    wanted = summarize(evaluate(network, run.pairs().test_pairs()))
-    assert {name: row[name] for name in wanted._fields} == pytest.approx(wanted._asdict(), abs=1e-5)
-    assert (row["loss"], row["seed"], row["epochs"], row["lam"]) == ("l1", 5, 3, "")
-    assert (row["steps"], row["resumed_at"], len(steps)) == (3, 0, 3)
-    assert row["seconds"] > 0
-    assert 100 < row["peak_mb"] < 10_000
-    again = train_and_score(Job.here(run), tmp_path, steps.append)
-    assert (again["resumed_at"], again["psnr"]) == (3, row["psnr"])
-
-
-def test_the_peak_of_memory_is_seen():
-    with _peak_memory(torch.device("cpu")) as megabytes:
-        before = megabytes()
-        block = torch.ones(75_000_000)  # 300 MB
-        time.sleep(0.5)
-        del block
-    assert 250 < megabytes() - before < 900
+    job = Job(**Job.here(Recipe("l2"))._asdict() | {what: "0123"})
+    with pytest.raises(cluster.SweepError, match=f"the {what} of the worker .* not 0123"):
+        cluster._check_same(job)
 
 
 # on Dask
@@ -244,6 +186,21 @@ def client():
         yield client
 
 
+def test_a_sweep_writes_its_table_and_repeats_nothing(write, tmp_path):
+    runs, table = read_sweep(write("loss: [l2, l1]\nepochs: 2")), tmp_path / "out/tiny.csv"
+    with distributed.Client(processes=False, n_workers=1, threads_per_worker=1) as client:
+        *_, last = sweep(runs, table, client)
+        assert (last.kept, len(last.results), last.failures) == (0, 2, {})
+        before = _finished(table.parent)
+        *_, again = sweep([*runs, replace(runs[0], seed=1)], table, client)
+    assert (again.kept, len(again.results), again.waiting) == (2, 3, {})
+    assert before.items() < _finished(table.parent).items()
+    loaded = load(table)
+    assert [(r.name, r.seed) for r in loaded] == [("l2", 0), ("l1", 0), ("l2", 1)]
+    assert all(result.scores and result.weights for result in loaded)
+
+
+@pytest.mark.slow
 def test_a_worker_sees_one_gpu_and_uses_one_thread(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
@@ -255,6 +212,7 @@ def test_a_worker_sees_one_gpu_and_uses_one_thread(monkeypatch):
     assert not any("MALLOC_TRIM_THRESHOLD_" in environment for environment in seen)
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_the_middle_costs_little(write, tmp_path, client):
     runs = read_sweep(write(f"loss: [l2, l1]\nepochs: {SAVE_EVERY + 40}"))
     table, killed = tmp_path / "out/tiny.csv", None
@@ -269,11 +227,12 @@ def test_a_worker_killed_in_the_middle_costs_little(write, tmp_path, client):
     assert killed
     assert not status.failures
     rows = {row["loss"]: row for row in read_table(table)}
-    assert len(read_table(table)) == len(rows) == len(status.rows) == 2
+    assert len(read_table(table)) == len(rows) == len(status.results) == 2
     assert rows[killed.split("-")[0]]["resumed_at"] == str(SAVE_EVERY)
     assert all(row["steps"] == str(SAVE_EVERY + 40) for row in rows.values())
 
 
+@pytest.mark.slow
 def test_closing_a_sweep_ends_its_runs_with_their_state_kept(write, tmp_path, client):
     [run] = read_sweep(write("loss: l2\nepochs: 100000"))
     statuses = sweep([run], tmp_path / "tiny.csv", client)
@@ -292,6 +251,8 @@ def _process(*arguments, **options):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # a shell's background job ignores Ctrl-C, and its children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         **options,
     )
     try:
@@ -310,6 +271,7 @@ def _wait_until(true):
     return found
 
 
+@pytest.mark.slow
 def test_a_scheduler_elsewhere_and_a_run_that_fails(write, tmp_path):
     """lam is so large that the gradient overflows."""
     file = write("loss: l2+histmatch\nepochs: 2\nlam: [1, 1.0e+38]\nunits: bins\nseed: [0, 1]")
@@ -345,8 +307,9 @@ def test_a_worker_with_several_threads_refuses(monkeypatch):
             nthreads = 4
 
     monkeypatch.setattr(cluster.distributed, "get_worker", Worker)
-    ended = cluster._work(Job.here(Settings("l2")), Path("nowhere"))
-    assert re.search(r"SweepError: .*4 threads.*--nthreads 1", ended.traceback)
+    ended = cluster._work(Job.here(Recipe("l2")), Path("nowhere"))
+    assert isinstance(ended, str)
+    assert re.search(r"SweepError: .*4 threads.*--nthreads 1", ended)
 
 
 def _finished(out):
@@ -357,6 +320,7 @@ def _cli(file, out):
     return _process("histmatch_lab.cli", "sweep", file, "--workers", 2, "-o", out)
 
 
+@pytest.mark.slow
 def test_a_killed_driver_repeats_nothing(write, tmp_path):
     file, out = write("loss: [l2, l1]\nepochs: [2, 150]"), tmp_path / "out"
     with _cli(file, out) as driver:
@@ -377,6 +341,7 @@ def test_a_killed_driver_repeats_nothing(write, tmp_path):
     assert rows == [("l2", "2"), ("l2", "150"), ("l1", "2"), ("l1", "150")]
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_finished(write, tmp_path):
     file, out = write("loss: [l2, l1]\nepochs: [2, 100000]"), tmp_path / "out"
     with _cli(file, out) as driver:
@@ -395,39 +360,26 @@ def test_ctrl_c_keeps_what_was_finished(write, tmp_path):
 # how it is shown
 
 
+def _result(loss: str, seed: int, psnr: float, resumed_at: int) -> Result:
+    facts = {"seconds": 3, "peak_mb": 5, "device": "CPU", "resumed_at": resumed_at}
+    summary = Summary(psnr, psnr, 0.5, 9.0, 0.1)
+    return Result(loss, "local", summary, recipe=Recipe(loss, seed=seed), facts=facts)
+
+
 def _status(**facts: Any) -> Status:
-    rows: list[Row] = [
-        {
-            "recipe": "l2",
-            "seed": 0,
-            "psnr": 18.0,
-            "seconds": 3,
-            "peak_mb": 5,
-            "device": "CPU",
-            "resumed_at": 0,
-        },
-        {
-            "recipe": "l1",
-            "seed": 1,
-            "psnr": 19.5,
-            "seconds": 3,
-            "peak_mb": 5,
-            "device": "CPU",
-            "resumed_at": 100,
-        },
-    ]
-    usual: dict[str, Any] = {"kept": 0, "rows": rows, "waiting": {"a": 100, "b": 100}}
+    results = {"x": _result("l2", 0, 18.0, 0), "y": _result("l1", 1, 19.5, 100)}
+    usual: dict[str, Any] = {"kept": 0, "results": results, "waiting": {"a": 100, "b": 100}}
     return Status(**usual | facts)
 
 
 def test_the_headline_has_time_left_and_the_best():
-    status = _status(failures=[Failure("c", "Traceback\nValueError: no")])
+    status = _status(failures={"c": "Traceback\nValueError: no"})
     best = "best: l1, seed 1, PSNR 19.50 dB"
     assert view.headline(status) == (
         f"2 of 5 runs finished, 1 failed, waiting for a worker; {best}"
     )
     status.began = time.monotonic() - 60
-    status.places = {"old": Place(100, 0), "a": Place(80, 60)}
+    status.progress = {"old": Progress(100, 0), "a": Progress(80, 60)}
     assert status.seconds_left == pytest.approx(60, rel=0.01)  # 120 steps done, 120 to go
     assert "about 60 s left" in view.headline(status)
     status.began -= 540
@@ -439,7 +391,7 @@ def test_a_terminal_is_told_of_each_end_once():
     first, last = _status(kept=1), _status(kept=1, waiting={})
     key = f"l1-seed0-{'c' * 30}"
     long = f'  File "{"/folder" * 9}", line 9, in a'
-    last.failures.append(Failure(key, f"Traceback\n{long}\nValueError: no"))
+    last.failures[key] = f"Traceback\n{long}\nValueError: no"
     console = Console(record=True, width=40)
     assert view.in_terminal((s for s in (first, first, last)), console) is last
     lines = [line.rstrip() for line in console.export_text().splitlines()]
@@ -462,7 +414,7 @@ def test_a_notebook_has_bar_and_headline(monkeypatch):
         return Handle()
 
     monkeypatch.setattr(view, "display", display)
-    status = _status(failures=[Failure("c", "Traceback\nValueError: no")])
+    status = _status(failures={"c": "Traceback\nValueError: no"})
     assert view.in_notebook(s for s in (status,)) is status
     [bar, line] = shown[0].children
     assert bar.value == pytest.approx(0.6)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from histmatch_lab.results.shipped import RECIPES, seed_means
+from histmatch_lab.results.tables import recipes, seed_means
 
 from .answers import answers_to, evaluate, fresh, number
 from .feedback import Feedback, check, hint_to, mistakes, right, wrong
@@ -45,10 +45,10 @@ def check_paper_lam(paper_lam: Callable[[float, int], Any]) -> Feedback:
 
 @check()
 def check_best_emd(name: Any) -> Feedback:
-    """The trained recipe with the smallest mean EMD for the undecided expert."""
+    """The trained recipe with the smallest mean EMD for the ambiguous expert."""
     means = {}
-    for recipe in RECIPES:
-        values = seed_means("undecided", recipe, "emd")
+    for recipe in recipes():
+        values = seed_means("ambiguous", recipe, "emd")
         means[recipe] = sum(values) / len(values)
     if name not in means:
         return wrong(f"Give one of the names: {', '.join(means)}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,11 +29,19 @@ from histmatch_lab.demos.style import (
     styled,
     subplots,
 )
-from histmatch_lab.results.shipped import BINS, LAMS, Recipe, scores_of, seed_means, shipped_network
+from histmatch_lab.hdrnet import HDRNet
+from histmatch_lab.recipe import PAPER_BINS, PAPER_LAMS, Recipe
+from histmatch_lab.results.tables import (
+    network_of,
+    own_names,
+    results_for,
+    seed_means,
+    values_of,
+)
 from histmatch_lab.training.evaluation import channel_emds, colour_cast, psnr, tone_curve
 
 AS_IT_IS = "as it is"
-ALL_LAMS = (0.01, *LAMS)
+ALL_LAMS = (0.01, *PAPER_LAMS)
 MEASURES = {  # the field of a score, label, whether more is better
     "PSNR": ("psnr", "PSNR, dB", True),
     "SSIM": ("ssim", "SSIM", True),
@@ -45,15 +53,15 @@ SHOWN = {
     "clahe": "CLAHE",
     "l1": "L1",
     "l2": "L2",
-    "histmatch-k256-lam0.01": "λ 0.01",
-    "histmatch-k256-lam0.1": "λ 0.1",
-    "histmatch-k256-lam1": "λ 1",
-    "histmatch-k256-lam10": "λ 10",
-    "histmatch-k256-lam1-clamp": "λ 1\nclamp",
-    "histmatch-k256-lam1-bins": "λ 1\npaper",
+    "histmatch-k256-lam0.01-drop": "λ 0.01",
+    "histmatch-k256-lam0.1-drop": "λ 0.1",
+    "histmatch-k256-lam1-drop": "λ 1",
+    "histmatch-k256-lam10-drop": "λ 10",
+    "histmatch-k256-lam1": "λ 1\nclamp",
+    "histmatch-k256-lam1-bins-drop": "λ 1\npaper",
 }
 
-EXPERT = Choice("expert", "local", ("local", "undecided"), "The second's look isn't in the input.")
+EXPERT = Choice("expert", "local", ("local", "ambiguous"), "The second's look isn't in the input.")
 LOSS = Choice("loss", "l2+histmatch", ("l2+histmatch", "l2", "l1"), "λ belongs to the first.")
 LAM = Choice("λ, in intensity", 0.1, ALL_LAMS, "The larger, the more the histograms count.")
 FLAWS = ("flaw 1", "flaw 2", "flaw 3", AS_IT_IS)
@@ -72,18 +80,22 @@ def input_and_target(photo: Tensor, expert: str, flaw: str) -> tuple[Tensor, Ten
     return (degrade(srgb_to_linear(photo), generator) if number else photo), target
 
 
+def prediction(photo: Tensor, expert: str, flaw: str, recipe: str) -> Tensor:
+    """What the network of a recipe makes of the input, clamped, (3, H, W)."""
+    image, _ = input_and_target(photo, expert, flaw)
+    return _enhanced(network_of(expert, recipe), image)
+
+
 @lru_cache(maxsize=32)
 @torch.no_grad()
-def prediction(photo: Tensor, expert: str, flaw: str, recipe: str) -> Tensor:
-    """What the shipped network of a recipe makes of the input, clamped, (3, H, W)."""
-    image, _ = input_and_target(photo, expert, flaw)
-    output: Tensor = shipped_network(expert, recipe)(image[None])[0].clamp(0, 1)
+def _enhanced(network: HDRNet, image: Tensor) -> Tensor:
+    output: Tensor = network(image[None])[0].clamp(0, 1)
     return output
 
 
 def ours(lam: float) -> str:
-    """The name of the recipe of L2 and the histogram loss."""
-    return Recipe("l2+histmatch", lam).name
+    """The name of the recipe of L2 and the histogram loss, as the paper has it."""
+    return Recipe("l2+histmatch", lam, outside="drop").name
 
 
 def decibels(image: Tensor, target: Tensor) -> float:
@@ -91,13 +103,6 @@ def decibels(image: Tensor, target: Tensor) -> float:
 
 
 emds = lru_cache(maxsize=64)(channel_emds)
-means_by_seed = cache(seed_means)
-
-
-@cache
-def values_of(expert: str, name: str, field: str) -> list[float]:
-    """A measure on each test picture, with each seed."""
-    return [getattr(row.score, field) for row in scores_of(expert, name)]
 
 
 @demo(
@@ -113,7 +118,7 @@ def before_after(
 ) -> Frame:
     """Before and after, with each loss."""
     image, target = input_and_target(photo, expert, flaw)
-    name = Recipe(loss, lam).name
+    name = Recipe(loss, lam, outside="drop").name
     output = prediction(photo, expert, flaw, name)
     edge = round(swipe * photo.shape[2])
     both = torch.cat([image[..., :edge], output[..., edge:]], -1)
@@ -209,35 +214,37 @@ def tone_curves(lam: float, expert: str) -> Frame:
 
 @lru_cache(maxsize=32)
 def _curve(expert: str, recipe: str) -> Tensor:
-    return tone_curve(shipped_network(expert, recipe))
+    return tone_curve(network_of(expert, recipe))
 
 
 @demo(measure=MEASURE, expert=EXPERT)
 def violins(measure: str, expert: str) -> Frame:
     """Fig. 6: each loss over all test pictures and seeds."""
     field, label, more_is_better = MEASURES[measure]
-    values = [values_of(expert, name, field) for name in SHOWN]
+    own = [name for name in own_names(expert) if values_of(expert, name, field)]
+    shown = SHOWN | {name: name.replace(" ", "\n") for name in own}
+    values = [values_of(expert, name, field) for name in shown]
     tail = 5 if more_is_better else 95
     means = [float(np.mean(v)) for v in values]
     tails = [float(np.percentile(v, tail)) for v in values]
     figure, (axes,) = subplots(1, 1, height=4.0, margins=(0.75, 0.2, 0.4, 0.75))
-    places = range(len(SHOWN))
+    places = range(len(shown))
     bodies: Any = axes.violinplot(values, list(places), widths=0.85, showextrema=False)["bodies"]
-    for place, (body, name) in enumerate(zip(bodies, SHOWN, strict=True)):
+    for place, (body, name) in enumerate(zip(bodies, shown, strict=True)):
         color, alpha = (OURS, 0.55) if "histmatch" in name else (FAINT, 0.9)
         body.set(facecolor=color, edgecolor="none", alpha=alpha)
-        seeds = means_by_seed(expert, name, field)
+        seeds = seed_means(expert, name, field)
         axes.plot([place] * len(seeds), seeds, ".", color=COUNTS, markersize=4)
     axes.plot(places, means, "+", color="black", markersize=13, markeredgewidth=2, label="mean")
     axes.plot(places, tails, "x", color="black", markersize=8, label=f"{tail}th percentile")
-    axes.set_xticks(list(places), list(SHOWN.values()))
-    axes.set(xlim=(-0.6, len(SHOWN) - 0.4), ylabel=label)
+    axes.set_xticks(list(places), list(shown.values()))
+    axes.set(xlim=(-0.6, len(shown) - 0.4), ylabel=label)
     axes.set(xlabel="orange: L2 + histogram, K = 256", title="Dots: the mean of each seed")
     axes.legend(loc="best", ncols=2)
-    mean_of = dict(zip(SHOWN, means, strict=True))
-    best = (max if more_is_better else min)(list(SHOWN)[2:], key=mean_of.__getitem__)
+    mean_of = dict(zip(shown, means, strict=True))
+    best = (max if more_is_better else min)(list(shown)[2:], key=mean_of.__getitem__)
     caption = (
-        f"{measure} for the {expert} expert: the best mean has {SHOWN[best].replace(chr(10), ' ')},"
+        f"{measure} for the {expert} expert: the best mean has {shown[best].replace(chr(10), ' ')},"
         f" {mean_of[best]:.3g}; L2 has {mean_of['l2']:.3g}, the input {mean_of['input']:.3g}."
     )
     return Frame(figure, caption)
@@ -251,22 +258,29 @@ def violins(measure: str, expert: str) -> Frame:
 def bins_and_lam(units: str, measure: str, expert: str) -> Frame:
     """The grid search over K and λ, in both units."""
     field, label, more_is_better = MEASURES[measure]
-    names = [[Recipe("l2+histmatch", lam, k).name for lam in LAMS] for k in BINS]
-    seeds = np.array([[means_by_seed(expert, name, field) for name in row] for row in names])
-    means = seeds.mean(-1)  # (len(BINS), len(LAMS))
+    names = [
+        [Recipe("l2+histmatch", lam, k, outside="drop").name for lam in PAPER_LAMS]
+        for k in PAPER_BINS
+    ]
+    seeds = np.array([[seed_means(expert, name, field) for name in row] for row in names])
+    means = seeds.mean(-1)  # (K, λ)
     goodness = means if more_is_better else -means
     figure, (left, right) = subplots(1, 2, height=3.6, gaps=(0.95, 0.85))
     texts = [[f"{value:.4g}" for value in row] for row in means]
     number_map(left, goodness, texts, cmap=SEQUENTIAL)
-    left.set(xticks=range(3), xticklabels=[f"{lam:g}" for lam in LAMS], xlabel="λ, in intensity")
-    left.set(yticks=range(3), yticklabels=[str(k) for k in BINS], ylabel="K, bins", title=label)
+    left.set(
+        xticks=range(3), xticklabels=[f"{lam:g}" for lam in PAPER_LAMS], xlabel="λ, in intensity"
+    )
+    left.set(
+        yticks=range(3), yticklabels=[str(k) for k in PAPER_BINS], ylabel="K, bins", title=label
+    )
     _draw_search(right, seeds, units, label)
-    best_k, best_lam = divmod(int(goodness.argmax()), len(LAMS))
-    shown = LAMS[best_lam] / (BINS[best_k] if units == "bins" else 1)
+    best_k, best_lam = divmod(int(goodness.argmax()), len(PAPER_LAMS))
+    shown = PAPER_LAMS[best_lam] / (PAPER_BINS[best_k] if units == "bins" else 1)
     across, along = (float(np.ptp(means, axis=axis).mean()) for axis in (0, 1))
     caption = (
-        f"{measure} for the {expert} expert is best at K = {BINS[best_k]}, λ = {shown:.3g} in "
-        f"{units}. At the same λ in intensity, K moves it by {across:.2g} on average; at the "
+        f"{measure} for the {expert} expert is best at K = {PAPER_BINS[best_k]}, λ = {shown:.3g} "
+        f"in {units}. At the same λ in intensity, K moves it by {across:.2g} on average; at the "
         f"same K, λ moves it by {along:.2g}."
     )
     return Frame(figure, caption)
@@ -275,8 +289,8 @@ def bins_and_lam(units: str, measure: str, expert: str) -> Frame:
 def _draw_search(axes: Axes, seeds: np.ndarray, units: str, label: str) -> None:
     """A line for each K, through the means of the seeds; `seeds` is (K, λ, seed)."""
     looks = ((COUNTS, ":", "o"), (TARGET, "--", "s"), (OURS, "-", "^"))
-    for k, of_k, (colour, dash, mark) in zip(BINS, seeds, looks, strict=True):
-        weights = [lam / k if units == "bins" else lam for lam in LAMS]
+    for k, of_k, (colour, dash, mark) in zip(PAPER_BINS, seeds, looks, strict=True):
+        weights = [lam / k if units == "bins" else lam for lam in PAPER_LAMS]
         axes.plot(weights, of_k.mean(-1), dash, color=colour, label=f"K = {k}")
         for weight, values in zip(weights, of_k, strict=True):
             axes.plot([weight] * len(values), values, mark, color=colour, markersize=3.5)
@@ -286,13 +300,18 @@ def _draw_search(axes: Axes, seeds: np.ndarray, units: str, label: str) -> None:
 
 @styled
 def every_loss(photo: Tensor, expert: str) -> Frame:
-    """One picture, as it is, after each shipped network: for a picture of your own."""
-    names = ["l2", "l1", *map(ours, ALL_LAMS)]
+    """One picture, as it is, after each network, the reader's too: for a picture of your own."""
+    own = [name for name in own_names(expert) if results_for(expert, name)[0].weights]
+    names = ["l2", "l1", *map(ours, ALL_LAMS), *own]
     outputs = {name: prediction(photo, expert, AS_IT_IS, name) for name in names}
     _, target = input_and_target(photo, expert, AS_IT_IS)
     shown = {"your picture": photo, **outputs, "the expert": target}
-    figure, axes = subplots(2, 4, height=4.2, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.1, 0.35))
-    for panel, (title, image) in zip(axes, shown.items(), strict=True):
+    rows = -(-len(shown) // 4)
+    margins, gaps = (0.05, 0.05, 0.35, 0.05), (0.1, 0.35)
+    figure, axes = subplots(rows, 4, height=2.1 * rows, margins=margins, gaps=gaps)
+    for panel in axes:
+        panel.axis("off")
+    for panel, (title, image) in zip(axes, shown.items(), strict=False):
         picture(panel, image, title)
     changes = [f"{name} {float((out - photo).abs().mean()):.3f}" for name, out in outputs.items()]
     return Frame(

@@ -29,7 +29,7 @@ from histmatch_lab.demos.style import (
 from histmatch_lab.hdrnet import HDRNet
 from histmatch_lab.histogram import bin_centers
 from histmatch_lab.losses import EnhancementLoss
-from histmatch_lab.results.shipped import shipped_network
+from histmatch_lab.results.tables import network_of
 from histmatch_lab.slicing import bilateral_slice, slice_and_apply
 
 INPUTS = (*CHANNEL_NAMES, "offset")
@@ -53,7 +53,7 @@ class Parts(NamedTuple):
 
 def trained() -> HDRNet:
     """The network of this notebook: trained with L2 for the "local" expert."""
-    return shipped_network("local", "l2")
+    return network_of("local", "l2")
 
 
 @lru_cache(maxsize=4)

@@ -1,0 +1,236 @@
+"""Results, shipped and the reader's own: read, compared, and printed as one table.
+
+The shipped ones are in data_samples/results, with the weights of each recipe's first seed in
+data_samples/weights; `make weights` makes both.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from statistics import fmean
+
+import torch
+
+from histmatch_lab.data.samples import data_samples_dir
+from histmatch_lab.hdrnet import HDRNet, load_network
+from histmatch_lab.recipe import Recipe
+from histmatch_lab.training.evaluation import (
+    Difference,
+    Summary,
+    paired_bootstrap,
+    read_table,
+    summarize,
+)
+from histmatch_lab.training.result import FILE, MEASURES, Result
+
+COMPARED = ("local", "ambiguous")  # the experts that the shipped results are of
+AROUND = ("network", "crop", "preset", "epochs")  # what may differ beside loss, data and seed
+Place = str | Path
+
+_own: list[Result] = []
+
+
+def load(*places: Place) -> list[Result]:
+    """The results in folders and tables.
+
+    A place is a folder of `histmatch-lab train` or of notebook 05, the folder of a sweep, or a
+    sweep's table; the scores of single pictures are those in the folders beside it.
+
+    Where the trainings differ in more than the loss, the data and the seed, their names say in
+    what. Raises ValueError if there is no result in a place.
+    """
+    found = [result for place in places for result in _load(Path(place))]
+    trained = [result.recipe for result in found if result.recipe]
+    differ = [name for name in AROUND if len({getattr(r, name) for r in trained}) > 1]
+    return [_distinguished(result, differ) for result in found]
+
+
+@cache
+def shipped() -> tuple[Result, ...]:
+    """The results in data_samples/results/scores.csv."""
+    return tuple(load(data_samples_dir() / "results" / "scores.csv"))
+
+
+def use(places: str) -> list[Result]:
+    """Put the reader's own results, and only these, beside the shipped in all that follows.
+
+    places: as `load` takes them, with a comma between two; empty for none. Their names begin with
+    "own". Returns them.
+    """
+    parts = [place.strip() for place in places.split(",") if place.strip()]
+    network_of.cache_clear()
+    _own[:] = [replace(result, name=f"own {result.name}") for result in load(*parts)]
+    return list(_own)
+
+
+def own_names(data: str) -> list[str]:
+    """The names of the reader's own results for an expert or a folder of data."""
+    return list(dict.fromkeys(result.name for result in _own if result.data == data))
+
+
+def results_of(data: str) -> list[Result]:
+    """All results for an expert or a folder of data, the shipped first."""
+    return [result for result in (*shipped(), *_own) if result.data == data]
+
+
+def recipes() -> dict[str, Recipe]:
+    """The shipped recipes by name, as the first expert and seed had them."""
+    trained = [result.recipe for result in shipped() if result.recipe]
+    return {r.name: r for r in trained if (r.data, r.seed) == (COMPARED[0], 0)}
+
+
+def results_for(data: str, name: str) -> list[Result]:
+    """The results of a recipe or baseline, seed by seed.
+
+    Raises ValueError, which lists the known, if there are none.
+    """
+    found = [result for result in results_of(data) if result.name == name]
+    if not found:
+        known = sorted({f"{result.data} {result.name}" for result in (*shipped(), *_own)})
+        raise ValueError(f"no results for {data} {name}; known: {', '.join(known)}")
+    return found
+
+
+def values_of(data: str, name: str, measure: str) -> list[float]:
+    """A measure on each test picture with each seed."""
+    return [getattr(s, measure) for result in results_for(data, name) for s in result.scores]
+
+
+def seed_means(data: str, name: str, measure: str) -> list[float]:
+    """The mean of a measure over the test pictures, seed by seed."""
+    return [getattr(result.summary, measure) for result in results_for(data, name)]
+
+
+def difference(data: str, ours: str, theirs: str, measure: str = "psnr") -> Difference:
+    """Ours minus theirs, seed by seed and picture by picture, with its bootstrap interval.
+
+    Drawn are photographs, with all that was made of them and all seeds. A baseline counts for every
+    seed. Raises ValueError where fewer than two photographs have both.
+    """
+    return _difference(results_for(data, ours), results_for(data, theirs), measure)
+
+
+def photograph(picture: str) -> str:
+    """The photograph that a test picture is a variant of.
+
+    >>> photograph("stream-2")
+    'stream'
+    """
+    return picture.rsplit("-", 1)[0]
+
+
+@cache
+def network_of(data: str, name: str) -> HDRNet:
+    """The network that the first seed of a recipe gave; FileNotFoundError if it was not kept."""
+    own = [result.weights for result in _own if (result.data, result.name) == (data, name)]
+    return load_network((own and own[0]) or weights(data, name)).eval()
+
+
+def weights(data: str, name: str) -> Path:
+    """Where the shipped weights of a recipe are."""
+    return data_samples_dir() / "weights" / data / f"{name}.safetensors"
+
+
+def describe(results: Sequence[Result]) -> str:
+    """How many trainings there are, and what they share; ValueError if there are none."""
+    trained = [result for result in results if result.recipe]
+    if not trained:
+        raise ValueError("results must hold at least one training, got none")
+    rows = [result.row() for result in trained]
+    columns = ("data", *AROUND, "seed", "steps", "device", "torch")
+    shared = [f"{c} {', '.join(dict.fromkeys(str(row[c]) for row in rows))}" for c in columns]
+    minutes = sum(result.facts["seconds"] for result in trained) / 60
+    return f"{len(rows)} runs, {minutes:.0f} minutes of training in all\n{'; '.join(shared)}"
+
+
+def table(results: Sequence[Result], against: str | None = "l2") -> str:
+    """A line for each name: its means over the seeds, and its difference in PSNR from another's.
+
+    "seeds ±" is half the range of the seeds' PSNR. "5th" is the 5th percentile over all pictures
+    and seeds; where only summaries were kept, the mean of theirs.
+    """
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        groups.setdefault(result.name, []).append(result)
+    width = max(map(len, groups), default=0)
+    head = f"{'PSNR':>6} {'seeds ±':>7} {'5th':>6} {'SSIM':>6} {'dE2000':>6} {'EMD':>6}"
+    lines = [
+        f"{'':{width}} {head}" + (f"  PSNR against {against}, 95 %" if against in groups else "")
+    ]
+    for name, group in groups.items():
+        gap = _gap(group, groups[against]) if against in groups and name != against else ""
+        lines.append(f"{name:{width}} {_means(group)}  {gap}".rstrip())
+    return "\n".join(lines)
+
+
+def _means(group: Sequence[Result]) -> str:
+    if all(result.scores for result in group):
+        mean = summarize([score for result in group for score in result.scores])
+    else:
+        mean = Summary(*map(fmean, zip(*(result.summary for result in group), strict=True)))
+    psnrs = [result.summary.psnr for result in group]
+    spread = f"{(max(psnrs) - min(psnrs)) / 2:7.2f}" if len(group) > 1 else f"{'-':>7}"
+    return (
+        f"{mean.psnr:6.2f} {spread} {mean.psnr_p5:6.2f} {mean.ssim:6.3f} "
+        f"{mean.ciede2000:6.2f} {mean.emd:6.3f}"
+    )
+
+
+def _gap(ours: Sequence[Result], theirs: Sequence[Result]) -> str:
+    try:
+        return str(_difference(ours, theirs, "psnr"))
+    except ValueError:  # too few photographs for an interval, or single ones were not kept
+        return ""
+
+
+def _difference(ours: Sequence[Result], theirs: Sequence[Result], measure: str) -> Difference:
+    mine, other = _by_picture(ours, measure), _by_picture(theirs, measure)
+    if not any(result.recipe for result in ours):
+        mine = {key: mine[key[0], 0] for key in other}
+    if not any(result.recipe for result in theirs):
+        other = {key: other[key[0], 0] for key in mine}
+    both = [key for key in mine if key in other]
+    return paired_bootstrap(
+        [mine[key] for key in both],
+        [other[key] for key in both],
+        [photograph(picture) for picture, _ in both],
+        generator=torch.Generator().manual_seed(0),
+    )
+
+
+def _by_picture(results: Iterable[Result], measure: str) -> dict[tuple[str, int], float]:
+    return {(s.picture, r.seed): getattr(s, measure) for r in results for s in r.scores}
+
+
+def _distinguished(result: Result, differ: Sequence[str]) -> Result:
+    details = (f"{name} {getattr(result.recipe, name)}" for name in differ if result.recipe)
+    return replace(result, name=", ".join([result.name, *details]))
+
+
+def _load(place: Path) -> list[Result]:
+    if place.is_dir():
+        found = [Result.read(path.parent) for path in sorted(place.rglob(FILE))]
+    elif place.is_file():
+        found = _of_table(place)
+    else:
+        raise ValueError(f"results must be in a folder or a table, and {place} is neither")
+    if not found:
+        raise ValueError(f"{place} must hold a {FILE} or lines of results, got none")
+    return found
+
+
+def _of_table(path: Path) -> list[Result]:
+    """Of a table with a line for each picture, or of a sweep's, with a line for each run."""
+    rows = read_table(path)
+    if rows and "picture" not in rows[0]:
+        folders = [path.parent / row.get("key", "") for row in rows]
+        return [
+            Result.read(folder) if (folder / FILE).exists() else Result.from_rows(row, ())
+            for folder, row in zip(folders, rows, strict=True)
+        ]
+    groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for row in rows:
+        run = tuple(text for name, text in row.items() if name not in ("picture", *MEASURES))
+        groups.setdefault(run, []).append(row)
+    return [Result.from_rows(lines[0], lines) for lines in groups.values()]

@@ -1,0 +1,193 @@
+"""From a recipe to a result: the one way in which the commands, sweeps and notebooks train."""
+
+import hashlib
+import platform
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import torch
+from torch import Tensor
+
+from histmatch_lab._sources import modules_seen_by, source_digest
+from histmatch_lab.data.own.prepared import MANIFEST
+from histmatch_lab.data.pairs import Pair, PairSource
+from histmatch_lab.data.retouch import EXPERTS
+from histmatch_lab.data.samples import data_samples_dir
+from histmatch_lab.data.sources import open_pairs
+from histmatch_lab.recipe import Recipe
+from histmatch_lab.training.baselines import clahe, histogram_oracle
+from histmatch_lab.training.distributed import best_device, use_threads
+from histmatch_lab.training.evaluation import evaluate, score
+from histmatch_lab.training.loop import Step, train
+from histmatch_lab.training.result import Result
+from histmatch_lab.training.seeding import seed_everything
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+LOOK_EVERY = 0.1  # seconds between two looks at the memory
+BASELINES: dict[str, Callable[[Pair], Tensor]] = {
+    "input": lambda pair: pair.input,
+    "clahe": lambda pair: clahe(pair.input[None])[0],
+    "oracle": lambda pair: histogram_oracle(pair.input[None], pair.target[None])[0],
+}
+
+
+def train_and_score(
+    recipe: Recipe, folder: Path | None = None, on_step: Callable[[Step], None] = lambda _: None
+) -> Result:
+    """Train a recipe's network and score it on the test pictures, see `Training`.
+
+    on_step: called with each step; what it raises ends the training, with its state kept.
+    """
+    training = Training(recipe, folder)
+    with closing(training.steps()) as steps:
+        for step in steps:
+            on_step(step)
+    return training.result()
+
+
+class Training:
+    """One training in its parts, for those who show its steps while it goes on.
+
+    Args:
+        recipe: what to train.
+        folder: keeps the state, from which an interrupted training is resumed, the weights and
+            the log; None keeps nothing.
+        fabric: for several processes, see `train`; by default one, on the best device.
+        threads: see `use_threads`.
+
+    Attributes:
+        pairs, network, loss: what the recipe says.
+        of: how many steps there are.
+        finished: whether `steps` has come to the last of them.
+
+    Raises:
+        ValueError, FileNotFoundError, ModuleNotFoundError: what is wrong with the data, or missing
+            for the loss.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path | None = None,
+        *,
+        fabric: "Fabric | None" = None,
+        threads: int | None = None,
+    ) -> None:
+        self.recipe, self.folder, self.fabric = recipe.reduced(), folder, fabric
+        self.device = fabric.device if fabric else best_device()
+        use_threads(self.device, threads)
+        self.pairs = open_pairs(recipe.data, recipe.crop)
+        self.loss = recipe.make_loss()
+        seed_everything(recipe.seed)
+        self.network = recipe.make_network().to(self.device)
+        self.of = recipe.schedule.steps(self.pairs)
+        self.finished = False
+        self._taken = self._done = 0
+        self._seconds = self._megabytes = 0.0
+
+    def steps(self) -> Generator[Step, None, None]:
+        """The steps of `train`; it raises what that raises."""
+        steps = train(
+            self.network,
+            self.pairs,
+            self.loss,
+            self.recipe.schedule,
+            seed=self.recipe.seed,
+            folder=self.folder,
+            fabric=self.fabric,
+        )
+        start = time.perf_counter()
+        with _peak_memory(self.device) as megabytes, closing(steps):
+            for step in steps:
+                self._taken, self._done = self._taken + 1, step.number
+                self._seconds, self._megabytes = time.perf_counter() - start, megabytes()
+                yield step
+        self.finished, self._done = True, self.of
+
+    def result(self) -> Result:
+        """The scores on the test pictures; `Result.write` keeps them."""
+        self.network.eval()
+        scores = evaluate(
+            lambda image: self.network(image.to(self.device)), self.pairs.test_pairs()
+        )
+        facts = {
+            "steps": self._done,
+            "resumed_at": self._done - self._taken,
+            "seconds": round(self._seconds, 1),
+            "peak_mb": round(self._megabytes),
+            "device": _described(self.device),
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "code": code_hash(),
+            "data_hash": data_hash(self.recipe.data),
+        }
+        recipe = self.recipe
+        return Result.of(recipe.name, recipe.data, scores, recipe=recipe, facts=facts)
+
+
+def score_baseline(name: str, data: str, pairs: PairSource) -> Result:
+    """The scores of what needs no training: one of `BASELINES`."""
+    make = BASELINES[name]
+    scores = [score(pair.name, make(pair), pair.target) for pair in pairs.test_pairs()]
+    return Result.of(name, data, scores)
+
+
+@cache
+def code_hash() -> str:
+    """A hash of the source files that a training can see."""
+    return source_digest(modules_seen_by([__name__]))[:12]
+
+
+@cache
+def data_hash(data: str) -> str:
+    """A hash of the shipped photographs, or of the manifest, which has those of its pictures."""
+    if data not in EXPERTS:
+        return _hash_of([Path(data) / MANIFEST])
+    folders = (data_samples_dir() / name for name in ("photos", "scenes"))
+    return _hash_of(sorted(path for folder in folders for path in folder.glob("[!.]*")))
+
+
+def _hash_of(files: list[Path]) -> str:
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()[:12]
+
+
+def _described(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type != "cpu":
+        return device.type
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+
+
+@contextmanager
+def _peak_memory(device: torch.device) -> Iterator[Callable[[], float]]:
+    """The most memory while the block runs, in MB: the GPU's tensors, or the whole process."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        yield lambda: torch.cuda.max_memory_allocated() / 1e6
+        return
+    process, done = psutil.Process(), threading.Event()
+    peak = process.memory_info().rss
+
+    def look() -> None:
+        nonlocal peak
+        while not done.wait(LOOK_EVERY):
+            peak = max(peak, process.memory_info().rss)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield lambda: peak / 1e6
+    finally:
+        done.set()
+        thread.join()
