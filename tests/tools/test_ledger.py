@@ -9,6 +9,7 @@ import pytest
 from histmatch_lab.data.samples import ENVIRONMENT_VARIABLE, data_samples_dir
 from histmatch_lab.publish import write_page
 from histmatch_lab.results import tables
+from histmatch_lab.training.evaluation import read_table, write_table
 from tools import ledger
 from tools.ledger import problems, read
 
@@ -85,10 +86,10 @@ def test_other_results_make_the_document_stale(tmp_path, monkeypatch):
     shutil.copytree(data_samples_dir(), samples)
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(samples))
     scores = samples / "results" / "scores.csv"
-    stored = scores.read_text()
+    stored = read_table(scores)
     try:
         for decibels, contradicted in ((1, False), (10, True)):
-            scores.write_text(_raise_psnr(stored, "histmatch-k256-lam1-bins-drop", decibels))
+            write_table(scores, _raise_psnr(stored, "histmatch-k256-lam1-bins-drop", decibels))
             tables.shipped.cache_clear()
             ledger.finding.cache_clear()
             assert ledger.document(ROWS) != ledger.DOCUMENT.read_text(encoding="utf-8")
@@ -131,11 +132,8 @@ def _cells(number):
     return ledger._notebook(number)[1].cells
 
 
-def _raise_psnr(table, recipe, decibels):
-    lines = []
-    for line in table.splitlines():
-        expert, name, seed, picture, psnr, *others = line.split(",")
-        if name == recipe:
-            psnr = str(float(psnr) + decibels)
-        lines.append(",".join((expert, name, seed, picture, psnr, *others)))
-    return "\n".join(lines) + "\n"
+def _raise_psnr(rows, recipe, decibels):
+    return [
+        row | {"psnr": float(row["psnr"]) + decibels} if row["recipe"] == recipe else row
+        for row in rows
+    ]
