@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance  # type: ignore[import-untyped]
 
-from histmatch_lab import HistogramMatchingLoss
+from histmatch_lab import HistogramMatchingLoss, bin_edges
 from histmatch_lab.data.samples import photo
 from histmatch_lab.demos.figures import descent, distance
 from histmatch_lab.demos.figures.descent import STEPS, ToneCurves, descend_curve, descend_pixels
-from histmatch_lab.demos.shared import channel_cdfs, small
+from histmatch_lab.demos.shared import channel_cdfs, dense_points, pull_at, small
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,8 @@ def test_the_pull_is_the_losss_gradient(coffee, alpha, outside):
 def test_the_profile_is_the_pull_at_each_intensity(coffee, china, outside):
     images = coffee[:1], china[:1]
     gap = channel_cdfs(images[0], outside=outside) - channel_cdfs(images[1], outside=outside)
-    points, along = distance.pull_along(gap[0], alpha=1000.0, outside=outside)
+    points = dense_points(bin_edges(), 1000.0)
+    along = pull_at(points, gap[0].sign(), alpha=1000.0, outside=outside)
 
     # The edge e_{k+1} enters entry k of the CDF; with "drop", e_0 enters every entry.
     signs = gap[0].sign().double()

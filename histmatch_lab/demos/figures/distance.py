@@ -34,8 +34,12 @@ def bump(center: Tensor, width: float) -> Tensor:
 
 
 @demo(
-    shift=Slider("moved by, intensity", 0.25, 0, 0.6, "Apart: which distance stops growing?"),
-    width=Slider("width, intensity", 0.04, 0.02, 0.12, "The arrows: earth goes both ways."),
+    shift=Slider(
+        "moved by, intensity", 0.25, 0, 0.6, "Once they are apart, one distance stops growing."
+    ),
+    width=Slider(
+        "width, intensity", 0.04, 0.02, 0.12, "The arrows: a wider bump sends earth both ways."
+    ),
 )
 def two_bumps(shift: float, width: float) -> Frame:
     """Two histograms, the area between their CDFs, and two distances."""
@@ -102,8 +106,8 @@ def _draw_plan(axes: Axes, one: Tensor, other: Tensor) -> None:
 
 @demo(
     exposure=Slider("exposure, stops", -1.0, -3, 3, "All three CDFs slide the same way.", step=0.1),
-    contrast=Slider("contrast", 1.0, 0, 2, "The CDFs cross: who goes up?", step=0.05),
-    warmth=Slider("warmth, stops", 0.0, -2, 2, "Red and blue move in opposite ways.", step=0.1),
+    contrast=Slider("contrast", 1.0, 0, 2, "The CDFs cross: some go up, others down.", step=0.05),
+    warmth=Slider("warmth, stops", 0.0, -2, 2, "Red and blue move apart, green hardly.", step=0.1),
     photo=Photograph(hint="The same slider costs a dark photograph more than a bright one."),
     target=Photograph("compared with", hint="With itself, sliders at rest mean no loss."),
 )
@@ -159,22 +163,13 @@ def pull_on_pixels(
     return -gradient * image[0].numel()
 
 
-def pull_along(gap: Tensor, *, alpha: float, outside: Outside) -> tuple[Tensor, Tensor]:
-    """The pull on a pixel at every intensity: a dense row of intensities and pulls, both (M,).
-
-    gap: CDF(image) - CDF(target), (256,): where it is positive, too many pixels lie below.
-    """
-    points = shared.dense_points(bin_edges(), alpha)
-    return points, shared.pull_at(points, gap.sign(), alpha=alpha, outside=outside)
-
-
 @demo(
     contrast=Slider("contrast", 1.0, 0, 2, "Which way does each half have to go?", step=0.05),
-    alpha=LogSlider("α", 1000, 100, 1e5, "White holes open: these pixels feel nothing."),
-    channel=Choice("channel", "red", CHANNEL_NAMES, "Often the others are pulled the other way."),
-    outside=Choice(
-        "outside [0, 1]", "clamp", shared.OUTSIDE_MODES, "The pull on pixels at exactly 0."
+    alpha=LogSlider("α", 1000, 100, 1e5, "The ripple grows, then white holes open."),
+    channel=Choice(
+        "channel", "red", CHANNEL_NAMES, "Another channel is often pulled the other way."
     ),
+    outside=Choice("outside [0, 1]", "clamp", shared.OUTSIDE_MODES, "The pull at exactly 0."),
     photo=Photograph(hint="Which parts turn orange (lighter), which purple (darker)?"),
     target=shared.TARGET_CHOICE,
 )
@@ -199,7 +194,8 @@ def pull_on_the_photograph(
         axes.set_axis_off()
     _shade(below_left, aim, got, style.CHANNELS[index])
     shared.label_cdf_axes(below_left, "CDF: photograph in colour, target dashed")
-    points, along = pull_along(got - aim, alpha=alpha, outside=outside)
+    points = shared.dense_points(bin_edges(), alpha)
+    along = shared.pull_at(points, (got - aim).sign(), alpha=alpha, outside=outside)
     shared.fill_pull(below_right, points, along, linewidth=0)
     below_right.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(-2.3, 2.3), yticks=(-2, -1, 0, 1, 2))
     title = "The pull, by intensity"
@@ -229,7 +225,7 @@ def shuffled(image: Tensor, share: float) -> Tensor:
 
 @demo(
     share=Slider("shuffled, %", 50, 0, 100, "One of the distances does not move.", step=1),
-    exposure=Slider("exposure, stops", 0.0, -2, 2, "This the histogram loss does see.", step=0.1),
+    exposure=Slider("exposure, stops", 0.0, -2, 2, "This one the loss does see.", step=0.1),
     photo=Photograph(hint="A shuffled photograph keeps its colours, and nothing else."),
 )
 def shuffled_photograph(share: float, exposure: float, photo: Tensor) -> Frame:
