@@ -7,7 +7,7 @@ input pictures went through.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -39,18 +39,16 @@ CROP_ORIGIN, CROP_SIZE, ORIENTATION = 50719, 50720, 274  # tags of DNG and TIFF
 
 
 class Layout(NamedTuple):
-    """What was recognised: the files of both sides, and what comes with them.
+    """What was recognised: the files of both sides, and the lists that come with them.
 
     Attributes:
-        sides: the split by name, "train" or "test"; empty if the copy has none.
-        listed: names that the copy's own lists promise.
+        listed: names, each with "train" or "test", or None where the copy has no split.
     """
 
     name: str
     inputs: Files
     targets: Files
-    sides: dict[str, str]
-    listed: Sequence[str]
+    listed: Mapping[str, str | None]
 
 
 def fivek_source(root: Path, *, expert: str = "c") -> tuple[PictureSource, Split]:
@@ -90,9 +88,10 @@ def fivek_source(root: Path, *, expert: str = "c") -> tuple[PictureSource, Split
         short_side=SHORT_SIDE,
         slack=0.01,
     )
-    if not layout.sides:
+    sides = {name: side for name, side in layout.listed.items() if side}
+    if not sides:
         return source, SPLITS["paper"]
-    return source, stated_split(layout.sides, "as it comes with the copy")
+    return source, stated_split(sides, "as it comes with the copy")
 
 
 def recognise(root: Path, expert: str) -> Layout:
@@ -202,8 +201,9 @@ def _archive(root: Path, expert: str) -> Layout | None:
     raw = root / "raw_photos"
     if not raw.is_dir():
         return None
-    listed = _lines(root / "filesAdobe.txt") + _lines(root / "filesAdobeMIT.txt")
-    return Layout("original archive", _by_stem(raw), _expert_tiffs(root, expert), {}, listed)
+    names = _lines(root / "filesAdobe.txt") + _lines(root / "filesAdobeMIT.txt")
+    targets = _expert_tiffs(root, expert)
+    return Layout("original archive", _by_stem(raw), targets, dict.fromkeys(names))
 
 
 def _indexed(root: Path, expert: str) -> Layout | None:
@@ -215,9 +215,9 @@ def _indexed(root: Path, expert: str) -> Layout | None:
     indices = {root / f"{part}.json": side for part, side in parts.items()}
     if not (root / "raw").is_dir() or not all(path.is_file() for path in indices):
         return None
-    sides = {name: side for path, side in indices.items() for name in _keys(path)}
+    listed = {name: side for path, side in indices.items() for name in _keys(path)}
     targets = _expert_tiffs(root / "processed", expert)
-    return Layout("indexed package", _by_stem(root / "raw"), targets, sides, list(sides))
+    return Layout("indexed package", _by_stem(root / "raw"), targets, listed)
 
 
 def _resized_480p(root: Path, expert: str) -> Layout | None:
@@ -233,8 +233,8 @@ def _resized_480p(root: Path, expert: str) -> Layout | None:
             "is not read here"
         )
     lists = {"train_input.txt": "train", "train_label.txt": "train", "test.txt": "test"}
-    sides = {name: side for file, side in lists.items() for name in _lines(root / file)}
-    return Layout("480p set", files_by_name(inputs), files_by_name(targets), sides, list(sides))
+    listed = {name: side for file, side in lists.items() for name in _lines(root / file)}
+    return Layout("480p set", files_by_name(inputs), files_by_name(targets), listed)
 
 
 def _listed(root: Path, _expert: str) -> Layout | None:
@@ -245,7 +245,7 @@ def _listed(root: Path, _expert: str) -> Layout | None:
         return None
     found = [files_by_name(folder, RAW + PICTURES) for folder in folders]
     inputs, targets = ({n: files[n] for n in names if n in files} for files in found)
-    return Layout("file list", inputs, targets, {}, names)
+    return Layout("file list", inputs, targets, dict.fromkeys(names))
 
 
 def _train_and_eval(root: Path, _expert: str) -> Layout | None:
@@ -253,16 +253,15 @@ def _train_and_eval(root: Path, _expert: str) -> Layout | None:
     parts = {"train": "train", "eval": "test"}
     if not all((root / part / kind).is_dir() for part in parts for kind in ("input", "output")):
         return None
-    inputs, targets = (
-        {
-            f"{part}/{name}": files
-            for part in parts
-            for name, files in files_by_name(root / part / kind, RAW + PICTURES).items()
-        }
-        for kind in ("input", "output")
-    )
-    sides = {name: parts[name.split("/")[0]] for name in inputs}
-    return Layout("train and eval folders", inputs, targets, sides, ())
+    inputs: Files = {}
+    targets: Files = {}
+    listed = {}
+    for part, side in parts.items():
+        for found, kind in ((inputs, "input"), (targets, "output")):
+            for name, files in files_by_name(root / part / kind, RAW + PICTURES).items():
+                found[f"{part}/{name}"] = files
+                listed[f"{part}/{name}"] = side
+    return Layout("train and eval folders", inputs, targets, listed)
 
 
 def _expert_tiffs(root: Path, expert: str) -> Files:
