@@ -210,8 +210,8 @@ code (`histmatch_lab.` left out), in the notebooks, in the tests. Made by `make 
 status is no longer what the results give.
 
 **What the claims were measured on.** Not on the paper's data, which may not be passed on, but on
-photographs with simulated flaws, of which two simulated experts ("local" and "ambiguous") made the
-targets; with a compact HDRNet and a training far shorter than the paper's
+photographs with simulated degradations, of which two simulated experts ("local" and "ambiguous")
+made the targets; with a compact HDRNet and a training far shorter than the paper's
 ([notebook 06](../notebooks/06_compare_losses.ipynb)). So *differs* says what happened here, and not
 that the paper is wrong about its own data.
 

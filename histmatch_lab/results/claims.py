@@ -205,9 +205,9 @@ def _scenes(measure: Measure) -> str:
     seeds = results_for(COMPARED[0], "l2")
     pictures = [score.picture for score in seeds[0].scores]
     photographs = {photograph(picture) for picture in pictures}
-    flaws = len(pictures) // len(photographs)
+    each = len(pictures) // len(photographs)
     what = "PSNR" if measure == "psnr" else "EMD in intensity"
-    return f"{what}; {len(photographs)} photographs × {flaws} flaws, {len(seeds)} seeds"
+    return f"{what}; {len(photographs)} photographs × {each} degradations, {len(seeds)} seeds"
 
 
 def _name(bins: int, lam: float) -> str:

@@ -130,8 +130,8 @@ def test_the_tone_curves_are_the_networks_answers_to_greys():
     ("loss", "recipe"), [("l2", "l2"), ("l1", "l1"), ("l2+histmatch", "histmatch-k256-lam10-drop")]
 )
 def test_before_and_after_are_measured_against_the_expert(loss, recipe):
-    frame = compare.before_after(loss=loss, lam=10.0, flaw="flaw 2")
-    image, target = compare.input_and_target(PHOTO, "local", "flaw 2")
+    frame = compare.before_after(loss=loss, lam=10.0, degradation="degradation 2")
+    image, target = compare.input_and_target(PHOTO, "local", "degradation 2")
     after = output(recipe, image)
     caption = (
         f"{recipe}, local expert: PSNR {decibels(image, target):.1f} dB before, "
@@ -147,7 +147,7 @@ def test_before_and_after_are_measured_against_the_expert(loss, recipe):
 
 def test_the_histograms_are_of_the_predictions():
     frame = compare.histograms(channel="blue", lam=0.1)
-    image, target = compare.input_and_target(PHOTO, "local", "flaw 1")
+    image, target = compare.input_and_target(PHOTO, "local", "degradation 1")
     left, right = frame.figure.axes
     aim = np.histogram(target[2], 64, (0, 1))[0] / target[2].numel()
     close(right.lines[0].get_ydata(), aim.cumsum(), atol=0.03)
@@ -163,7 +163,7 @@ def test_the_histograms_are_of_the_predictions():
 
 def test_side_by_side_names_each_psnr_and_shows_the_same_detail_of_each():
     frame = compare.side_by_side(lam=1.0, across=0.0, down=1.0)
-    image, target = compare.input_and_target(PHOTO, "local", "flaw 1")
+    image, target = compare.input_and_target(PHOTO, "local", "degradation 1")
     outputs = [output(name, image) for name in ("l2", "l1", "histmatch-k256-lam1-drop")]
     psnrs = [decibels(picture, target) for picture in (image, *outputs)]
     names = ("input", "l2", "l1", "l2+histmatch, λ 1")

@@ -64,25 +64,25 @@ SHOWN = {
 EXPERT = Choice("expert", "local", ("local", "ambiguous"), "The second's look isn't in the input.")
 LOSS = Choice("loss", "l2+histmatch", ("l2+histmatch", "l2", "l1"), "λ belongs to the first.")
 LAM = Choice("λ, in intensity", 0.1, ALL_LAMS, "The larger, the more the histograms count.")
-FLAWS = ("flaw 1", "flaw 2", "flaw 3", AS_IT_IS)
-FLAW = Choice("input", "flaw 1", FLAWS, "A badly taken version of the picture, or as it is.")
+DEGRADATIONS = ("degradation 1", "degradation 2", "degradation 3", AS_IT_IS)
+DEGRADATION = Choice("input", "degradation 1", DEGRADATIONS, "Badly taken, or as it is.")
 PHOTO = Photograph("photograph", "oakland_zoo_otters", "None was trained on.", names=TEST_NAMES)
 CHANNEL = Choice("channel", "red", CHANNEL_NAMES, "The experts warm the lights: more red.")
 MEASURE = Choice("measure", "PSNR", tuple(MEASURES), "Does the same loss win in each?")
 
 
 @lru_cache(maxsize=8)
-def input_and_target(photo: Tensor, expert: str, flaw: str) -> tuple[Tensor, Tensor]:
-    """The picture with a flaw, and what the expert makes of it; both (3, H, W)."""
-    number = 0 if flaw == AS_IT_IS else int(flaw.split()[1])
+def input_and_target(photo: Tensor, expert: str, degradation: str) -> tuple[Tensor, Tensor]:
+    """The picture with a degradation, and what the expert makes of it; both (3, H, W)."""
+    number = 0 if degradation == AS_IT_IS else int(degradation.split()[1])
     generator = torch.Generator().manual_seed(100 + number)
     target = retouch(photo, expert, generator=generator)
     return (degrade(srgb_to_linear(photo), generator) if number else photo), target
 
 
-def prediction(photo: Tensor, expert: str, flaw: str, recipe: str) -> Tensor:
+def prediction(photo: Tensor, expert: str, degradation: str, recipe: str) -> Tensor:
     """What the network of a recipe makes of the input, clamped, (3, H, W)."""
-    image, _ = input_and_target(photo, expert, flaw)
+    image, _ = input_and_target(photo, expert, degradation)
     return _enhanced(network_of(expert, recipe), image)
 
 
@@ -110,16 +110,16 @@ emds = lru_cache(maxsize=64)(channel_emds)
     loss=LOSS,
     lam=LAM,
     expert=EXPERT,
-    flaw=FLAW,
+    degradation=DEGRADATION,
     photo=PHOTO,
 )
 def before_after(
-    swipe: float, loss: str, lam: float, expert: str, flaw: str, photo: Tensor
+    swipe: float, loss: str, lam: float, expert: str, degradation: str, photo: Tensor
 ) -> Frame:
     """Before and after, with each loss."""
-    image, target = input_and_target(photo, expert, flaw)
+    image, target = input_and_target(photo, expert, degradation)
     name = Recipe(loss, lam, outside="drop").name
-    output = prediction(photo, expert, flaw, name)
+    output = prediction(photo, expert, degradation, name)
     edge = round(swipe * photo.shape[2])
     both = torch.cat([image[..., :edge], output[..., edge:]], -1)
     figure, (left, right) = subplots(
@@ -137,10 +137,10 @@ def before_after(
     return Frame(figure, caption)
 
 
-@demo(channel=CHANNEL, lam=LAM, expert=EXPERT, flaw=FLAW, photo=PHOTO)
-def histograms(channel: str, lam: float, expert: str, flaw: str, photo: Tensor) -> Frame:
+@demo(channel=CHANNEL, lam=LAM, expert=EXPERT, degradation=DEGRADATION, photo=PHOTO)
+def histograms(channel: str, lam: float, expert: str, degradation: str, photo: Tensor) -> Frame:
     """Fig. 3: histograms of the target and of the predictions."""
-    _, target = input_and_target(photo, expert, flaw)
+    _, target = input_and_target(photo, expert, degradation)
     index = CHANNEL_NAMES.index(channel)
     figure, (left, right) = subplots(1, 2, height=3.5)
     centers, shares = smooth_histograms(target)
@@ -150,7 +150,7 @@ def histograms(channel: str, lam: float, expert: str, flaw: str, photo: Tensor) 
     right.plot(centers, aim.cumsum(0), color=TARGET, linewidth=4, alpha=0.4, label="target")
     parts = []
     for name, colour, dash in (("l2", OTHER, "--"), (ours(lam), OURS, "-")):
-        output = prediction(photo, expert, flaw, name)
+        output = prediction(photo, expert, degradation, name)
         of_channel = smooth_histograms(output)[1][index]
         left.plot(centers, of_channel, dash, color=colour, label=name)
         right.plot(centers, of_channel.cumsum(0), dash, color=colour, label=name)
@@ -169,16 +169,16 @@ def histograms(channel: str, lam: float, expert: str, flaw: str, photo: Tensor) 
     down=Slider("zoom down", 0.5, 0, 1, "Shadows and lights are treated differently.", step=0.05),
     lam=LAM,
     expert=EXPERT,
-    flaw=FLAW,
+    degradation=DEGRADATION,
     photo=PHOTO,
 )
 def side_by_side(
-    across: float, down: float, lam: float, expert: str, flaw: str, photo: Tensor
+    across: float, down: float, lam: float, expert: str, degradation: str, photo: Tensor
 ) -> Frame:
     """Fig. 4: the picture after each loss, and a detail."""
-    image, target = input_and_target(photo, expert, flaw)
+    image, target = input_and_target(photo, expert, degradation)
     recipes = {"l2": "l2", "l1": "l1", f"l2+histmatch, λ {lam:g}": ours(lam)}
-    outputs = {t: prediction(photo, expert, flaw, name) for t, name in recipes.items()}
+    outputs = {t: prediction(photo, expert, degradation, name) for t, name in recipes.items()}
     shown = {"input": image, **outputs, "target": target}
     figure, axes = subplots(2, 5, height=3.6, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.08, 0.1))
     height, width = photo.shape[1:]
