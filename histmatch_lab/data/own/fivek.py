@@ -35,6 +35,8 @@ from histmatch_lab.data.own.splits import SPLITS, Split, stated_split
 FIVEK_EXPERTS = ("a", "b", "c", "d", "e")
 SHORT_SIDE = 480
 RAW, TIFF = (".dng",), (".tif", ".tiff")
+RAW_LAYOUTS = ("original archive", "indexed package")
+DEVELOPED = "developed by LibRaw: camera white balance, no automatic brightness, sRGB"
 CROP_ORIGIN, CROP_SIZE, ORIENTATION = 50719, 50720, 274  # tags of DNG and TIFF
 
 
@@ -60,20 +62,17 @@ def fivek_source(root: Path, *, expert: str = "c") -> tuple[PictureSource, Split
     layout = recognise(root, expert)
     files, missing = pair_up(layout.inputs, layout.targets)
     known = layout.inputs.keys() | layout.targets.keys()
-    missing += [
-        Skipped(name, "listed, but not there") for name in layout.listed if name not in known
-    ]
+    absent = (name for name in layout.listed if name not in known)
+    missing += [Skipped(name, "listed, but not there") for name in absent]
     if not files:
         raise ValueError(f"{root} looks like {layout.name}, but not one input has its target")
-    raw = layout.name in ("original archive", "indexed package")
-    developed = "developed by LibRaw: camera white balance, no automatic brightness, sRGB"
     source = PictureSource(
         facts={
             "source": "MIT-Adobe FiveK",
             "root": str(root.resolve()),
             "layout": layout.name,
             "expert": expert,
-            "input": developed if raw else "as it comes with this copy",
+            "input": DEVELOPED if layout.name in RAW_LAYOUTS else "as it comes with this copy",
             "short_side": SHORT_SIDE,
             "encoding": "sRGB",
         },
