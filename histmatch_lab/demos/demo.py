@@ -83,7 +83,7 @@ class Demo:
             self.settings(**settings)
             self._resolve(settings)
         # The last two runs: a reader goes back and forth between two settings.
-        self._film = lru_cache(maxsize=2)(self._start_film)
+        self._animation = lru_cache(maxsize=2)(self._start_animation)
 
     def __repr__(self) -> str:
         return f"<Demo {self.name} of {', '.join(self.controls)}>"
@@ -97,7 +97,7 @@ class Demo:
             frame: Frame = self.__wrapped__(**self._resolve(values))
             return frame
         step = self.controls["step"].resolve(step)
-        return self._film(tuple(values.items())).frame(step)
+        return self._animation(tuple(values.items())).frame(step)
 
     def settings(self, **settings: Any) -> dict[str, Any]:
         """All controls' values, in order: those given, else the defaults."""
@@ -112,11 +112,11 @@ class Demo:
     def _resolve(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return {name: self.controls[name].resolve(value) for name, value in values.items()}
 
-    def _start_film(self, values: tuple[tuple[str, Any], ...]) -> _Film:
-        return _Film(self.__wrapped__(**self._resolve(dict(values))))
+    def _start_animation(self, values: tuple[tuple[str, Any], ...]) -> _Animation:
+        return _Animation(self.__wrapped__(**self._resolve(dict(values))))
 
 
-class _Film:
+class _Animation:
     """The steps of a generator, computed when they are first asked for."""
 
     def __init__(self, steps: Iterator[Callable[[], Frame]]) -> None:
@@ -124,7 +124,7 @@ class _Film:
         self._drawers: list[Callable[[], Frame]] = []
 
     def frame(self, step: int) -> Frame:
-        """The Frame of that step, or of the last one if the film ends before."""
+        """The Frame of that step, or of the last one if the animation ends before."""
         self._drawers.extend(islice(self._rest, max(0, step + 1 - len(self._drawers))))
         return self._drawers[min(step, len(self._drawers) - 1)]()
 

@@ -237,7 +237,7 @@ class Live(View):
         return widget
 
     def _restart(self, _change: Any = None) -> None:
-        """A film starts anew when one of its settings changes."""
+        """An animation starts anew when one of its settings changes."""
         if "step" in self.controls and self.controls["step"].value != 0:
             self.controls["step"].value = 0  # which redraws
             return

@@ -36,7 +36,7 @@ def to_figure(demo: Demo, settings: dict[str, Any] | None = None) -> str:
     """The same for a page of several demos, which brings STYLE, and after them SCRIPT, once."""
     values = demo.settings(**(settings or {}))
     if "step" in values:
-        # A film stands at its end, where the other controls show; its play button begins anew.
+        # An animation stands at its end, where the others show; its play button begins anew.
         values["step"] = demo.controls["step"].positions[-1]
     frames = _Frames(demo, values)
     positions = {name: _positions(demo, name, value) for name, value in values.items()}
@@ -95,7 +95,7 @@ def _address(pixels: np.ndarray, backdrop: np.ndarray | None) -> str:
 def _positions(demo: Demo, name: str, value: Any) -> list[Any]:
     """A control's positions, in order, with `value` and the presets' among them.
 
-    In a film, which is played from its start for each, only the ends and the default.
+    In an animation, which is played from its start for each, only the ends and the default.
     """
     control = demo.controls[name]
     found = list(control.positions)

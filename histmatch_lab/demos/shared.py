@@ -25,6 +25,7 @@ from histmatch_lab.histogram import (
     soft_cdf,
     soft_histogram,
 )
+from histmatch_lab.training.evaluation import psnr
 
 PAPER_ALPHA, PAPER_BINS = 1000.0, 256
 DEAD = 0.01  # of the exact EMD's pull: less counts as none
@@ -217,6 +218,11 @@ def label_cdf_axes(axes: Axes, title: str = "", ylabel: str = "share of pixels")
     """The axes of CDFs over intensity."""
     axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(0, 1.03), yticks=(0, 0.5, 1))
     axes.set(xlabel="intensity", ylabel=ylabel, title=title)
+
+
+def decibels(image: Tensor, target: Tensor) -> float:
+    """The PSNR of one picture, (3, H, W)."""
+    return float(psnr(image[None], target[None]))
 
 
 def smooth_histograms(image: Tensor) -> tuple[Tensor, Tensor]:

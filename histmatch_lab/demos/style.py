@@ -31,6 +31,8 @@ SEQUENTIAL = "cividis"  # maps of one quantity
 WIDTH = 9.0  # inches, at DPI the width of a notebook's column
 DPI = 100
 
+PICTURES = (0.1, 0.1, 0.4, 0.1)  # margins of a figure that has no axes, only titles
+
 RC_PARAMS: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10.5,

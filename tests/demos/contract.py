@@ -20,7 +20,7 @@ def each_demo():
 
 
 def base(demo):
-    """Where the other controls stand while one is moved: a film at its end, where they show."""
+    """Where the others stand while one is moved: an animation at its end, where they show."""
     return {"step": demo.controls["step"].maximum} if "step" in demo.controls else {}
 
 
@@ -37,7 +37,7 @@ def moves(demo):
 
 @cache
 def unmoved(demo, at_its_end=True):
-    """The pixels at the defaults; of a film, at its end or at its start."""
+    """The pixels at the defaults; of an animation, at its end or at its start."""
     return demo(**(base(demo) if at_its_end else {})).pixels
 
 

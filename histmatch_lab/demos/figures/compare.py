@@ -15,13 +15,14 @@ from histmatch_lab.data.retouch import degrade, retouch
 from histmatch_lab.data.scenes import TEST_NAMES
 from histmatch_lab.demos.controls import Choice, Photograph, Slider
 from histmatch_lab.demos.demo import Frame, demo
-from histmatch_lab.demos.shared import CHANNEL_NAMES, smooth_histograms, tone_axes
+from histmatch_lab.demos.shared import CHANNEL_NAMES, decibels, smooth_histograms, tone_axes
 from histmatch_lab.demos.style import (
     COUNTS,
     FAINT,
     MARK,
     OTHER,
     OURS,
+    PICTURES,
     SEQUENTIAL,
     TARGET,
     number_map,
@@ -38,7 +39,7 @@ from histmatch_lab.results.tables import (
     seed_means,
     values_of,
 )
-from histmatch_lab.training.evaluation import channel_emds, colour_cast, psnr, tone_curve
+from histmatch_lab.training.evaluation import channel_emds, colour_cast, tone_curve
 
 AS_IT_IS = "as it is"
 ALL_LAMS = (0.01, *PAPER_LAMS)
@@ -98,10 +99,6 @@ def ours(lam: float) -> str:
     return Recipe("l2+histmatch", lam, outside="drop").name
 
 
-def decibels(image: Tensor, target: Tensor) -> float:
-    return float(psnr(image[None], target[None]))
-
-
 emds = lru_cache(maxsize=64)(channel_emds)
 
 
@@ -122,9 +119,7 @@ def before_after(
     output = prediction(photo, expert, degradation, name)
     edge = round(swipe * photo.shape[2])
     both = torch.cat([image[..., :edge], output[..., edge:]], -1)
-    figure, (left, right) = subplots(
-        1, 2, height=3.5, margins=(0.1, 0.1, 0.4, 0.1), gaps=(0.2, 0.4)
-    )
+    figure, (left, right) = subplots(1, 2, height=3.5, margins=PICTURES, gaps=(0.2, 0.4))
     picture(left, both, "Input | output")
     left.plot((edge, edge), (0, photo.shape[1] - 1), color="white", linewidth=2)
     picture(right, target, "What the expert made of it")

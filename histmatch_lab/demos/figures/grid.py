@@ -22,6 +22,7 @@ from histmatch_lab.demos.style import (
     DIVERGING,
     MARK,
     OURS,
+    PICTURES,
     number_map,
     picture,
     subplots,
@@ -37,9 +38,7 @@ DEPTH = 8
 HOVER_SIDE = 60
 
 PHOTO = Photograph("photograph", "china", "Where the maps change: at edges, or smoothly?")
-LEVEL = Slider(
-    "luma level", 3, 0, DEPTH - 1, "Dark pixels read the low levels, light ones the high.", step=1
-)
+LEVEL = Slider("luma level", 3, 0, DEPTH - 1, "Dark pixels read the low levels.", step=1)
 
 
 class Parts(NamedTuple):
@@ -79,7 +78,7 @@ def one_coefficient(out: str, into: str, level: int, photo: Tensor) -> Frame:
     neutral = float(out == into)
     layer, read = parts.grid[number, level], parts.coefficients[number]
     cells = f"{len(layer)} x {layer.shape[1]}"
-    figure, (left, middle, right) = subplots(1, 3, height=3.0, margins=(0.1, 0.1, 0.4, 0.1))
+    figure, (left, middle, right) = subplots(1, 3, height=3.0, margins=PICTURES)
     picture(left, photo, "The picture")
     _map(middle, layer - neutral, 0.5, photo, f"Level {level} of the grid, {cells}")
     _map(right, read - neutral, 0.5, photo, "Read at each pixel")
@@ -104,21 +103,17 @@ def _map(axes: Axes, values: Tensor, top: float, photo: Tensor, title: str) -> N
 def guide_and_level(level: int, photo: Tensor) -> Frame:
     """The guide, and who reads one level of the grid."""
     guide = taken_apart(photo).guide
-    weight = (1 - (DEPTH * guide - 0.5 - level).abs()).clamp(min=0)
+    weight = _tent(guide, level)
     figure, (left, middle, right) = subplots(
         1, 3, height=3.0, margins=(0.1, 0.2, 0.4, 0.6), widths=(1, 1, 1.1), gaps=(0.6, 0.4)
     )
     picture(left, guide.expand(3, -1, -1), "The guide")
     picture(middle, 1 - weight * (1 - photo), f"Who reads level {level}")
     counts = torch.histc(guide, 64, 0, 1) / guide.numel()
-    at = (torch.arange(64) + 0.5) / 64
-    right.fill_between(
-        at.numpy(), counts.numpy(), step="mid", color=COUNTS, alpha=0.35, linewidth=0
-    )
-    tops = torch.linspace(0, 1, 801)
-    top = float(counts.max())
-    tent = (1 - (DEPTH * tops - 0.5 - level).abs()).clamp(min=0)
-    right.plot(tops, top * tent, color=OURS, label=f"weight of level {level}")
+    fill: Any = {"step": "mid", "color": COUNTS, "alpha": 0.35, "linewidth": 0}
+    right.fill_between(bin_centers(64).numpy(), counts.numpy(), **fill)
+    along, top = torch.linspace(0, 1, 801), float(counts.max())
+    right.plot(along, top * _tent(along, level), color=OURS, label=f"weight of level {level}")
     right.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(0, 1.25 * top), yticks=())
     right.set(xlabel="guide", title="Grey: how often each value occurs")
     right.legend(loc="upper right")
@@ -128,6 +123,11 @@ def guide_and_level(level: int, photo: Tensor) -> Frame:
         f"{guide.max():.2f}."
     )
     return Frame(figure, caption)
+
+
+def _tent(guide: Tensor, level: int) -> Tensor:
+    """How much a pixel reads of a level: all in its middle, nothing in the next one's."""
+    return (1 - (DEPTH * guide - 0.5 - level).abs()).clamp(min=0)
 
 
 @demo(
@@ -194,7 +194,7 @@ def pull_on_the_grid(loss: str, shuffled: bool, photo: Tensor) -> Frame:
     """The pull of a loss on each pixel, and what arrives at the cells of the grid."""
     target = _target(photo, shuffled)
     on_pixels, on_cells, value = _pulls(loss, photo, shuffled)
-    figure, (left, middle, right) = subplots(1, 3, height=3.0, margins=(0.1, 0.1, 0.4, 0.1))
+    figure, (left, middle, right) = subplots(1, 3, height=3.0, margins=PICTURES)
     picture(left, target, "The target, shuffled" if shuffled else "The target")
     for axes, pull, title in (
         (middle, on_pixels, "Pull on the pixels' brightness"),
@@ -223,9 +223,7 @@ def _target(photo: Tensor, shuffled: bool) -> Tensor:
 def _pulls(loss: str, photo: Tensor, shuffled: bool) -> tuple[Tensor, Tensor, float]:
     """The gradients on the output's brightness and on the cells' offsets, and the loss."""
     parts, target = taken_apart(photo), _target(photo, shuffled)
-    options: dict[str, Any] = {}
-    if loss == "histmatch":
-        options = {"units": "intensity", "outside": "clamp"}
+    options: Any = {"units": "intensity", "outside": "clamp"} if loss == "histmatch" else {}
     grid = parts.grid[None].clone().requires_grad_()
     with torch.enable_grad():
         pred = slice_and_apply(grid, parts.guide[None], photo[None])

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from histmatch_lab.data.pairs import Pair
 from histmatch_lab.demos.demo import Frame
-from histmatch_lab.demos.shared import smooth_histograms, tone_axes
+from histmatch_lab.demos.shared import decibels, smooth_histograms, tone_axes
 from histmatch_lab.demos.style import (
     CHANNEL_MARKS,
     CHANNEL_WIDTHS,
@@ -19,12 +19,13 @@ from histmatch_lab.demos.style import (
     FAINT,
     OTHER,
     OURS,
+    PICTURES,
     TARGET,
     picture,
     styled,
     subplots,
 )
-from histmatch_lab.training.evaluation import Predict, psnr
+from histmatch_lab.training.evaluation import Predict
 from histmatch_lab.training.loop import Step
 
 DASHES = ("-", "--", ":", "-.")
@@ -60,15 +61,12 @@ def training_so_far(history: Sequence[Step]) -> Frame:
 @torch.no_grad()
 def before_and_after(predict: Predict, pairs: Sequence[Pair]) -> Frame:
     """Input, output and target of a few test pictures, with their PSNR."""
-    figure, axes = subplots(
-        len(pairs), 3, height=2.2 * len(pairs), margins=(0.1, 0.1, 0.4, 0.1), gaps=(0.15, 0.35)
-    )
+    count = len(pairs)
+    figure, axes = subplots(count, 3, height=2.2 * count, margins=PICTURES, gaps=(0.15, 0.35))
     rows = []
     for index, pair in enumerate(pairs):
         output = predict(pair.input[None])[0]
-        before, after = (
-            float(psnr(image[None], pair.target[None])) for image in (pair.input, output)
-        )
+        before, after = decibels(pair.input, pair.target), decibels(output, pair.target)
         left, middle, right = axes[3 * index : 3 * index + 3]
         picture(left, pair.input, f"{pair.name}, input: {before:.1f} dB")
         picture(middle, output, f"output: {after:.1f} dB")

@@ -21,6 +21,7 @@ from histmatch_lab.demos.style import (
     FAINT,
     MARK,
     OURS,
+    PICTURES,
     SEQUENTIAL,
     picture,
     styled,
@@ -35,15 +36,14 @@ LEVELS = 64
 def contact_sheet(pairs: Sequence[Pair]) -> Frame:
     """Up to five pairs, the input above its target, as their values are."""
     shown = list(pairs[:5])
-    changes = [float((pair.target - pair.input).abs().mean()) for pair in shown]
     figure, axes = subplots(
         2, len(shown), height=3.4, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.08, 0.35)
     )
     for place, pair in enumerate(shown):
         picture(axes[place], pair.input, f"{pair.name}, input")
         picture(axes[len(shown) + place], pair.target, "target")
-    told = ", ".join(f"{p.name} {c:.2f}" for p, c in zip(shown, changes, strict=True))
-    return Frame(figure, f"Mean change from input to target, in intensity: {told}.")
+    changes = [f"{p.name} {float((p.target - p.input).abs().mean()):.2f}" for p in shown]
+    return Frame(figure, f"Mean change from input to target, in intensity: {', '.join(changes)}.")
 
 
 @styled
@@ -100,14 +100,10 @@ def _scene(number: int) -> Tensor:
 
 
 @demo(
-    stops=Slider(
-        "exposure, stops", 0, -6, 6, "Down: the sun gets a shape. Up: the sky appears.", step=1
-    ),
+    stops=Slider("exposure, stops", 0, -6, 6, "Down: a sun. Up: the evening sky.", step=1),
     frame=Slider("frame", 30, 0, 95, "The sun and the lamp wander.", step=5),
     across=Slider("read at, across", 0.78, 0, 1, "The light under the cross, in nits.", step=0.02),
-    down=Slider(
-        "read at, down", 0.34, 0, 1, "The patches below have 80 nits in their channels.", step=0.02
-    ),
+    down=Slider("read at, down", 0.34, 0, 1, "The patches below have 80 nits.", step=0.02),
 )
 def pq_on_screen(stops: int, frame: int, across: float, down: float) -> Frame:
     """An HDR frame on an SDR screen."""
@@ -116,9 +112,7 @@ def pq_on_screen(stops: int, frame: int, across: float, down: float) -> Frame:
     light = luminance(colours)
     row, column = (round(p * (n - 1)) for p, n in zip((down, across), light.shape, strict=True))
     nits = float(light[row, column])
-    figure, (left, right) = subplots(
-        1, 2, height=3.1, margins=(0.1, 0.1, 0.4, 0.1), gaps=(0.2, 0.4)
-    )
+    figure, (left, right) = subplots(1, 2, height=3.1, margins=PICTURES, gaps=(0.2, 0.4))
     picture(left, stored, "The values of the file, as they are (PQ)")
     picture(right, on_screen(colours, stops), f"On a screen at {stops:+d} stops")
     for axes in (left, right):
