@@ -7,7 +7,7 @@ told apart in grey print differ in dash or width as well.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -133,12 +133,19 @@ def picture(axes: Axes, image: Any, title: str = "") -> None:
     axes.set_axis_off()
 
 
-def number_map(axes: Axes, shades: Any, texts: Sequence[Sequence[str]], **look: Any) -> None:
-    """A small map, (rows, columns), with a text in each cell, dark on light and light on dark."""
+def number_map(
+    axes: Axes, shades: Any, texts: Mapping[str, Sequence[str]], columns: Sequence[str], **look: Any
+) -> None:
+    """A small map, (rows, columns), with a text in each cell, dark on light and light on dark.
+
+    texts: of each row by its name.
+    """
     image = axes.imshow(shades, aspect="auto", **look)
-    for row, line in enumerate(texts):
+    for row, line in enumerate(texts.values()):
         for column, text in enumerate(line):
             red, green, blue, _ = image.to_rgba(shades[row][column])
             ink = "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "white"
             axes.text(column, row, text, ha="center", va="center", color=ink)
+    axes.set(xticks=range(len(columns)), xticklabels=columns)
+    axes.set(yticks=range(len(texts)), yticklabels=list(texts))
     axes.grid(visible=False)

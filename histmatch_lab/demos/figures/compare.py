@@ -32,13 +32,7 @@ from histmatch_lab.demos.style import (
 )
 from histmatch_lab.hdrnet import HDRNet
 from histmatch_lab.recipe import PAPER_BINS, PAPER_LAMS, Recipe
-from histmatch_lab.results.tables import (
-    network_of,
-    own_names,
-    results_for,
-    seed_means,
-    values_of,
-)
+from histmatch_lab.results.tables import network_of, own_names, results_for, seed_means, values_of
 from histmatch_lab.training.evaluation import channel_emds, colour_cast, tone_curve
 
 AS_IT_IS = "as it is"
@@ -94,9 +88,9 @@ def _enhanced(network: HDRNet, image: Tensor) -> Tensor:
     return output
 
 
-def ours(lam: float) -> str:
+def ours(lam: float, bins: int = 256) -> str:
     """The name of the recipe of L2 and the histogram loss, as the paper has it."""
-    return Recipe("l2+histmatch", lam, outside="drop").name
+    return Recipe("l2+histmatch", lam, bins, outside="drop").name
 
 
 emds = lru_cache(maxsize=64)(channel_emds)
@@ -115,12 +109,11 @@ def before_after(
 ) -> Frame:
     """Before and after, with each loss."""
     image, target = input_and_target(photo, expert, degradation)
-    name = Recipe(loss, lam, outside="drop").name
+    name = ours(lam) if loss == LOSS.default else loss
     output = prediction(photo, expert, degradation, name)
     edge = round(swipe * photo.shape[2])
-    both = torch.cat([image[..., :edge], output[..., edge:]], -1)
     figure, (left, right) = subplots(1, 2, height=3.5, margins=PICTURES, gaps=(0.2, 0.4))
-    picture(left, both, "Input | output")
+    picture(left, torch.cat([image[..., :edge], output[..., edge:]], -1), "Input | output")
     left.plot((edge, edge), (0, photo.shape[1] - 1), color="white", linewidth=2)
     picture(right, target, "What the expert made of it")
     emd_before, emd_after = (float(emds(shown, target).mean()) for shown in (image, output))
@@ -185,10 +178,8 @@ def side_by_side(
     box = ((left, left + side, left + side, left, left), (top, top, top + side, top + side, top))
     axes[0].plot(*box, color=MARK, linewidth=2)
     parts = [f"{t} {decibels(shown[t], target):.1f}" for t in ("input", *recipes)]
-    caption = (
-        f"PSNR in dB: {', '.join(parts)}. The detail is at {across:.0%} across, {down:.0%} down."
-    )
-    return Frame(figure, caption)
+    place = f"{across:.0%} across, {down:.0%} down"
+    return Frame(figure, f"PSNR in dB: {', '.join(parts)}. The detail is at {place}.")
 
 
 @demo(lam=LAM, expert=EXPERT)
@@ -233,8 +224,8 @@ def violins(measure: str, expert: str) -> Frame:
     axes.plot(places, means, "+", color="black", markersize=13, markeredgewidth=2, label="mean")
     axes.plot(places, tails, "x", color="black", markersize=8, label=f"{tail}th percentile")
     axes.set_xticks(list(places), list(shown.values()))
-    axes.set(xlim=(-0.6, len(shown) - 0.4), ylabel=label)
-    axes.set(xlabel="orange: L2 + histogram, K = 256", title="Dots: the mean of each seed")
+    axes.set(xlim=(-0.6, len(shown) - 0.4), xlabel="orange: L2 + histogram, K = 256")
+    axes.set(ylabel=label, title="Dots: the mean of each seed")
     axes.legend(loc="best", ncols=2)
     mean_of = dict(zip(shown, means, strict=True))
     best = (max if more_is_better else min)(list(shown)[2:], key=mean_of.__getitem__)
@@ -253,22 +244,17 @@ def violins(measure: str, expert: str) -> Frame:
 def bins_and_lam(units: str, measure: str, expert: str) -> Frame:
     """The grid search over K and λ, in both units."""
     field, label, more_is_better = MEASURES[measure]
-    names = [
-        [Recipe("l2+histmatch", lam, k, outside="drop").name for lam in PAPER_LAMS]
-        for k in PAPER_BINS
-    ]
-    seeds = np.array([[seed_means(expert, name, field) for name in row] for row in names])
+    seeds = np.array(
+        [[seed_means(expert, ours(lam, k), field) for lam in PAPER_LAMS] for k in PAPER_BINS]
+    )
     means = seeds.mean(-1)  # (K, λ)
     goodness = means if more_is_better else -means
     figure, (left, right) = subplots(1, 2, height=3.6, gaps=(0.95, 0.85))
-    texts = [[f"{value:.4g}" for value in row] for row in means]
-    number_map(left, goodness, texts, cmap=SEQUENTIAL)
-    left.set(
-        xticks=range(3), xticklabels=[f"{lam:g}" for lam in PAPER_LAMS], xlabel="λ, in intensity"
-    )
-    left.set(
-        yticks=range(3), yticklabels=[str(k) for k in PAPER_BINS], ylabel="K, bins", title=label
-    )
+    texts = {
+        f"{k}": [f"{mean:.4g}" for mean in row] for k, row in zip(PAPER_BINS, means, strict=True)
+    }
+    number_map(left, goodness, texts, [f"{lam:g}" for lam in PAPER_LAMS], cmap=SEQUENTIAL)
+    left.set(xlabel="λ, in intensity", ylabel="K, bins", title=label)
     _draw_search(right, seeds, units, label)
     best_k, best_lam = divmod(int(goodness.argmax()), len(PAPER_LAMS))
     shown = PAPER_LAMS[best_lam] / (PAPER_BINS[best_k] if units == "bins" else 1)

@@ -160,10 +160,10 @@ def matrix_at_a_pixel(across: float, down: float, photo: Tensor) -> Frame:
 
 
 def _draw_matrix(axes: Axes, matrix: Tensor) -> None:
-    texts = [[f"{value:.2f}" for value in row] for row in matrix]
-    number_map(axes, (matrix - torch.eye(3, 4)).numpy(), texts, cmap=DIVERGING, vmin=-1, vmax=1)
-    axes.set(xticks=range(4), xticklabels=("R", "G", "B", "1"), xlabel="from")
-    axes.set(yticks=range(3), yticklabels=("R", "G", "B"), title="Its matrix; white: identity")
+    texts = {to: [f"{value:.2f}" for value in row] for to, row in zip("RGB", matrix, strict=True)}
+    shades = (matrix - torch.eye(3, 4)).numpy()
+    number_map(axes, shades, texts, "RGB1", cmap=DIVERGING, vmin=-1, vmax=1)
+    axes.set(xlabel="from", title="Its matrix; white: identity")
 
 
 @torch.no_grad()
