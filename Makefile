@@ -88,7 +88,8 @@ browser: install
 colab: install
 	$(ONE_THREAD) PYTHONPATH=$(COLAB) HISTMATCH_LAB_EXPECT_IPYWIDGETS=7.7.1 \
 	  $(BIN)/python -m pytest --numprocesses=2 \
-	  tests/test_versions.py tests/demos \
+	  tests/test_versions.py tests/demos/test_live.py tests/demos/test_watch.py \
+	  tests/demos/test_alpha_demos.py tests/demos/test_grid.py \
 	  -W 'ignore:The `ipykernel.comm.Comm` class has been deprecated:DeprecationWarning'
 
 stored-outputs: install
