@@ -22,7 +22,8 @@ import nbformat
 from nbformat import NotebookNode
 
 from histmatch_lab._files import write_whole
-from histmatch_lab.results.claims import Finding
+from tools import claims
+from tools.claims import Finding
 
 ROOT = Path(__file__).parents[1]
 SOURCE, DOCUMENT = ROOT / "docs" / "ledger.toml", ROOT / "docs" / "ledger.md"
@@ -108,8 +109,8 @@ def find_test(name: str) -> str:
 
 @cache
 def finding(name: str) -> Finding:
-    """What a function of `histmatch_lab.results.claims` finds."""
-    found: Finding = find_code(name)()
+    """What a function of `tools.claims` finds."""
+    found: Finding = getattr(claims, name)()
     return found
 
 
@@ -140,17 +141,17 @@ def _claim_problems(row: Row) -> Iterator[str]:
 
 def _tables(rows: Sequence[Row], level: str) -> str:
     """Both tables in Markdown, under headings of this level."""
-    claims = [row for row in rows if row.kind == "claim"]
+    of_paper = [row for row in rows if row.kind == "claim"]
     errata = [row for row in rows if row.kind == "erratum"]
-    counts = Counter(row.status for row in claims)
+    counts = Counter(row.status for row in of_paper)
     reproduced, differ, not_attempted = (counts[status] for status in STATUSES)
     return f"""\
-{level} Claims ({len(claims)})
+{level} Claims ({len(of_paper)})
 
-Of {len(claims)} claims {reproduced} are reproduced, {differ} differ and {not_attempted} were not \
+Of {len(of_paper)} claims {reproduced} are reproduced, {differ} differ and {not_attempted} were not \
 attempted.
 
-{_table(("the paper", "here", "where"), map(_claim_cells, claims))}
+{_table(("the paper", "here", "where"), map(_claim_cells, of_paper))}
 
 {level} Errata ({len(errata)})
 

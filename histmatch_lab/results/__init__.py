@@ -1,1 +1,1 @@
-"""What trainings found: the tables, and the claims computed from them."""
+"""What trainings found, as tables to compare."""

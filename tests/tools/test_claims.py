@@ -7,11 +7,11 @@ import torch
 
 from histmatch_lab.data.samples import data_samples_dir
 from histmatch_lab.recipe import PAPER_BINS, PAPER_LAMS, Recipe
-from histmatch_lab.results import claims
-from histmatch_lab.results.claims import Finding, compared
 from histmatch_lab.results.tables import COMPARED, difference, load, recipes, results_for, use
 from histmatch_lab.training.evaluation import Difference, colour_cast
 from histmatch_lab.training.result import Result
+from tools import claims
+from tools.claims import Finding, compared
 
 FOUND = {
     name: function()
