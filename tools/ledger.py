@@ -148,8 +148,8 @@ def _tables(rows: Sequence[Row], level: str) -> str:
     return f"""\
 {level} Claims ({len(of_paper)})
 
-Of {len(of_paper)} claims {reproduced} are reproduced, {differ} differ and {not_attempted} were not \
-attempted.
+Of {len(of_paper)} claims {reproduced} are reproduced, {differ} differ and {not_attempted} were \
+not attempted.
 
 {_table(("the paper", "here", "where"), map(_claim_cells, of_paper))}
 
