@@ -21,6 +21,10 @@ from histmatch_lab.publish.page import write_framed, write_shared_files
 from histmatch_lab.publish.parameters import ParameterError, defaults, parse_parameters
 from histmatch_lab.publish.worker import NotebookRun, work
 
+# A server imports once what all workers need, and forks them.
+_PROCESSES = get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["histmatch_lab.publish.worker"])
+
 
 def report(
     notebooks: Sequence[Path],
@@ -114,16 +118,10 @@ class _Worker:
 
     def __init__(self, plan: _Plan, folder: Path, threads: int) -> None:
         self.run = plan.run
-        context = get_context("spawn")
-        self.messages, sender = context.Pipe(duplex=False)
+        self.messages, sender = _PROCESSES.Pipe(duplex=False)
         arguments = (plan.path.resolve(), plan.run, folder.resolve(), threads, sender)
-        self.process = context.Process(target=work, args=arguments, daemon=True)
-        # The terminal sends Ctrl-C to all its processes: one that starts must not die of it.
-        signals = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self.process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, signals)
+        self.process = _PROCESSES.Process(target=work, args=arguments, daemon=True)
+        self.process.start()
         sender.close()  # so that the pipe ends with the process
 
     def receive(self) -> bool:

@@ -73,7 +73,6 @@ def work(path: Path, run: NotebookRun, folder: Path, threads: int, parent: Conne
     """
     # Ctrl-C is for the process that started this one, which then ends it by SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
         _run(path, run, folder, threads, lambda: parent.send(True))
