@@ -4,7 +4,7 @@ The same `Recipe` is trained by `histmatch-lab train`, by a sweep and by noteboo
 defaults are those that the course recommends; where the paper has others, it says so.
 """
 
-from collections.abc import Sized
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from histmatch_lab.losses import EnhancementLoss, options_of
 
 NETWORKS = {"compact": HDRNet.compact, "paper": HDRNet.paper}
 PAPER_BINS, PAPER_LAMS = (50, 100, 256), (0.1, 1.0, 10.0)  # what the paper searched
+_ALWAYS_NAMED = (("bins", "k"), ("lam", "lam"))
 _KINDS = {str: "a text", int: "a whole number", float: "a number"}
 
 
@@ -107,7 +108,7 @@ class Recipe:
         except ValueError as problem:
             raise ValueError(f"loss: {problem}") from None
         # a loss that needs weights would ask for them here, so the options are tried on this one
-        EnhancementLoss("l2+histmatch", **_chosen(self, "l2+histmatch"))
+        EnhancementLoss("l2+histmatch", **self._options_of("l2+histmatch"))
         check_option("network", self.network, NETWORKS)
         check_option("preset", self.preset, PRESETS)
         for name, least in (("crop", 1), ("epochs", 0), ("seed", 0)):
@@ -115,43 +116,36 @@ class Recipe:
                 raise ValueError(f"{name} must be {least} or more, got {getattr(self, name)}")
 
     @classmethod
-    def from_text(cls, row: dict[str, str]) -> "Recipe":
+    def from_text(cls, row: Mapping[str, str]) -> "Recipe":
         """From a line of a table by the names of its columns; empty is the default.
 
         >>> Recipe.from_text({"loss": "l2+histmatch", "lam": "1", "bins": "", "psnr": "18.3"}).lam
         1.0
         """
-        kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(cls)}
-        return cls(**{n: _from_text(n, row[n], kind) for n, kind in kinds.items() if row.get(n)})
+        given = {field.name: type(field.default) for field in fields(cls) if row.get(field.name)}
+        return cls(**{name: _parsed(row[name], kind) for name, kind in given.items()})
 
     @property
     def options(self) -> dict[str, Any]:
         """What this loss has of `lam` and the options of the histogram term, by name."""
-        return _chosen(self, self.loss)
+        return self._options_of(self.loss)
 
     @property
     def name(self) -> str:
         """The loss and its options, such as "l1" or "histmatch-k256-lam1-drop"; data, network,
         schedule and seed are not in it."""
-        options, usual = self.options, Recipe()
+        options = self.options
+        unusual = {name for name, value in options.items() if value != getattr(Recipe, name)}
         parts = [self.loss.removeprefix("l2+")]
-        for option, sign in (("bins", "k"), ("lam", "lam")):
-            if option in options:
-                parts.append(f"{sign}{_short(options[option])}")
-        for option in ("alpha", "bandwidth"):
-            if options.get(option, getattr(usual, option)) != getattr(usual, option):
-                parts.append(f"{option}{_short(options[option])}")
-        parts += [
-            options[option]
-            for option in ("units", "outside")
-            if options.get(option, getattr(usual, option)) != getattr(usual, option)
-        ]
+        parts += [f"{sign}{_short(options[n])}" for n, sign in _ALWAYS_NAMED if n in options]
+        parts += [f"{n}{_short(options[n])}" for n in ("alpha", "bandwidth") if n in unusual]
+        parts += [options[n] for n in ("units", "outside") if n in unusual]
         return "-".join(parts)
 
     @property
     def parameters(self) -> dict[str, Any]:
         """All of it by name, without the options that the loss does not have."""
-        absent = _chosen(self, "l2+histmatch").keys() - self.options.keys()
+        absent = self._options_of("l2+histmatch").keys() - self.options.keys()
         return {name: value for name, value in vars(self).items() if name not in absent}
 
     @property
@@ -176,9 +170,8 @@ class Recipe:
         """A new network; its first weights come from torch's global generator."""
         return NETWORKS[self.network]()
 
-
-def _chosen(recipe: Recipe, loss: str) -> dict[str, Any]:
-    return {name: getattr(recipe, name) for name in options_of(loss) if name in vars(recipe)}
+    def _options_of(self, loss: str) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in options_of(loss) if name in vars(self)}
 
 
 def _checked_kind(name: str, value: Any, kind: type) -> Any:
@@ -189,11 +182,12 @@ def _checked_kind(name: str, value: Any, kind: type) -> Any:
     return kind(value)
 
 
-def _from_text(name: str, text: str, kind: Any) -> Any:
+def _parsed(text: str, kind: Any) -> Any:
+    """As it is if that fails: Recipe refuses it and says which field it is."""
     try:
         return kind(text)
     except ValueError:
-        raise ValueError(f"{name} must be {_KINDS[kind]}, got {text!r}") from None
+        return text
 
 
 def _short(number: float) -> str:

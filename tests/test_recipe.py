@@ -116,7 +116,7 @@ def test_a_recipe_is_read_from_the_text_of_a_table():
     recipe = replace(Recipe(), **OTHER)
     assert Recipe.from_text({k: str(v) for k, v in recipe.parameters.items()}) == recipe
     assert Recipe.from_text({"loss": "l2", "lam": "", "psnr": "18"}) == Recipe("l2")
-    with pytest.raises(ValueError, match="bins must be a whole number, got 'many'"):
+    with pytest.raises(TypeError, match="bins must be a whole number, got 'many'"):
         Recipe.from_text({"bins": "many"})
 
 

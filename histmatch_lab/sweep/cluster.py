@@ -58,14 +58,14 @@ class Progress(NamedTuple):
 
 @dataclass
 class Status:
-    """How a sweep goes.
+    """How a sweep goes; the dictionaries are by the keys of the runs.
 
     Attributes:
         kept: how many runs were finished before it began.
-        results: by key, those of the finished runs, these first.
-        waiting: by key, how many steps each of the others has.
-        failures: by key, the tracebacks of those that failed.
-        progress: by key, how far each run was when last heard of.
+        results: of the finished runs, those first.
+        waiting: how many steps each of the others has.
+        failures: the tracebacks of those that failed.
+        progress: how far each run was when last heard of.
         began: on the clock of `time.monotonic`.
     """
 

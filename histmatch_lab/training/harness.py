@@ -2,15 +2,15 @@
 
 import hashlib
 import platform
-import threading
+import resource
+import sys
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import psutil
 import torch
 from torch import Tensor
 
@@ -31,7 +31,6 @@ from histmatch_lab.training.seeding import seed_everything
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-LOOK_EVERY = 0.1  # seconds between two looks at the memory
 BASELINES: dict[str, Callable[[Pair], Tensor]] = {
     "input": lambda pair: pair.input,
     "clahe": lambda pair: clahe(pair.input[None])[0],
@@ -90,46 +89,39 @@ class Training:
         self.network = recipe.make_network().to(self.device)
         self.of = recipe.schedule.steps(self.pairs)
         self.finished = False
-        self._taken = self._done = 0
-        self._seconds = self._megabytes = 0.0
+        self._facts: dict[str, Any] = {"steps": 0, "resumed_at": 0, "seconds": 0.0, "peak_mb": 0}
 
     def steps(self) -> Generator[Step, None, None]:
         """The steps of `train`; it raises what that raises."""
-        steps = train(
-            self.network,
-            self.pairs,
-            self.loss,
-            self.recipe.schedule,
-            seed=self.recipe.seed,
-            folder=self.folder,
-            fabric=self.fabric,
-        )
-        start = time.perf_counter()
-        with _peak_memory(self.device) as megabytes, closing(steps):
-            for step in steps:
-                self._taken, self._done = self._taken + 1, step.number
-                self._seconds, self._megabytes = time.perf_counter() - start, megabytes()
+        recipe = self.recipe
+        inputs = self.network, self.pairs, self.loss, recipe.schedule
+        steps = train(*inputs, seed=recipe.seed, folder=self.folder, fabric=self.fabric)
+        taken, start = 0, time.perf_counter()
+        _forget_peak(self.device)
+        with closing(steps):
+            for taken, step in enumerate(steps, 1):
+                self._facts = {
+                    "steps": step.number,
+                    "resumed_at": step.number - taken,
+                    "seconds": round(time.perf_counter() - start, 1),
+                    "peak_mb": round(_peak_mb(self.device)),
+                }
                 yield step
-        self.finished, self._done = True, self.of
+        if not taken:
+            self._facts |= {"steps": self.of, "resumed_at": self.of}
+        self.finished = True
 
     def result(self) -> Result:
         """The scores on the test pictures; `Result.write` keeps them."""
-        self.network.eval()
-        scores = evaluate(
-            lambda image: self.network(image.to(self.device)), self.pairs.test_pairs()
-        )
-        facts = {
-            "steps": self._done,
-            "resumed_at": self._done - self._taken,
-            "seconds": round(self._seconds, 1),
-            "peak_mb": round(self._megabytes),
+        recipe, network = self.recipe, self.network.eval()
+        scores = evaluate(lambda image: network(image.to(self.device)), self.pairs.test_pairs())
+        facts = self._facts | {
             "device": _described(self.device),
             "torch": torch.__version__,
             "python": platform.python_version(),
             "code": code_hash(),
-            "data_hash": data_hash(self.recipe.data),
+            "data_hash": data_hash(recipe.data),
         }
-        recipe = self.recipe
         return Result.of(recipe.name, recipe.data, scores, recipe=recipe, facts=facts)
 
 
@@ -169,25 +161,18 @@ def _described(device: torch.device) -> str:
     return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
 
 
-@contextmanager
-def _peak_memory(device: torch.device) -> Iterator[Callable[[], float]]:
-    """The most memory while the block runs, in MB: the GPU's tensors, or the whole process."""
+def _forget_peak(device: torch.device) -> None:
+    """Start the peak of the memory anew; without Linux or a GPU, it stays that of the process."""
     if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        yield lambda: torch.cuda.max_memory_allocated() / 1e6
-        return
-    process, done = psutil.Process(), threading.Event()
-    peak = process.memory_info().rss
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
 
-    def look() -> None:
-        nonlocal peak
-        while not done.wait(LOOK_EVERY):
-            peak = max(peak, process.memory_info().rss)
 
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
-        yield lambda: peak / 1e6
-    finally:
-        done.set()
-        thread.join()
+def _peak_mb(device: torch.device) -> float:
+    """Of the GPU's tensors, or of the whole process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
