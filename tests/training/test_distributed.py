@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -156,7 +157,11 @@ def test_the_command_trains_in_two_processes_and_goes_on_alone(prepared, tmp_pat
     options = ["train", str(prepared), str(out), "--crop", "16", "--preset", "quick"]
     launch = [Path(sys.executable).with_name("fabric"), "run", "--accelerator=cpu", "--devices=2"]
     command = [*launch, f"--main-port={free_port()}", script, *options]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as launcher:
+    # a shell's background job ignores Ctrl-C, and its children inherit that
+    listen = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, preexec_fn=listen
+    ) as launcher:
         while not (out / "weights.safetensors").exists() and launcher.poll() is None:
             time.sleep(0.02)
         time.sleep(0.1)  # some steps more

@@ -1,10 +1,6 @@
 """From a recipe to a result, and the files that it depends on."""
 
 import json
-import os
-import resource
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -183,29 +179,3 @@ def test_only_an_edit_that_a_training_can_see_changes_its_hash(monkeypatch, file
     assert before.startswith(harness.code_hash())
     monkeypatch.setattr(Path, "read_text", edited)
     assert (digest() != before) == changes
-
-
-TRAINING = """
-import sys
-from histmatch_lab.recipe import Recipe
-from histmatch_lab.training.harness import Training
-for step in Training(Recipe(crop=64)).steps():
-    if step.number == 60:
-        break
-"""
-
-
-@pytest.mark.slow
-def test_two_trainings_at_once_do_not_wait_for_each_other():
-    """With as many threads as cores in each they took many times as long (issue 12)."""
-    environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
-
-    def cpu_seconds(count: int) -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        command = [sys.executable, "-c", TRAINING]
-        processes = [subprocess.Popen(command, env=environment) for _ in range(count)]
-        assert [process.wait(timeout=300) for process in processes] == [0] * count
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    assert cpu_seconds(2) < 3 * cpu_seconds(1)

@@ -1,0 +1,61 @@
+"""`histmatch-lab train`: its options are a recipe's, and it leaves weights and scores."""
+
+import click
+import pytest
+import torch
+from click.testing import CliRunner
+
+from histmatch_lab import load_network
+from histmatch_lab.cli import app
+from histmatch_lab.cli.train import train
+from histmatch_lab.recipe import Recipe
+from histmatch_lab.results.tables import load
+from tests.data.files import prepared_pairs
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return str(prepared_pairs(tmp_path_factory.mktemp("data")))
+
+
+def _train(*options):
+    return CliRunner().invoke(app, ["train", *map(str, options)])
+
+
+def test_the_options_are_those_of_a_recipe_with_its_defaults():
+    options = train.get_params(click.Context(train))
+    stated = {p.name: p.default for p in options if isinstance(p, click.Option) and p.help}
+    expected = {name: value for name, value in vars(Recipe()).items() if name != "data"}
+    assert {name: stated.get(name) for name in expected} == expected
+    assert "threads" in stated
+
+
+def test_weights_and_scores_are_left(data, tmp_path):
+    options = ("--outside", "drop", "--bandwidth", 0.5, "--epochs", 2, "--crop", 16)
+    result = _train(data, tmp_path, *options)
+    assert result.exit_code == 0, result.output
+    [trained] = load(tmp_path)
+    expected = Recipe(outside="drop", bandwidth=0.5, epochs=2, crop=16, data=data)
+    assert trained.recipe == expected
+    assert f"PSNR {trained.summary.psnr:.2f} dB" in result.output
+    load_network(tmp_path / "weights.safetensors")
+
+
+def test_threads_are_one_unless_told_otherwise(data, tmp_path):
+    try:
+        for options, threads in (((), 1), (("--threads", 2), 2)):
+            torch.set_num_threads(3)
+            out = tmp_path / str(threads)
+            assert _train(data, out, "--crop", 16, "--epochs", 1, *options).exit_code == 0
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("option", ["lam", "bins", "alpha", "bandwidth", "units", "outside"])
+def test_an_option_that_the_loss_does_not_have_is_refused(tmp_path, option):
+    value = vars(Recipe())[option]
+    result = _train("local", tmp_path / "out", "--loss", "l2", f"--{option}", value)
+    assert result.exit_code == 2
+    assert f"--{option} must be left out" in result.output
+    assert not list(tmp_path.iterdir())
