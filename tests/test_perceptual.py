@@ -96,7 +96,8 @@ def test_the_receptive_field_is_what_one_feature_sees(layer):
     network.features = nn.Sequential(
         *(nn.AvgPool2d(2) if isinstance(m, nn.MaxPool2d) else m for m in network.features)
     )
-    image = torch.rand(1, 3, 96, 96, dtype=torch.float64, requires_grad=True)
+    # above every mean of ImageNet, so that no ReLU hides a pixel
+    image = (1 + torch.rand(1, 3, 96, 96, dtype=torch.float64)).requires_grad_()
     feature = network.double()(image, (layer,))[0]
     feature[0, 0, feature.shape[2] // 2, feature.shape[3] // 2].backward()
     rows = image.grad[0, 0].abs().sum(1) > 0

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from histmatch_lab.cli.types import OUT
+
+if TYPE_CHECKING:
+    from histmatch_lab.training.harness import Training
 
 _HELP = {
     "loss": "Terms, joined by +.",
@@ -67,7 +70,6 @@ def train(data: str, out: Path, threads: int | None, **options: Any) -> None:
     from histmatch_lab.training.distributed import fabric_as_launched
     from histmatch_lab.training.harness import Training
     from histmatch_lab.training.loop import TrainingError
-    from histmatch_lab.training.result import FILE
 
     try:
         recipe = Recipe(data=data, **options)
@@ -87,13 +89,17 @@ def train(data: str, out: Path, threads: int | None, **options: Any) -> None:
         raise click.UsageError(str(problem)) from None
     if not training.finished:
         raise click.exceptions.Exit(130)
-    if not first:
-        return
+    if first:
+        _score(training, out)
+
+
+def _score(training: Training, out: Path) -> None:
     click.echo(f"Weights in {out / 'weights.safetensors'}")
     if training.pairs.test_pairs():
         result = training.result()
         result.write(out)
-        click.echo(f"PSNR {result.summary.psnr:.2f} dB on the test pictures; more in {out / FILE}")
+        score = f"PSNR {result.summary.psnr:.2f} dB"
+        click.echo(f"{score} on the test pictures; more in {out / 'result.json'}")
 
 
 def _refuse_unused(options: dict[str, Any]) -> None:

@@ -150,15 +150,9 @@ def _workers_here() -> int:
 def sweep(runs: Sequence[Recipe], table: Path, client: Any) -> Generator[Status]:
     """Run what is not finished yet, and yield the Status, again and again, until all have ended.
 
-    Closing the generator ends the runs that are not finished.
+    Closing the generator ends the other runs.
 
-    Args:
-        runs: such as `read_sweep` gives.
-        table: where the table goes; the folders of the runs are beside it.
-        client: see `connect`.
-
-    Raises:
-        SweepError: if the scheduler is lost.
+    The table's folder holds those of the runs. Raises SweepError if the scheduler is lost.
     """
     jobs = {job.key: job for job in map(Job.here, runs)}
     finished = [key for key in jobs if (table.parent / key / FILE).exists()]
@@ -179,14 +173,13 @@ def sweep(runs: Sequence[Recipe], table: Path, client: Any) -> Generator[Status]
             time.sleep(NOTIFY_EVERY / 2)
             for key in [key for key in futures if futures[key].done()]:
                 ended = _outcome(futures[key])
-                if ended is None:
-                    continue
-                del status.waiting[key], futures[key]
-                _keep(ended, table.parent / key)
-                if isinstance(ended, str):
-                    status.failures[key] = ended
-                else:
-                    status.results[key] = ended
+                if ended is not None:
+                    del status.waiting[key], futures[key]
+                    _keep(ended, table.parent / key)
+                    if isinstance(ended, str):
+                        status.failures[key] = ended
+                    else:
+                        status.results[key] = ended
                     _write(table, status.results, jobs)
         _write(table, status.results, jobs)
         yield status
