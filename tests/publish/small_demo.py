@@ -12,6 +12,6 @@ def bump(loud):
 
     Its height is $\alpha$.
     """
-    figure = Figure(figsize=(2, 1))
+    figure = Figure(figsize=(9, 3))
     figure.subplots().bar([0, 1, 2], [1, 3 if loud else 2, 1])
     return Frame(figure, f"The bump is {'loud' if loud else 'quiet'}.")
