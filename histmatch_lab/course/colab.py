@@ -15,18 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTRAS = (
-    "movies",
-    "raw",
-    "lpips",
-)  # the notebooks decode movies; their parameters ask for the rest
-_PIP = (sys.executable, "-m", "pip")
+EXTRAS = ("movies", "raw", "lpips")  # notebooks decode movies; their parameters ask for the rest
 
 
 def set_up() -> None:
     """Install what is absent, and put the clone on Python's path; twice does no more than once."""
-    missing = absent()
-    if missing:
+    if missing := absent():
         print(f"Installing what Colab lacks: {', '.join(missing)}", flush=True)
         install(missing)
     if str(ROOT) not in sys.path:
@@ -57,20 +51,20 @@ def install(requirements: Sequence[str]) -> None:
     """
     with tempfile.TemporaryDirectory() as folder:
         held = Path(folder) / "held.txt"
-        held.write_text(_run(*_PIP, "list", "--format=freeze"), encoding="utf-8")
-        _run(*_PIP, "install", "--constraint", str(held), *requirements)
+        held.write_text(_pip("list", "--format=freeze"), encoding="utf-8")
+        _pip("install", "--constraint", str(held), *requirements)
 
 
 def _is_installed(requirement: str) -> bool:
-    name = re.split(r"[^\w.-]", requirement)[0]
     try:
-        importlib.metadata.version(name)
+        importlib.metadata.version(re.split(r"[^\w.-]", requirement)[0])
     except importlib.metadata.PackageNotFoundError:
         return False
     return True
 
 
-def _run(*command: str) -> str:
+def _pip(*arguments: str) -> str:
+    command = (sys.executable, "-m", "pip", *arguments)
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")

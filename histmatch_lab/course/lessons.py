@@ -13,6 +13,7 @@ import importlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
@@ -26,7 +27,7 @@ from histmatch_lab.course import checks
 from histmatch_lab.course.checks import Check
 from histmatch_lab.demos.page import WIDGET_VIEW
 
-HINTS = ("Hint 1", "Hint 2", "Hint 3")
+FOLDS = ("Hint 1", "Hint 2", "Hint 3", "Solution")
 _DETAILS = re.compile(r"<details><summary>(.+?)</summary>(.*?)</details>", re.DOTALL)
 _PYTHON = re.compile(r"^```python\n(.+?)\n```$", re.DOTALL | re.MULTILINE)
 _PIECE = re.compile(r"^(?=#{2,3} |\*\*Question )", re.MULTILINE)
@@ -35,21 +36,12 @@ _SECTION = re.compile(r"^## (.+) \((\d+) min\b.*\)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Exercise:
-    """An exercise as a notebook holds it.
+    """An exercise as a notebook holds it."""
 
-    Attributes:
-        cell: the id of its code cell.
-        answer: the name that the learner gives a value, or writes a function for.
-        check: the name of the function that checks it, one of `histmatch_lab.course.checks`.
-        hints: the three of them, from the faintest on.
-        solution: Python code that defines `answer`.
-    """
-
-    cell: str
-    answer: str
-    check: str
-    hints: tuple[str, ...]
-    solution: str
+    cell: str  # the id of its code cell
+    answer: str  # the name that the learner gives a value, or writes a function for
+    check: str  # the name of its check, one of `histmatch_lab.course.checks`
+    solution: str  # Python code that defines `answer`
 
 
 def exercises(notebook: NotebookNode) -> list[Exercise]:
@@ -58,8 +50,7 @@ def exercises(notebook: NotebookNode) -> list[Exercise]:
     Raises:
         ValueError: a cell tagged `exercise` lacks something that an exercise must have.
     """
-    following = [*notebook.cells[1:], NotebookNode(metadata={}, source="")]
-    pairs = zip(notebook.cells, following, strict=True)
+    pairs = pairwise([*notebook.cells, NotebookNode(metadata={}, source="")])
     return [_exercise(cell, after) for cell, after in pairs if _is_tagged(cell, "exercise")]
 
 
@@ -81,13 +72,12 @@ def _exercise(cell: NotebookNode, after: NotebookNode) -> Exercise:
     if not _is_tagged(after, "solution"):
         raise ValueError(f"cell {cell.id}: the next cell must be tagged solution")
     folded = dict(_DETAILS.findall(after.source))
-    if tuple(folded) != (*HINTS, "Solution"):
-        raise ValueError(f"cell {after.id}: folds must be {HINTS}, Solution, got {[*folded]}")
+    if tuple(folded) != FOLDS:
+        raise ValueError(f"cell {after.id}: folds must be {FOLDS}, got {(*folded,)}")
     blocks = _PYTHON.findall(folded["Solution"])
     if len(blocks) != 1:
         raise ValueError(f"cell {after.id}: Solution must be 1 Python block, got {len(blocks)}")
-    hints = tuple(folded[name].strip() for name in HINTS)
-    return Exercise(cell.id, answer, check, hints, blocks[0])
+    return Exercise(cell.id, answer, check, blocks[0])
 
 
 def learner(notebook: NotebookNode) -> NotebookNode:
@@ -117,11 +107,11 @@ def lecturer(notebook: NotebookNode) -> NotebookNode:
     A table of the sections and their minutes comes first. Solutions are open, and below each stands
     what its check says to the mistakes that it knows. Sections and exercises begin slides.
     """
-    found = {exercise.cell: all_checks()[exercise.check] for exercise in exercises(notebook)}
+    checked_by = {exercise.cell: exercise.check for exercise in exercises(notebook)}
     result = copy.deepcopy(notebook)
-    for cell, after in zip(result.cells, result.cells[1:], strict=False):
-        if cell.id in found:
-            after.source = _opened(after.source, found[cell.id].hints)
+    for cell, after in pairwise(result.cells):
+        if cell.id in checked_by:
+            after.source = _opened(after.source, all_checks()[checked_by[cell.id]].hints)
     title, *rest = result.cells
     pieces = [piece for cell in rest for piece in _pieces(cell)]
     table = v4.new_markdown_cell(_timetable(pieces), id="timetable")
@@ -143,37 +133,33 @@ def publish(paths: Sequence[Path], folder: Path) -> None:
     Raises:
         ValueError: a file is no notebook, or an exercise in it lacks something (`exercises`).
     """
-    built = []
+    texts: dict[Path, str] = {}
     for path in paths:
         try:
             source = nbformat.read(path, as_version=4)
-            built.append((path, learner(source), solved(source), lecturer(source)))
+            versions = {"learner": learner(source), "solved": solved(source), "": lecturer(source)}
         except (ValueError, nbformat.reader.NotJSONError, nbformat.ValidationError) as problem:
             raise ValueError(f"{path}: {problem}") from None
-    for path, for_learners, with_solutions, for_lecturers in built:
-        _write(for_learners, folder / "learner" / path.name)
-        _write(with_solutions, folder / "solved" / path.name)
-        _write(for_lecturers, folder / path.name)
-        write_whole(folder / f"{path.stem}.slides.html", _slides(for_lecturers, path.stem).encode())
-
-
-def _write(notebook: NotebookNode, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(file, f"{nbformat.writes(notebook)}\n".encode())
+        for name, version in versions.items():
+            texts[folder / name / path.name] = f"{nbformat.writes(version)}\n"
+        texts[folder / f"{path.stem}.slides.html"] = _slides(versions[""], path.stem)
+    for file, text in texts.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, text.encode())
 
 
 def _slides(notebook: NotebookNode, name: str) -> str:
     shown = copy.deepcopy(notebook)
     shown.metadata.title = name
-    for output in (output for cell in shown.cells for output in cell.get("outputs", [])):
-        output.get("data", {}).pop(WIDGET_VIEW, None)  # no kernel: the still beside it is shown
+    for data in _shown_data(shown.cells):
+        data.pop(WIDGET_VIEW, None)  # no kernel: the still beside it is shown
     page, _ = SlidesExporter(reveal_scroll=True, reveal_number="c/t").from_notebook_node(shown)
     return str(page)
 
 
-def _shows_picture(cell: NotebookNode) -> bool:
-    kinds = {kind for output in cell.get("outputs", []) for kind in output.get("data", {})}
-    return any(kind.startswith("image/") for kind in kinds)
+def _shown_data(cells: Sequence[NotebookNode]) -> list[dict[str, Any]]:
+    """What the cells' outputs show, each by its MIME types."""
+    return [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
 
 
 def _begins(cell: NotebookNode, *with_one_of: str) -> bool:
@@ -220,5 +206,6 @@ def _slide_type(cell: NotebookNode, begun: bool) -> str:
         return "slide"
     if cell.cell_type == "code" and not begun:
         return "skip"
-    apart = cell.id == "timetable" or _is_tagged(cell, "solution") or _shows_picture(cell)
+    picture = any(kind.startswith("image/") for data in _shown_data([cell]) for kind in data)
+    apart = cell.id == "timetable" or _is_tagged(cell, "solution") or picture
     return "subslide" if apart or _begins(cell, "### ", "**Question ") else "-"

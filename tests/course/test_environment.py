@@ -89,7 +89,7 @@ def test_a_version_is_held_against_the_oldest_that_was_tried(versions, monkeypat
 def test_the_bounds_are_the_projects():
     bounds = environment._bounds()
     declared = importlib.metadata.requires("histmatch-lab") or []
-    assert all(f"{name}>={bounds[name]}" in " ".join(declared) for name in environment._WHY)
+    assert all(f"{name}>={bounds[name]}" in " ".join(declared) for name in environment._LIBRARIES)
 
 
 def test_the_bounds_are_found_without_a_clone(monkeypatch, tmp_path):
@@ -131,7 +131,7 @@ def test_a_gpu_that_torch_does_not_see_is_told(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     monkeypatch.setattr(environment.shutil, "which", lambda _: "/usr/bin/nvidia-smi")
-    assert "CUDA build" in _item("device").fix
+    assert "CUDA build" in _item("device").found
 
 
 def test_a_broken_driver_does_not_raise(monkeypatch):

@@ -10,7 +10,7 @@ from torch import Tensor
 from histmatch_lab.data.samples import photo
 from histmatch_lab.histogram import emd, hard_histogram, pixel_gradient, soft_histogram
 
-from .answers import close, evaluate, fresh, tensor
+from .answers import chance, close, fresh, tensor
 from .feedback import Feedback, Mistakes, check, hint_to, judge, mistakes, right, wrong
 
 FELT, FELT_BY, LARGEST_ERROR = 0.5, 0.9, 0.3  # of the fair pull, of the pixels, in 8-bit levels
@@ -26,17 +26,16 @@ DEAD_MISTAKES: Mistakes = (
 @check(DEAD_MISTAKES)
 def check_dead_share(share: float) -> Feedback:
     """02: the share of the intensities between two edges that feel nothing, s = 1000, K = 50."""
-    if abs(share - _DEAD) < 0.05:
-        return right(
-            f"{_DEAD:.0%}: the pull sinks below 1 % at s d = ln 2000 = 7.6, d the distance from "
-            "an edge, and half a bin reaches to s d = 10."
-        )
     if 1 < share <= 100:
         return wrong("Give a share between 0 and 1, not a percentage.")
-    if hint := hint_to(DEAD_MISTAKES, lambda mistaken: abs(share - mistaken) < 0.04):
-        return wrong(hint)
     side = "too small" if share < _DEAD else "too large"
-    return wrong(f"{share:g} is {side}. Where does s L exp(-s d) fall to 0.01, if s L = 20?")
+    return judge(
+        lambda other: abs(share - other) < 0.05,
+        _DEAD,
+        DEAD_MISTAKES,
+        f"{_DEAD:.0%}: the pull is below 1 % from s d = ln 2000 = 7.6 on, and half a bin is 10.",
+        f"{share:g} is {side}. Where does s L exp(-s d) fall to 0.01, if s L = 20?",
+    )
 
 
 def _bumps(x: Tensor, edges: Tensor, s: float) -> Tensor:
@@ -73,14 +72,13 @@ PULL_MISTAKES = mistakes(
 @check(PULL_MISTAKES)
 def check_pull(function: Callable[[Tensor, Tensor, float], Tensor]) -> Feedback:
     """02: the pull on pixels of intensity x: (x, edges, s) -> a number for each x."""
-    generator = fresh()
-    bins = int(torch.randint(20, 60, (), generator=generator))
-    slope = bins * float(4 + 6 * torch.rand((), generator=generator))
-    x = 0.2 + 0.6 * torch.rand(50, dtype=torch.float64, generator=generator)
+    bins = chance.randrange(20, 60)
+    slope = bins * chance.uniform(4, 10)
+    x = 0.2 + 0.6 * torch.rand(50, dtype=torch.float64, generator=fresh())
     edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
-    answer = evaluate(function, x.clone(), edges.clone(), slope)
+    answer = function(x.clone(), edges.clone(), slope)
     pulls = tensor(
-        answer, x.shape, "one number for each x. Sum over the edges, the last axis"
+        answer, x.shape, "a number for each x. Sum over the edges, its last axis"
     ).double()
     return judge(
         lambda other: torch.allclose(pulls, other(x, edges, slope), rtol=1e-4, atol=1e-7),
@@ -104,8 +102,7 @@ def check_alpha_for_50_bins(alpha: float) -> Feedback:
     """02: alpha for K = 50: 90 % of coffee's red pixels feel half the fair pull, error <= 0.3."""
     felt, error = measure_alpha(float(alpha))
     found = (
-        f"{felt:.0%} of the pixels feel the pull, and the error is {error:.2f} levels, "
-        f"with s L = {alpha / 50:.2g}."
+        f"At s L = {alpha / 50:.2g}, {felt:.0%} of the pixels feel it; the error is {error:.2f}."
     )
     if hint := hint_to(FIFTY_MISTAKES, lambda breaks_a_rule: breaks_a_rule(felt, error)):
         return wrong(f"{found} {hint}")
@@ -135,10 +132,7 @@ RANGE_MISTAKES: Mistakes = (
         (_HALF, 1 - _HALF),
         "The other way: the range must grow by half a step at each end, not shrink.",
     ),
-    (
-        (-2 * _HALF, 1 + 2 * _HALF),
-        "A whole step at each end is too much: level 0 then lies on an edge again.",
-    ),
+    ((-2 * _HALF, 1 + 2 * _HALF), "A whole step is too much: level 0 then lies on an edge again."),
     ((0, 1 + 2 * _HALF), "The bins are now as wide as a step, but each level lies on a left edge."),
 )
 

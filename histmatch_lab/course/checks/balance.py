@@ -9,7 +9,7 @@ from torch.nn.functional import mse_loss
 
 from histmatch_lab.losses import HistogramMatchingLoss
 
-from .answers import close, evaluate, fresh, number
+from .answers import close, fresh, number
 from .feedback import Feedback, check, judge, mistakes
 
 BINS = 256
@@ -20,11 +20,9 @@ BALANCE_MISTAKES = mistakes(
     lambda rec, match, values: values,
     "That balances the values of the two terms. Balance their gradients.",
     lambda rec, match, _: float(match.norm() / rec.norm()),
-    "The other way round: λ multiplies L_hm, so λ times the norm of L_hm's gradient has to equal "
-    "the norm of L_rec's.",
+    "The other way round: λ times the norm of L_hm's gradient has to equal the norm of L_rec's.",
     lambda rec, match, _: BINS * float(rec.norm() / match.norm()),
-    "That is λ for L_hm in intensity. Eq. 5 counts bins, so its gradient is 256 times as large "
-    "and λ 256 times as small.",
+    "That is λ for L_hm in intensity. Eq. 5 counts bins, so λ is 256 times as small.",
     lambda rec, match, _: float((rec.norm() / match.norm()).square()),
     "That is the ratio of the squared norms: take the root.",
     lambda rec, match, _: float((rec.norm() / match.norm()).sqrt()),
@@ -52,7 +50,7 @@ def check_balance(balanced_lam: Callable[[Tensor, Tensor], Any]) -> Feedback:
         target = (BINS * target).round() / BINS  # on edges, where the pull is larger than on pred
         if darkest:
             pred[..., 0, :2] = darkest
-        got = number(evaluate(balanced_lam, pred.clone(), target.clone()))
+        got = number(balanced_lam(pred.clone(), target.clone()))
         feedback = _compare(got, pred.double().requires_grad_(), target.double())
         if not feedback.right:
             break

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -9,13 +10,12 @@ from torch import Tensor
 
 from histmatch_lab.results.tables import recipes, seed_means
 
-from .answers import answers_to, evaluate, fresh, number
-from .feedback import Feedback, check, hint_to, mistakes, right, wrong
+from .answers import answered, chance, fresh, number
+from .feedback import Feedback, check, hint_to, judge_numbers, mistakes, right, wrong
 
 LAM_MISTAKES = mistakes(
     lambda lam, bins: lam * bins,
-    "The other way round. The distance counted in bins is the larger number, so the weight that "
-    "goes with it is the smaller one.",
+    "The other way round: a distance in bins is the larger number, so its weight is the smaller.",
     lambda lam, _: lam,
     "Eq. 5 counts bins, and a bin is 1/K wide (erratum 7).",
     lambda lam, _: lam / 256,
@@ -25,31 +25,23 @@ LAM_MISTAKES = mistakes(
 )
 
 
-def _in_bins(lam: float, bins: int) -> float:
-    return lam / bins
-
-
 @check(LAM_MISTAKES)
 def check_paper_lam(paper_lam: Callable[[float, int], Any]) -> Feedback:
     """`paper_lam(lam, bins)`: lambda of Eq. 6, which counts bins, for one in intensity."""
-    lam = 0.1 + 10 * float(torch.rand((), generator=fresh()))
-    asked = [(lam, bins) for bins in (50, 100, 256)]
-    answers = answers_to(asked, paper_lam)
-    if not (difference := answers.first_difference(_in_bins)):
-        return right("So the paper's 1 at K = 256 is 256 in intensity, and its 0.1 at K = 50 is 5.")
-    if hint := hint_to(LAM_MISTAKES, answers.matches_source):
-        return wrong(hint)
-    (_, bins), got, truth = difference
-    return wrong(f"For lam = {lam:.3g} and {bins} bins you get {got:.4g}, it is {truth:.4g}.")
+    lam = chance.uniform(0.1, 10)
+    return judge_numbers(
+        paper_lam,
+        [(lam, bins) for bins in (50, 100, 256)],
+        lambda lam, bins: lam / bins,
+        LAM_MISTAKES,
+        "So the paper's 1 at K = 256 is 256 in intensity, and its 0.1 at K = 50 is 5.",
+    )
 
 
 @check()
 def check_best_emd(name: Any) -> Feedback:
     """The trained recipe with the smallest mean EMD for the ambiguous expert."""
-    means = {}
-    for recipe in recipes():
-        values = seed_means("ambiguous", recipe, "emd")
-        means[recipe] = sum(values) / len(values)
+    means = {recipe: fmean(seed_means("ambiguous", recipe, "emd")) for recipe in recipes()}
     if name not in means:
         return wrong(f"Give one of the names: {', '.join(means)}.")
     least = min(means.values())
@@ -61,20 +53,16 @@ def check_best_emd(name: Any) -> Feedback:
     return wrong(f"{name} has {means[name]:.4f}, and the smallest is {least:.4f}.")
 
 
-# Half the width that was given, over that which is right, over that of single gaps, and the number
-# of photographs.
+# Half the width that was given over the right one, and over that of single gaps; photographs.
 INTERVAL_MISTAKES = mistakes(
     lambda to_right, to_single, _: abs(to_single - 1) < 0.15,
-    "Too narrow: you draw single gaps. Those of one photograph belong together; draw photographs,"
-    " each with all its gaps.",
+    "Too narrow: you draw single gaps. Instead draw photographs, each with all its gaps.",
     lambda to_right, _, groups: abs(to_right / math.sqrt(groups) - 1) < 0.5,
-    "That is the spread of the gaps themselves. Draw again and again, take the mean of each draw,"
-    " and then the percentiles of these means.",
+    "That is the spread of the gaps. Draw often, and take percentiles of the mean of each draw.",
     lambda to_right, *_: abs(to_right - 0.84) < 0.06,
     "That is the 90 % interval: the percentiles 2.5 and 97.5, not 5 and 95.",
     lambda to_right, *_: abs(to_right * 1.96 - 1) < 0.15,
-    "That is one standard deviation to each side, which holds 68 %. Take the percentiles 2.5 and "
-    "97.5.",
+    "That is one standard deviation to each side, 68 %. Take the percentiles 2.5 and 97.5.",
 )
 
 
@@ -89,7 +77,7 @@ def check_interval(interval: Callable[[Sequence[float], Sequence[str]], Any]) ->
     groups = torch.arange(360) // 12
     order = torch.randperm(360, generator=generator)
     names = [f"photograph {group}" for group in groups[order].tolist()]
-    low, high = (number(end) for end in evaluate(interval, gaps[order].tolist(), names))
+    low, high = map(number, answered(interval(gaps[order].tolist(), names)))
     if low > high:
         return wrong("The low end is above the high one.")
     middle, half = (low + high) / 2, (high - low) / 2

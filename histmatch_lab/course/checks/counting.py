@@ -9,13 +9,12 @@ from torch import Tensor, sigmoid
 
 from histmatch_lab.data.samples import photo, photo_names
 
-from .answers import close, evaluate, fresh, number, tensor
+from .answers import answered, chance, close, fresh, number, tensor
 from .feedback import Feedback, Mistakes, check, hint_to, judge, mistakes, right, wrong
 
 CLIPPED_MISTAKES = mistakes(
     "flower",
-    "It leads only if you count pixels that are clipped in at least one channel. The question is "
-    "about single values.",
+    "It leads only in pixels that are clipped in at least one channel. Count single values.",
 )
 
 
@@ -100,7 +99,7 @@ KERNEL_MISTAKES = mistakes(
 def check_kernel(kernel: Callable[[Tensor], Tensor]) -> Feedback:
     """01: Eq. 2, the derivative of the logistic function."""
     z = 3 * torch.randn(200, dtype=torch.float64, generator=fresh())
-    answer = tensor(evaluate(kernel, z.clone()), z.shape, "a number for each z").detach().double()
+    answer = tensor(kernel(z.clone()), z.shape, "a number for each z").detach().double()
     return judge(
         lambda function: torch.allclose(answer, function(z), atol=1e-6),
         lambda z: sigmoid(z) * sigmoid(-z),
@@ -129,8 +128,7 @@ SOFT_BIN_MISTAKES = mistakes(
     lambda *given: _density(*given).mean(),
     "That is the density at the centre of the bin. Eq. 3 asks for the area over the bin.",
     lambda v, low, high, s: _density(v, low, high, s).mean() * (high - low),
-    "That is density times width, which is only close to the area. Eq. 3 can be solved exactly: "
-    "the kernel is the derivative of sigma.",
+    "That is density times width, only close to the area. Integrate the derivative of sigma.",
     lambda v, low, high, s: _share(v, low, high, s).mean() / s,
     "Divided by the slope: that is Eq. 1 as printed (erratum 1).",
     lambda v, low, high, s: _share(v, low, high, s).mean() / (high - low),
@@ -140,8 +138,7 @@ SOFT_BIN_MISTAKES = mistakes(
     lambda v, low, _, s: sigmoid(s * (v - low)).mean(),
     "That is the share above the lower edge. Take away what lies above the upper edge.",
     lambda v, _, high, s: sigmoid(s * (high - v)).mean(),
-    "That is the share below the upper edge, which is a CDF. Take away what lies below the lower "
-    "edge.",
+    "That is the share below the upper edge, a CDF. Take away what lies below the lower edge.",
     lambda v, low, high, _: _share(v, low, high, 1).mean(),
     "The slope is missing: sigma(slope × (I(p) - edge)).",
 )
@@ -151,15 +148,11 @@ _DETACHED = "The value is right, but it is detached: no gradient reaches the pix
 @check((*SOFT_BIN_MISTAKES, (None, _DETACHED)))
 def check_soft_bin(soft_bin: Callable[..., Tensor]) -> Feedback:
     """01: Eq. 3, the share of one bin: soft_bin(values, low, high, slope)."""
-    source = fresh()
-    low, width, slope = (
-        start + span * float(torch.rand((), generator=source))
-        for start, span in ((0.2, 0.5), (0.04, 0.04), (40.0, 40.0))
-    )
+    low, width, slope = chance.uniform(0.2, 0.7), chance.uniform(0.04, 0.08), chance.uniform(40, 80)
     high = low + width
-    values = torch.rand(300, dtype=torch.float64, generator=source)
+    values = torch.rand(300, dtype=torch.float64, generator=fresh())
     values[:100] = low + width * values[:100]  # evenly spread ones alone hide the slope
-    answer = evaluate(soft_bin, values.clone().requires_grad_(), low, high, slope)
+    answer = answered(soft_bin(values.clone().requires_grad_(), low, high, slope))
     if not isinstance(answer, Tensor):
         return wrong("Return a tensor, without .item() or float(): a number has no gradient.")
     share = number(answer.detach())

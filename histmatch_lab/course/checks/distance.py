@@ -6,22 +6,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .answers import close, evaluate, fresh, number
+from .answers import close, fresh, number
 from .feedback import Feedback, check, hint_to, judge, mistakes, right, wrong
 
 BINS = 256
 
 _NO_ABS = "The absolute value is missing: earth moved up and earth moved down cancel out."
+_BY_BIN = "the L1 distance bin by bin. Eq. 5 compares the CDFs: take cumsum of each first."
 EMD_MISTAKES = mistakes(
     lambda d: float(d.abs().sum()),
-    "That is the L1 distance of the histograms, bin by bin. Eq. 5 compares the CDFs: sum each "
-    "histogram up first (cumsum).",
+    f"That is {_BY_BIN}",
     lambda d: float(d.abs().sum()) / 2,
-    "That is half the L1 distance of the histograms, bin by bin. Eq. 5 compares the CDFs: sum "
-    "each histogram up first (cumsum).",
+    f"That is half the L1 distance, {_BY_BIN}",
     lambda d: float(d.cumsum(0).abs().mean()),
-    "You have taken the mean over the bins; Eq. 5 takes the sum. (The mean is a useful unit too: "
-    "it is the same EMD in intensity, on [0, 1].)",
+    "You have taken the mean over the bins: the EMD in intensity, on [0, 1]. Eq. 5 is the sum.",
     lambda d: float(d.cumsum(0).sum()),
     _NO_ABS,
     lambda d: abs(float(d.cumsum(0).sum())),
@@ -35,11 +33,9 @@ EMD_MISTAKES = mistakes(
     lambda d: float(d.cumsum(0).square().sum().sqrt()),
     "That is the Euclidean length of the gaps; Eq. 5 is the sum of their absolute values.",
     lambda d: float(d.cumsum(0).abs().max()),
-    "That is the largest gap between the CDFs (Kolmogorov and Smirnov's distance); Eq. 5 adds all"
-    " of them up.",
+    "That is the largest gap between the CDFs (Kolmogorov-Smirnov); Eq. 5 adds up all of them.",
     lambda d: float(d.abs().cumsum(0).sum()),
-    "You take the absolute value before you sum up. Sum up first: a bin too full may fill a later"
-    " one that is too empty.",
+    "You take the absolute value before you sum up. A bin too full may fill a later, emptier one.",
 )
 
 
@@ -48,7 +44,7 @@ def check_emd(emd_by_hand: Callable[[Tensor, Tensor], Any]) -> Feedback:
     """`emd_by_hand(p, q)`: Eq. 5 of two histograms (K,), in bins."""
     generator = fresh()
     pairs = [[_random_histogram(bins, generator) for _ in range(2)] for bins in (5, 64, 256)]
-    answers = [number(evaluate(emd_by_hand, p.clone(), q.clone())) for p, q in pairs]
+    answers = [number(emd_by_hand(p.clone(), q.clone())) for p, q in pairs]
 
     def matches(function: Callable[[Tensor], float]) -> bool:
         return all(close(got, function(p - q)) for got, (p, q) in zip(answers, pairs, strict=True))
@@ -75,15 +71,13 @@ SHIFT_MISTAKES = mistakes(
     lambda bins, intensity: close(bins, 10 / BINS, 5e-3) and close(intensity, 10),
     "Both are right, in the wrong order: bins come first, then intensity.",
     lambda bins, _: bins in (1, 2),
-    "That looks like an L1 distance, which stops at 2 (or 1, if halved) once two histograms share"
-    " no bin. Every pixel travels, and Eq. 5 counts how far.",
+    "L1 stops at 2 (halved, at 1) where no bin is shared. Eq. 5 counts how far each pixel travels.",
     lambda bins, _: bins == 20,
     "No pixel travels twice: what leaves one bin is what arrives in another.",
     lambda bins, _: not close(bins, 10),
     "In bins: every pixel travels by the same number of bins. What is the mean over the pixels?",
     lambda _, intensity: close(intensity, 10 / 255, 5e-4),
-    "In intensity, you are nearly there: 256 bins share [0, 1], so the bin width is L = 1/256. "
-    "(255 is the number of steps between 8-bit levels.)",
+    "Nearly: 256 bins share [0, 1], so L = 1/256. (255 steps lie between the 8-bit levels.)",
     lambda _, intensity: intensity == 10,
     "In intensity, the distance is that in bins times the width of a bin, L.",
     lambda _, intensity: 2e-3 < abs(intensity * BINS / 10 - 1) < 0.03,
@@ -98,8 +92,6 @@ def check_shift(answer: tuple[float, float]) -> Feedback:
     """(EMD in bins, EMD in intensity) of a histogram moved by ten of 256 bins."""
     if not isinstance(answer, tuple | list) or len(answer) != 2:
         return wrong("Give two numbers: (in bins, in intensity).")
-    if any(part is None or part is ... for part in answer):
-        return Feedback(None, "Replace both ... above and run the cell again.")
     bins, intensity = map(number, answer)
     if hint := hint_to(SHIFT_MISTAKES, lambda is_so: is_so(bins, intensity)):
         return wrong(hint)
@@ -109,40 +101,28 @@ def check_shift(answer: tuple[float, float]) -> Feedback:
     )
 
 
-def _pull_sign(cdf_image: Tensor, cdf_target: Tensor, x: float) -> float:
+def _pull_sign(cdf_image: Tensor, cdf_target: Tensor, x: float) -> int:
     k = int(x * len(cdf_image))
     return _sign(float(cdf_image[k] - cdf_target[k]))
 
 
-def _of_histograms(cdf_image: Tensor, cdf_target: Tensor, x: float) -> float:
-    k = int(x * len(cdf_image))
-    return _sign(float((cdf_image - cdf_target).diff(prepend=cdf_image[:1] * 0)[k]))
+def _off_by(by: int, sign: int) -> Callable[[Tensor, Tensor, float], int]:
+    return lambda image, target, x: sign * _pull_sign(image.roll(by), target.roll(by), x)
 
 
-_OFF_BY_ONE = (
-    "You are off by one bin: x lies in bin k = int(x * K), counted from 0, and K is the number of "
-    "entries of the CDF."
-)
+_OFF_BY_ONE = "You are off by one bin: x lies in bin k = int(x * K), from 0; the CDF has K entries."
 _NO_PULL = "Where the two CDFs are equal, there is no pull: the answer there is 0."
 _NO_SIGN = (
-    "Return 1, 0 or -1. Only the sign of the gap counts: the pull does not depend on how large the "
-    "gap is. That is what L1 means."
+    "Return 1, 0 or -1. Only the sign of the gap counts, not its size. That is what L1 means."
 )
 SIGN_MISTAKES = mistakes(
     lambda image, target, x: _pull_sign(target, image, x),
-    "The other way round. CDF(image) > CDF(target) means that too many pixels lie below x: they "
-    "have to become lighter, which is +1.",
-    _of_histograms,
-    "You compare the histograms at x, which are densities, not the CDFs. A pixel is pulled by the "
-    "pixels missing further up, however far away they are.",
-    lambda image, target, x: _pull_sign(image.roll(-1), target.roll(-1), x),
-    _OFF_BY_ONE,
-    lambda image, target, x: _pull_sign(image.roll(1), target.roll(1), x),
-    _OFF_BY_ONE,
-    lambda image, target, x: _pull_sign(target.roll(-1), image.roll(-1), x),
-    _OFF_BY_ONE,
-    lambda image, target, x: _pull_sign(target.roll(1), image.roll(1), x),
-    _OFF_BY_ONE,
+    "The other way round: CDF(image) > CDF(target) is too many pixels below x, to be made lighter.",
+    lambda image, target, x: _pull_sign(
+        image.diff(prepend=image.new_zeros(1)), target.diff(prepend=image.new_zeros(1)), x
+    ),
+    "You compare histograms, not the CDFs. A pixel is pulled by those missing further up.",
+    *(part for by in (-1, 1) for sign in (-1, 1) for part in (_off_by(by, sign), _OFF_BY_ONE)),
 )
 
 
@@ -157,7 +137,7 @@ def check_pull_sign(pull_sign: Callable[[Tensor, Tensor, float], Any]) -> Feedba
         image, target = _crossing_cdfs(bins, generator)
         inner = torch.randperm(bins - 2, generator=generator)[:80].add(1).tolist()
         asked += [(image, target, (k + 0.9) / bins) for k in inner]
-    answers = [number(evaluate(pull_sign, image.clone(), y.clone(), x)) for image, y, x in asked]
+    answers = [number(pull_sign(image.clone(), y.clone(), x)) for image, y, x in asked]
 
     def matches(function: Callable[[Tensor, Tensor, float], float]) -> bool:
         return answers == [function(*given) for given in asked]

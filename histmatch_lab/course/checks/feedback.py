@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any
 
-from histmatch_lab.course.checks.answers import NotAnswered, WrongKind
+from .answers import NotAnswered, WrongKind, answered, close, number
 
 # Each: the answer of somebody who makes the mistake, or a test for it; and the hint to give.
 Mistakes = Sequence[tuple[Any, str]]
@@ -19,14 +19,9 @@ def mistakes(*answers_and_hints: Any) -> Mistakes:
 
 @dataclass(frozen=True)
 class Feedback:
-    """A check's answer; a notebook shows it as the last line of the cell.
+    """A check's answer; a notebook shows it as the last line of the cell."""
 
-    Attributes:
-        right: True, False, or None where nothing has been answered yet.
-        text: what is right, or what is wrong and where to look.
-    """
-
-    right: bool | None
+    right: bool | None  # None where nothing has been answered yet
     text: str
 
     @property
@@ -48,10 +43,7 @@ class Check:
     """The check of one exercise: call it with the learner's answer.
 
     None and ... are no answer yet. A function that raises is wrong; the feedback says what it
-    raised.
-
-    Attributes:
-        hints: one for each mistake that it knows, for the lecturer's notes.
+    raised. `hints` has one for each mistake that it knows, for the lecturer's notes.
     """
 
     def __init__(self, diagnose: Callable[[Any], Feedback], mistakes: Mistakes) -> None:
@@ -60,10 +52,8 @@ class Check:
         update_wrapper(self, diagnose)
 
     def __call__(self, answer: Any) -> Feedback:
-        if answer is None or answer is ...:
-            return UNANSWERED
         try:
-            return self._diagnose(answer)
+            return self._diagnose(answered(answer))
         except NotAnswered:
             return UNANSWERED
         except WrongKind as problem:
@@ -73,10 +63,7 @@ class Check:
 
 
 def check(mistakes: Mistakes = ()) -> Callable[[Callable[[Any], Feedback]], Check]:
-    """Make a check of a function from the learner's answer to feedback.
-
-    mistakes: the table in which that function looks a wrong answer up.
-    """
+    """Make a check of a function that looks an answer up in this table and gives feedback."""
     return lambda diagnose: Check(diagnose, mistakes)
 
 
@@ -97,6 +84,28 @@ def judge(
     if matches(truth):
         return right(praise)
     return wrong(hint_to(mistakes, matches) or otherwise)
+
+
+def judge_numbers(
+    function: Callable[..., Any],
+    asked: Sequence[tuple[float, ...]],
+    truth: Callable[..., float],
+    mistakes: Mistakes,
+    praise: str,
+) -> Feedback:
+    """`judge` for a function that returns a number, called with each tuple of arguments."""
+    given = [number(function(*arguments)) for arguments in asked]
+
+    def matches(other: Callable[..., float]) -> bool:
+        pairs = zip(given, asked, strict=True)
+        return all(close(got, other(*arguments), 1e-6) for got, arguments in pairs)
+
+    for got, arguments in zip(given, asked, strict=True):
+        if not close(got, right_one := truth(*arguments), 1e-6):
+            inputs = ", ".join(f"{argument:.4g}" for argument in arguments)
+            otherwise = f"For ({inputs}) you get {got:.4g}; it should be {right_one:.4g}."
+            return wrong(hint_to(mistakes, matches) or otherwise)
+    return right(praise)
 
 
 def hint_to(mistakes: Mistakes, made: Callable[[Any], bool]) -> str | None:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, pad
 
-from .answers import answers_to, evaluate, fresh, number, tensor
-from .feedback import Feedback, Mistakes, check, hint_to, judge, mistakes, right, wrong
+from .answers import chance, fresh, number, tensor
+from .feedback import Feedback, Mistakes, check, judge, judge_numbers, mistakes, right, wrong
 
 SIZE_MISTAKES: Mistakes = (
     (8 * 16 * 16, "That is how many cells there are. Each holds a 3x4 matrix."),
@@ -29,49 +29,41 @@ def check_grid_size(answer: Any) -> Feedback:
     )
 
 
-def _place(pixel: float, size: int, cells: int) -> float:
-    return min(max((pixel + 0.5) * cells / size - 0.5, 0.0), cells - 1.0)
+def _unclamped(pixel: float, size: int, cells: int) -> float:
+    return (pixel + 0.5) * cells / size - 0.5
 
 
-PLACE_MISTAKES = mistakes(
-    lambda pixel, size, cells: (pixel + 0.5) * cells / size - 0.5,
+def _clamped(place: Callable[[float, int, int], float]) -> Callable[[float, int, int], float]:
+    return lambda pixel, size, cells: min(max(place(pixel, size, cells), 0), cells - 1)
+
+
+_PLACES = mistakes(
+    _unclamped,
     "Beyond the outermost centres the grid stays as it is: clamp to [0, cells-1].",
     lambda pixel, size, cells: pixel / (size - 1) * (cells - 1),
-    "You have put the first and the last pixel onto the centres of the outermost cells "
-    "(align_corners). The grid covers the picture from edge to edge instead.",
+    "Outermost pixels on outermost centres (align_corners)? The grid reaches from edge to edge.",
     lambda pixel, size, cells: pixel * cells / size,
-    "You have taken the pixel's left edge, and counted from the cell's: the middle of a pixel is "
-    "at pixel + 1/2, and a cell's centre half a cell after its edge.",
+    "You count from the left edge of the pixel, and of the cell. Both have their middle at + 1/2.",
     lambda pixel, size, cells: (pixel + 0.5) * cells / size,
-    "That counts from the edge of the first cell. Its centre, where its value is held, lies half "
-    "a cell further.",
+    "That counts from the edge of the first cell. Its centre, at 0, lies half a cell further.",
     lambda pixel, size, cells: pixel * cells / size - 0.5,
     "The middle of a pixel is at pixel + 1/2.",
-    lambda pixel, size, cells: _place(pixel - 0.5, size, cells),
-    "The middle of a pixel is at pixel + 1/2.",
 )
+PLACE_MISTAKES = (*_PLACES, *((_clamped(place), hint) for place, hint in _PLACES))
 
 
 @check(PLACE_MISTAKES)
 def check_place(place: Callable[[int, int, int], Any]) -> Feedback:
     """`place(pixel, size, cells)`: where, in cells, the middle of a pixel lies along one axis."""
-    generator = fresh()
-    size = int(torch.randint(40, 100, (), generator=generator))
-    cells = int(torch.randint(4, 20, (), generator=generator))
-    inner = int(torch.randint(size // 3, size // 2, (), generator=generator))
-    asked = [(pixel, size, cells) for pixel in (inner, 0, size - 1)]
-    answers = answers_to(asked, place)
-    if not (difference := answers.first_difference(_place)):
-        return right("Pixels and cells share the picture's edges, not its outermost centres.")
-
-    def is_from_or_clamped(mistaken: Callable[[int, int, int], float]) -> bool:
-        return answers.matches_source(mistaken) or answers.matches_source(
-            lambda pixel, size, cells: min(max(mistaken(pixel, size, cells), 0), cells - 1)
-        )
-
-    given, got, truth = difference
-    hint = hint_to(PLACE_MISTAKES, is_from_or_clamped)
-    return wrong(f"place{given}: {hint or f'you get {got:.4f}; it should be {truth:.4f}.'}")
+    size, cells = chance.randrange(40, 100), chance.randrange(4, 20)
+    inner = chance.randrange(size // 3, size // 2)
+    return judge_numbers(
+        place,
+        [(pixel, size, cells) for pixel in (inner, 0, size - 1)],
+        _clamped(_unclamped),
+        PLACE_MISTAKES,
+        "Pixels and cells share the picture's edges, not its outermost centres.",
+    )
 
 
 AFFINE_MISTAKES: Mistakes = (
@@ -87,7 +79,7 @@ def check_affine(apply_affine: Callable[[Tensor, Tensor], Any]) -> Feedback:
     """`apply_affine(matrix, colour)`: a (3, 4) matrix on a colour (3,), to a colour (3,)."""
     generator = fresh()
     matrix, colour = torch.randn(3, 4, generator=generator), torch.rand(3, generator=generator)
-    got = tensor(evaluate(apply_affine, matrix.clone(), colour.clone()), (3,), "a colour")
+    got = tensor(apply_affine(matrix.clone(), colour.clone()), (3,), "a colour")
     return judge(
         lambda function: torch.allclose(
             got, function(matrix[:, :3], matrix[:, 3], colour), atol=1e-5
@@ -119,8 +111,7 @@ def _level_at(place: Callable[[Tensor, int], Tensor]) -> Callable[[Tensor, Tenso
 
 
 _CORNERS = (
-    "The outermost pixels lie on the centres of the outermost cells (align_corners). Pixels "
-    "and cells share the picture's edges instead."
+    "Outermost pixels on outermost centres (align_corners)? The grid reaches from edge to edge."
 )
 _BORDER = "Right inside, wrong at the border: beyond the outer centres, hold the value."
 SLICE_MISTAKES = mistakes(
@@ -141,8 +132,7 @@ SLICE_MISTAKES = mistakes(
     ),
     _BORDER,
     _level_at(lambda guide, depth: (depth - 1) * guide),
-    "A guide of 0 or 1 lies at the edge of the outermost level, not at its centre: the place "
-    "among the D levels is D * guide - 1/2.",
+    "A guide of 0 or 1 lies at the edge of the outermost level: its place is D * guide - 1/2.",
     _level_at(lambda guide, _: guide),
     "The guide is in [0, 1]: its place among the D levels is D * guide - 1/2.",
     lambda grid, guide: _slice(grid, 1 - guide),
@@ -160,8 +150,7 @@ def check_slice(slice_by_hand: Callable[[Tensor, Tensor], Any]) -> Feedback:
     oblong = torch.rand(2, 4, 3, 5, generator=generator), torch.rand(8, 11, generator=generator)
     for grid, guide in (square, oblong):  # on a square grid swapped axes show in the values
         truth = _slice(grid, guide)
-        answer = evaluate(slice_by_hand, grid.clone(), guide.clone())
-        got = tensor(answer, truth.shape, "that is (C, H, W)")
+        got = tensor(slice_by_hand(grid.clone(), guide.clone()), truth.shape, "that is (C, H, W)")
         if torch.allclose(got, truth, atol=1e-5):
             continue
         for mistaken, hint in SLICE_MISTAKES:

@@ -9,31 +9,24 @@ from torch import Tensor
 
 from histmatch_lab.data.scenes import TEST_NAMES, TRAIN_NAMES
 
-from .answers import answers_to, close, evaluate, fresh, number
-from .feedback import Feedback, Mistakes, check, hint_to, judge, mistakes, right, wrong
+from .answers import chance, close, fresh, number
+from .feedback import Feedback, Mistakes, check, judge, judge_numbers, mistakes, right, wrong
 
 
 def _decibels(error: float) -> float:
     return -10 * math.log10(error)
 
 
-_SUM = "That is a sum of squares, not their mean: PSNR must not depend on the picture's size."
 # Of the mean squared error after clamping and before, and of the number of values.
 PSNR_MISTAKES: Mistakes = (
     (lambda _, raw, size: _decibels(raw), "Clamp the prediction to [0, 1] first: a screen would."),
-    (
-        lambda error, *_: 2 * _decibels(error),
-        "20 goes with the root of the mean squared error, 10 with the error itself.",
-    ),
+    (lambda error, *_: 2 * _decibels(error), "20 goes with the root of the error, 10 with itself."),
     (lambda error, *_: -_decibels(error), "The sign: a small error is a large PSNR."),
     (lambda error, *_: -10 * math.log(error), "Decibels count powers of ten: log10, not log."),
-    (
-        lambda error, *_: _decibels(error) + 20 * math.log10(255),
-        "The peak is 1 here, not 255: the values are in [0, 1].",
-    ),
+    (lambda error, *_: _decibels(error / 255**2), "The peak is 1 here, not 255."),
     (lambda error, *_: _decibels(error) / 2, "You have taken the root and then 10 instead of 20."),
     (lambda error, *_: error, "That is the mean squared error. Take it to decibels."),
-    (lambda error, _, size: _decibels(error * size), _SUM),
+    (lambda error, _, size: _decibels(error * size), "A sum of squares. Take their mean."),
 )
 
 
@@ -43,7 +36,7 @@ def check_psnr(psnr_by_hand: Callable[[Tensor, Tensor], Any]) -> Feedback:
     generator = fresh()
     target = torch.rand(3, 20, 30, generator=generator)
     pred = target * 1.2 + 0.2 * torch.rand(3, 20, 30, generator=generator)
-    got = number(evaluate(psnr_by_hand, pred.clone(), target.clone()))
+    got = number(psnr_by_hand(pred.clone(), target.clone()))
     error = float((pred.clamp(0, 1) - target).double().square().mean())
     raw = float((pred - target).double().square().mean())
     return judge(
@@ -77,26 +70,18 @@ RATE_MISTAKES = mistakes(
 @check(RATE_MISTAKES)
 def check_rate(rate_at: Callable[[int, int, float, float], Any]) -> Feedback:
     """`rate_at(step, of, first, last)`: exponential decay over steps 0 to of - 1."""
-    generator = fresh()
-    of = int(torch.randint(50, 200, (), generator=generator))
-    first, last = (10 ** -float(e + torch.rand((), generator=generator)) for e in (3, 5))
-    asked = [(step, of, first, last) for step in (of // 3, 0, of - 1)]
-    answers = answers_to(asked, rate_at)
-    if not (difference := answers.first_difference(_rate)):
-        return right("The factor from step to step is the same all the way.")
-    if hint := hint_to(RATE_MISTAKES, answers.matches_source):
-        return wrong(hint)
-    (step, *_), got, truth = difference
-    return wrong(
-        f"Step {step} of {of}, from {first:.3g} to {last:.3g}: you get {got:.3g}, it should be "
-        f"{truth:.3g}."
+    of = chance.randrange(50, 200)
+    first, last = 10 ** -chance.uniform(3, 4), 10 ** -chance.uniform(5, 6)
+    return judge_numbers(
+        rate_at,
+        [(step, of, first, last) for step in (of // 3, 0, of - 1)],
+        _rate,
+        RATE_MISTAKES,
+        "The factor from step to step is the same all the way.",
     )
 
 
-_MIXED = (
-    "Train and test are mixed. Another crop of a photograph that was trained on does not help: the "
-    "network may know its colours by heart."
-)
+_MIXED = "Train and test are mixed. Not even another crop helps: the network may know its colours."
 
 
 @check(((TRAIN_NAMES, _MIXED),))

@@ -46,7 +46,7 @@ def test_the_solutions_are_right():
         (check_paper_lam, lambda lam, bins: lam, "erratum 7"),
         (check_paper_lam, lambda lam, bins: lam / 256, "K is not always 256"),
         (check_paper_lam, lambda lam, bins: lam / (bins - 1), "K bins share"),
-        (check_paper_lam, lambda lam, bins: lam / bins**2, "50 bins"),
+        (check_paper_lam, lambda lam, bins: lam / bins**2, ", 50) you get"),
         (check_best_emd, "l2", "the smallest is"),
         (check_best_emd, "l3", "one of the names"),
         (check_interval, singly, "draw photographs"),
