@@ -65,8 +65,8 @@ def use(places: str) -> list[Result]:
 
 
 def own_names(data: str) -> list[str]:
-    """The names of the reader's own results for an expert or a folder of data."""
-    return list(dict.fromkeys(result.name for result in _own if result.data == data))
+    """The names of the reader's own results for this data that have scores of single pictures."""
+    return list(dict.fromkeys(r.name for r in _own if r.data == data and r.scores))
 
 
 def results_of(data: str) -> list[Result]:

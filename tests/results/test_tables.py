@@ -186,6 +186,7 @@ def test_the_readers_own_results_stand_beside_the_shipped(tmp_path):
 
     both = use(f"{tmp_path}, {QUICK}")
     assert [result.name for result in both[:2]] == ["own l2, crop 64", "own l2, crop 160"]
+    assert own_names("local") == ["own l2, crop 64"]  # of the sweep only summaries were kept
     [own] = use(str(tmp_path))
     assert own.name == "own l2"
     assert own_names("local") == ["own l2"]

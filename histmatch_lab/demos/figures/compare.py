@@ -207,8 +207,7 @@ def _curve(expert: str, recipe: str) -> Tensor:
 def violins(measure: str, expert: str) -> Frame:
     """Fig. 6: each loss over all test pictures and seeds."""
     field, label, more_is_better = MEASURES[measure]
-    own = [name for name in own_names(expert) if values_of(expert, name, field)]
-    shown = SHOWN | {name: name.replace(" ", "\n") for name in own}
+    shown = SHOWN | {name: name.replace(" ", "\n") for name in own_names(expert)}
     values = [values_of(expert, name, field) for name in shown]
     tail = 5 if more_is_better else 95
     means = [float(np.mean(v)) for v in values]
