@@ -114,8 +114,7 @@ def ycbcr_to_rgb(codes: torch.Tensor, *, matrix: str, bits: int, full_range: boo
     Nothing is clipped: codes beyond black and white give values outside [0, 1].
     """
     checked_shape("codes", codes, "... 3 H W")
-    red, blue = _ycbcr_weights(matrix)
-    black, luma_span, middle, chroma_span = _code_ranges(bits, full_range)
+    red, blue, black, luma_span, middle, chroma_span = _ycbcr_terms(matrix, bits, full_range)
     y, cb, cr = codes.unbind(-3)
     y = (y - black) / luma_span
     r = y + 2 * (1 - red) * (cr - middle) / chroma_span
@@ -126,8 +125,7 @@ def ycbcr_to_rgb(codes: torch.Tensor, *, matrix: str, bits: int, full_range: boo
 def rgb_to_ycbcr(rgb: torch.Tensor, *, matrix: str, bits: int, full_range: bool) -> torch.Tensor:
     """Y'CbCr code values of R'G'B', not rounded; undoes `ycbcr_to_rgb`, with the same arguments."""
     checked_shape("rgb", rgb, "... 3 H W")
-    red, blue = _ycbcr_weights(matrix)
-    black, luma_span, middle, chroma_span = _code_ranges(bits, full_range)
+    red, blue, black, luma_span, middle, chroma_span = _ycbcr_terms(matrix, bits, full_range)
     r, g, b = rgb.unbind(-3)
     y = red * r + (1 - red - blue) * g + blue * b
     cb, cr = (b - y) / (2 * (1 - blue)), (r - y) / (2 * (1 - red))
@@ -202,16 +200,12 @@ def _to_xyz(space: str) -> torch.Tensor:
     return columns * torch.linalg.solve(columns, _white(space))
 
 
-def _ycbcr_weights(matrix: str) -> tuple[float, float]:
+def _ycbcr_terms(matrix: str, bits: int, full_range: bool) -> tuple[float, ...]:
+    """The weights of red and blue; black, and white less black; the middle of chroma, its span."""
     check_option("matrix", matrix, YCBCR_WEIGHTS)
-    return YCBCR_WEIGHTS[matrix]
-
-
-def _code_ranges(bits: int, full_range: bool) -> tuple[float, float, float, float]:
-    """Black, and white less black; the middle of chroma, and its span."""
     if not 8 <= bits <= 16:
         raise ValueError(f"bits must be 8 to 16, got {bits}")
     unit = 2 ** (bits - 8)
     if full_range:
-        return 0, 2**bits - 1, 128 * unit, 2**bits - 1
-    return 16 * unit, 219 * unit, 128 * unit, 224 * unit
+        return *YCBCR_WEIGHTS[matrix], 0, 2**bits - 1, 128 * unit, 2**bits - 1
+    return *YCBCR_WEIGHTS[matrix], 16 * unit, 219 * unit, 128 * unit, 224 * unit
