@@ -27,7 +27,7 @@ def clahe(image: Tensor, *, clip_limit: float = 0.01) -> Tensor:
 def histogram_oracle(image: Tensor, target: Tensor) -> Tensor:
     """Each channel with exactly the target's histogram: what no model can know from the input.
 
-    (B, 3, H, W) twice. An oracle, not a rival: it is told the target. It shows what the histogram
+    (B, 3, H, W) twice. An oracle, not a rival: it knows the target. It shows what the histogram
     alone is worth, since a tone curve per channel is all that it applies.
     """
     check_same_shape("image and target", image, target)
