@@ -1,8 +1,8 @@
 """Run a notebook in a fresh kernel, and find every error in it.
 
-nbclient executes the cells and stops at one that raises. Errors that it does not see are looked for
-afterwards: in the state of widgets, whose callbacks raised, in what a thread printed, and in what
-the kernel wrote outside of any cell.
+papermill sets the parameters; nbclient executes the cells and stops at one that raises. Errors that
+it does not see are looked for afterwards: in the state of widgets, whose callbacks raised, in what
+a thread printed, and in what the kernel wrote outside of any cell.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from nbformat import NotebookNode, v4
+from papermill.parameterize import parameterize_notebook
 from traitlets import Type
 
 from histmatch_lab.demos.page import WIDGET_VIEW
@@ -102,7 +103,10 @@ def execute(
     """
     notebook = read(path)
     if parameters:
-        _set_parameters(notebook, parameters)
+        notebook.metadata.papermill = NotebookNode()  # where papermill notes what it has set
+        notebook = parameterize_notebook(
+            notebook, dict(parameters), kernel_name="python3", language="python"
+        )
     with tempfile.TemporaryDirectory() as folder:
         client = _Client(notebook, path.resolve().parent, Path(folder), on_cell)
         device, log = client.run({**dict.fromkeys(_THREAD_LIMITS, str(threads)), **os.environ})
@@ -112,16 +116,10 @@ def execute(
     return _strip(notebook), device
 
 
-def _set_parameters(notebook: NotebookNode, parameters: Mapping[str, Any]) -> None:
-    lines = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
-    tagged = ["parameters" in cell.metadata.get("tags", []) for cell in notebook.cells]
-    cell = v4.new_code_cell(lines, metadata={"tags": ["injected-parameters"]})
-    notebook.cells.insert(tagged.index(True) + 1, cell)
-
-
 def _strip(notebook: NotebookNode) -> NotebookNode:
     """Remove, in place, what only the run that made it can use: widget state, times."""
-    notebook.metadata.pop("widgets", None)
+    for key in ("widgets", "papermill"):
+        notebook.metadata.pop(key, None)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
     return notebook
