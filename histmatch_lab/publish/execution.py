@@ -103,10 +103,7 @@ def execute(
     """
     notebook = read(path)
     if parameters:
-        notebook.metadata.papermill = NotebookNode()  # where papermill notes what it has set
-        notebook = parameterize_notebook(
-            notebook, dict(parameters), kernel_name="python3", language="python"
-        )
+        notebook = _with_parameters(notebook, dict(parameters))
     with tempfile.TemporaryDirectory() as folder:
         client = _Client(notebook, path.resolve().parent, Path(folder), on_cell)
         device, log = client.run({**dict.fromkeys(_THREAD_LIMITS, str(threads)), **os.environ})
@@ -114,6 +111,14 @@ def execute(
     # How a kernel splits what it prints into messages is chance.
     notebook, _ = CoalesceStreamsPreprocessor().preprocess(notebook, {})
     return _strip(notebook), device
+
+
+def _with_parameters(notebook: NotebookNode, parameters: dict[str, Any]) -> NotebookNode:
+    """A copy with a cell that sets them after the one tagged `parameters`."""
+    notebook.metadata.papermill = NotebookNode()  # papermill notes them here, and asks for tags
+    for cell in notebook.cells:
+        cell.metadata.setdefault("tags", [])
+    return parameterize_notebook(notebook, parameters, kernel_name="python3", language="python")
 
 
 def _strip(notebook: NotebookNode) -> NotebookNode:
