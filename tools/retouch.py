@@ -39,14 +39,16 @@ def rawtherapee(pictures: Mapping[str, Pixels]) -> dict[str, Pixels]:
 
     Raises MissingError without rawtherapee-cli, RuntimeError if it fails.
     """
+    if not pictures:
+        return {}
     if not shutil.which("rawtherapee-cli"):
         raise MissingError("rawtherapee-cli is not there: apt-get install rawtherapee")
     with TemporaryDirectory() as folder:
         before, after = Path(folder, "before"), Path(folder, "after")
         for path in (before, after):
             path.mkdir()
-        for name, pixels in pictures.items():
-            Image.fromarray(pixels).save(before / f"{name}.png")
+        for name, picture in pictures.items():
+            Image.fromarray(picture).save(before / f"{name}.png")
         run = subprocess.run(
             ["rawtherapee-cli", "-q", "-o", after, "-p", PROFILE, "-n", "-Y", "-a", "-c", before],
             env=os.environ | {"HOME": folder},  # nobody's settings
@@ -57,15 +59,16 @@ def rawtherapee(pictures: Mapping[str, Pixels]) -> dict[str, Pixels]:
         if run.returncode or missing:
             told = run.stderr.decode(errors="replace")[-500:]
             raise RuntimeError(f"rawtherapee-cli failed on {', '.join(missing)}: {told}")
-        return {name: _pixels((after / f"{name}.png").read_bytes()) for name in pictures}
+        return {name: pixels((after / f"{name}.png").read_bytes()) for name in pictures}
 
 
-def jpeg(pixels: Pixels) -> bytes:
+def jpeg(picture: Pixels) -> bytes:
     """A photograph as a camera would keep it: quality 95, no chroma subsampling."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=95, subsampling=0, optimize=True)
+    Image.fromarray(picture).save(buffer, "JPEG", quality=95, subsampling=0, optimize=True)
     return buffer.getvalue()
 
 
-def _pixels(file: bytes) -> Pixels:
+def pixels(file: bytes) -> Pixels:
+    """A JPEG's or PNG's values, (H, W, 3), as they are."""
     return np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))

@@ -138,6 +138,14 @@ def test_views_with_nothing_to_see_are_named():
     assert "50% of its values" in make_pairs.nothing_to_see(half)
 
 
+def test_views_with_a_damaged_sun_are_named():
+    view = np.full((8, 8, 3), 200.0)
+    view[..., 2] = 0.001  # yellow is no damage
+    assert make_pairs.damaged(view) == ""
+    view[:2, :8, 1] = 0.5
+    assert make_pairs.damaged(view) == "16 bright pixels have only one colour"
+
+
 # Photographs
 
 
@@ -155,6 +163,15 @@ def test_jpeg_keeps_the_colours_sharp():
     file = retouch.jpeg(np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8))
     assert file[:2] == b"\xff\xd8"
     assert load_image(file).shape == (3, 16, 16)
+
+
+def test_targets_gone_wrong_are_named():
+    photograph = np.full((4, 4, 3), 60, np.uint8)
+    assert make_pairs.gone_wrong(photograph, photograph) == ""
+    assert make_pairs.gone_wrong(photograph, photograph + np.uint8(60)) == ""
+    assert "PSNR to the input is 3.9 dB" in make_pairs.gone_wrong(
+        photograph, photograph + np.uint8(162)
+    )
 
 
 # The command
