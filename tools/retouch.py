@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from histmatch_lab.data.images import load_image, to_uint8
+from histmatch_lab.data.images import load_image, to_levels
 from tools.packages import MissingError
 
 PROFILE = Path(__file__).parent / "rawtherapee_expert.pp3"
@@ -25,7 +25,7 @@ def crop_and_scale(photograph: bytes, size: tuple[int, int], keep: str) -> Pixel
 
     keep: "centre" cuts both ends alike, "top" only the bottom.
     """
-    whole = Image.fromarray(to_uint8(load_image(photograph)))
+    whole = Image.fromarray(to_levels(load_image(photograph).movedim(0, -1).contiguous()))
     height, width = size
     scale = min(whole.width / width, whole.height / height)
     left = (whole.width - scale * width) / 2
