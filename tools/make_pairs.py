@@ -233,7 +233,7 @@ def to_pq(nits: hdr.Floats) -> npt.NDArray[np.uint16]:
 
 
 def png(pixels: npt.NDArray[np.uint16]) -> bytes:
-    return bytes(imagecodecs.png_encode(pixels, level=9))
+    return bytes(imagecodecs.png_encode(pixels, level=9, filter=imagecodecs.PNG.FILTER.SUB))
 
 
 def webp(pixels: retouch.Pixels) -> bytes:
