@@ -18,7 +18,7 @@ ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help install lab test test-full lint unit unit-full browser colab stored-outputs report site \
-  lecturer bench weights pairs ledger notebooks clean $(SETS:%=set-%)
+  lecturer bench weights ledger notebooks clean $(SETS:%=set-%)
 
 help:
 	@echo "make lab         open the course in JupyterLab   (ARGS='--no-browser --port=9999' to pass options)"
@@ -29,7 +29,6 @@ help:
 	@echo "make lecturer    write lecturer/: solutions shown, minutes, known mistakes, slides"
 	@echo "make bench       time the library against its peers"
 	@echo "make weights     train what data_samples/weights and results hold   (ARGS='--workers 4')"
-	@echo "make pairs       unpack the study's pairs in data_samples/ to where training reads them"
 	@echo "make ledger      check docs/ledger.toml, make docs/ledger.md and the tables of notebook 00"
 	@echo "make notebooks   run notebooks in place, to store fresh outputs   (NB=notebooks/01*.ipynb)"
 	@echo "make install     only set up .venv   (PYTHON=python3.12 to choose one)"
@@ -127,10 +126,6 @@ bench: install
 weights: install
 	$(BIN)/histmatch-lab sweep sweeps/shipped.yaml -o runs $(ARGS)
 	$(BIN)/python -m tools.ship_weights runs/shipped.csv
-
-# The shipped pictures of the study's pairs, to where training reads them.
-pairs: install
-	$(BIN)/python -m tools.make_pairs unpack
 
 ledger: install
 	$(ONE_THREAD) $(BIN)/python -m tools.ledger

@@ -1,13 +1,11 @@
 """Makes the pairs of the study in data_samples/ from packages of Debian and npm.
 
     python -m tools.make_pairs [tonemap] [retouch] [--root / --root node_modules] [--out FOLDER]
-    python -m tools.make_pairs unpack
 
 - tonemap: views of HDR panoramas (hdr_scenes.csv), and what an operator of pfstools makes of them;
   tonemap_reinhard02 has the same inputs and another operator's targets.
 - retouch: photographs (photographs.csv), and what RawTherapee makes of them with
   rawtherapee_expert.pp3.
-- unpack: from the pictures, which are shipped, to pairs/, where `PreparedPairs` reads them.
 
 The same bytes come out each time. Pictures that are there are kept, so it can be interrupted;
 delete them to have them made anew. Only making the pictures needs these packages and programs.
@@ -30,7 +28,6 @@ from PIL import Image
 
 from histmatch_lab._files import write_whole
 from histmatch_lab.color import nits_to_pq
-from histmatch_lab.data.own.prepared import write_pair
 from tools import hdr, retouch
 from tools.packages import MissingError, Packages
 
@@ -206,26 +203,6 @@ def write_table(folder: Path, rows: Sequence[Row]) -> None:
     write(readme, f"{prose}{chr(10).join(lines)}\n".encode())
 
 
-def unpack(out: Path, packages: Packages) -> None:  # noqa: ARG001 - as the other tasks
-    """Prepared pairs from the pictures, in each folder that has a manifest."""
-    for path in sorted(out.glob("*/manifest.json")):
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        for pair in _progress(manifest["pairs"], path.parent.name):
-            source, target = (
-                read_levels(path.parent / file.format(name=pair["name"]))
-                for file in manifest["files"].values()
-            )
-            write_pair(path.parent, pair["name"], source, target, {"sha256": pair["sha256"]})
-
-
-def read_levels(path: Path) -> Levels:
-    """A shipped picture as (3, H, W) integers."""
-    data = path.read_bytes()
-    if path.suffix == ".png":
-        return np.moveaxis(imagecodecs.png_decode(data), -1, 0)
-    return np.moveaxis(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), -1, 0)
-
-
 def to_pq(nits: hdr.Floats) -> npt.NDArray[np.uint16]:
     """Light with BT.709's primaries as PQ with BT.2020's, in steps of 64 of 65535."""
     values = nits_to_pq(torch.from_numpy(hdr.to_bt2020(nits))).numpy()
@@ -262,7 +239,7 @@ def _progress(rows: Sequence[T], label: str) -> Iterator[T]:
         yield from bar
 
 
-TASKS = {"tonemap": make_tonemap, "retouch": make_retouch, "unpack": unpack}
+TASKS = {"tonemap": make_tonemap, "retouch": make_retouch}
 
 
 @click.command(help=__doc__)

@@ -7,10 +7,13 @@
 A pair is one file, which is written aside and renamed: it is there whole or not at all. Crops are
 read through a memory map, so that only their own rows leave the disk, and become floats where
 they are used.
+
+A manifest may name pictures instead, as those in data_samples/ do, which are shipped compressed:
+"files": {"input": "input/{name}.png", "target": "target/{name}.webp"}.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
@@ -21,7 +24,7 @@ from safetensors.numpy import save
 from torch import Tensor
 
 from histmatch_lab._files import write_whole
-from histmatch_lab.data.images import Levels
+from histmatch_lab.data.images import Levels, decode_image, read_bytes, to_levels
 from histmatch_lab.data.pairs import Pair, draw_index
 
 MANIFEST = "manifest.json"
@@ -104,6 +107,9 @@ class PreparedPairs:
         self.train_names, self.test_names = of_split["train"], of_split["test"]
         if not self.train_names:
             raise ValueError(f"folder {folder} holds no training pairs")
+        self._files: dict[str, str] | None = self.manifest.get("files")
+        if self._files and device is None:
+            device = "cpu"  # pictures cannot be mapped: each is decoded once
         self._held = None if device is None else self._hold(torch.device(device))
 
     def __repr__(self) -> str:
@@ -124,13 +130,22 @@ class PreparedPairs:
 
     def whole(self, names: Sequence[str]) -> Sequence[Pair]:
         """Pairs by name, such as the first of `train_names` to look at."""
-        return _Whole(self.folder, names)
+        return _Whole(self._read, names)
 
     def _hold(self, device: torch.device) -> list[tuple[Tensor, Tensor]]:
         return [
-            tuple(side.to(device) for side in _read(self.folder, name))  # type: ignore[misc]
+            tuple(side.to(device) for side in self._read(name))  # type: ignore[misc]
             for name in self.train_names
         ]
+
+    def _read(self, name: str) -> tuple[Tensor, Tensor]:
+        if self._files:
+            input_file, target_file = (
+                self.folder / self._files[side].format(name=name) for side in ("input", "target")
+            )
+            return _read_levels(input_file), _read_levels(target_file)
+        with safe_open(pair_path(self.folder, name), "pt") as file:
+            return file.get_tensor("input"), file.get_tensor("target")
 
     def _draw_crop(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         index = draw_index(len(self), generator)
@@ -156,8 +171,8 @@ class PreparedPairs:
 class _Whole(Sequence[Pair]):
     """Pairs by number, read when they are asked for: a test set need not fit into memory."""
 
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
-        self.folder, self.names = folder, names
+    def __init__(self, read: Callable[[str], tuple[Tensor, Tensor]], names: Sequence[str]) -> None:
+        self.read, self.names = read, names
 
     def __len__(self) -> int:
         return len(self.names)
@@ -168,9 +183,9 @@ class _Whole(Sequence[Pair]):
     def __getitem__(self, index: slice) -> Sequence[Pair]: ...
     def __getitem__(self, index: int | slice) -> Pair | Sequence[Pair]:
         if isinstance(index, slice):
-            return _Whole(self.folder, self.names[index])
+            return _Whole(self.read, self.names[index])
         name = self.names[index]
-        return Pair(name, *map(to_float, _read(self.folder, name)))
+        return Pair(name, *map(to_float, self.read(name)))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -184,6 +199,5 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _read(folder: Path, name: str) -> tuple[Tensor, Tensor]:
-    with safe_open(pair_path(folder, name), "pt") as file:
-        return file.get_tensor("input"), file.get_tensor("target")
+def _read_levels(path: Path) -> Tensor:
+    return torch.from_numpy(to_levels(*decode_image(path, read_bytes(path))))

@@ -2,6 +2,7 @@
 
 import json
 
+import imagecodecs
 import numpy as np
 import pytest
 import torch
@@ -137,3 +138,21 @@ def test_a_damaged_file_has_no_head(folder):
     assert read_head(path) is None
     path.write_bytes(b"")
     assert read_head(path) is None
+
+
+def test_pictures_that_a_manifest_names_are_pairs_too(tmp_path):
+    levels = {"input/a.png": _random(np.uint16), "target/a.png": _random(np.uint8)}
+    for file, pixels in levels.items():
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).write_bytes(imagecodecs.png_encode(np.moveaxis(pixels, 0, -1).copy()))
+    pairs = [{"name": "a", "split": s, "height": 40, "width": 50} for s in ("train", "test")]
+    files = {"input": "input/{name}.png", "target": "target/{name}.png"}
+    (tmp_path / "manifest.json").write_text(json.dumps({"pairs": pairs, "files": files}))
+    source = PreparedPairs(tmp_path, crop=40)
+    pair = source.test_pairs()[0]
+    for side, pixels in zip((pair.input, pair.target), levels.values(), strict=True):
+        assert torch.equal(side, to_float(torch.from_numpy(pixels)))
+    inputs, targets = source.batch(2, torch.Generator().manual_seed(0))
+    assert inputs.shape == targets.shape == (2, 3, 40, 40)
+    again = source.batch(2, torch.Generator().manual_seed(0))
+    assert torch.equal(inputs, again[0])
