@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import torch
 
 from histmatch_lab._files import write_whole
 from histmatch_lab.publish.execution import NotebookError, execute
@@ -71,6 +72,7 @@ def work(path: Path, run: NotebookRun, folder: Path, threads: int, parent: Conne
         threads: how many a library in the kernel may use.
         parent: gets True after each cell, and in the end the run.
     """
+    torch.set_num_threads(1)  # pages are drawn side by side: more threads wait for each other
     # Ctrl-C is for the process that started this one, which then ends it by SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
