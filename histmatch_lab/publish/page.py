@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import html
 import json
-import shutil
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,10 @@ def write_shared_files(folder: Path) -> None:
     for name, part in (("style.css", STYLE), ("script.js", SCRIPT)):
         shared = (_FILES / name).read_text(encoding="utf-8")
         write_whole(folder / name, f"{shared}\n{part}".encode())
-    shutil.copytree(_FILES / "katex", folder / "katex", dirs_exist_ok=True)
+    for source in (path for path in (_FILES / "katex").rglob("*") if path.is_file()):
+        place = folder / source.relative_to(_FILES)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(place, source.read_bytes())
 
 
 def write_page(notebook: NotebookNode, file: Path) -> None:
