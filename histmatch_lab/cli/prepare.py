@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from histmatch_lab.cli.types import FILE, FOLDER, OUT
+from histmatch_lab.cli.shared import FILE, FOLDER, OUT
 
 if TYPE_CHECKING:
     from histmatch_lab.data.own.prepare import Skipped, Source

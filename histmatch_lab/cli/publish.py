@@ -1,18 +1,42 @@
 """`histmatch-lab report`, `site` and `lecturer`: the course as pages."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from histmatch_lab.cli.types import FILE, OUT
+from histmatch_lab._extras import import_extra
+from histmatch_lab.cli.shared import FILE, OUT, usage_errors
+
+
+def _all_if_none(
+    _context: click.Context, _argument: click.Parameter, notebooks: tuple[Path, ...]
+) -> tuple[Path, ...]:
+    paths = notebooks or tuple(sorted(Path("notebooks").glob("*.ipynb")))
+    if not paths:
+        raise click.UsageError("no notebooks in ./notebooks; name some, or go to the course")
+    return paths
+
+
+def _from_notebooks_to(folder: str) -> Callable[[Any], Any]:
+    """The argument NOTEBOOKS, and an option for the folder of what is made of them."""
+
+    def decorate(command: Any) -> Any:
+        command = click.option(
+            "-o", "--output", type=OUT, default=folder, show_default=True, help="Its folder."
+        )(command)
+        return click.argument("notebooks", nargs=-1, type=FILE, callback=_all_if_none)(command)
+
+    return decorate
+
+
+def _import(module: str) -> Any:
+    return import_extra(f"histmatch_lab.{module}", "makes pages of notebooks", "report")
 
 
 @click.command()
-@click.argument("notebooks", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_from_notebooks_to("report")
 @click.option(
     "-p",
     "--parameter",
@@ -21,14 +45,6 @@ from histmatch_lab.cli.types import FILE, OUT
     metavar="NAME VALUE",
     multiple=True,
     help="A parameter that each of the notebooks must have; may be repeated.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    default="report",
-    show_default=True,
-    help="Folder for the pages.",
 )
 @click.option(
     "--jobs",
@@ -45,13 +61,9 @@ def report(
     Exits with 1 if a cell, a widget or a page failed, with 2 if it was asked for something that
     cannot be, with 130 after Ctrl-C.
     """
-    with _report_extra():
-        from histmatch_lab.publish import batch
-    paths = _all_if_none(notebooks)
-    try:
-        runs = batch.report(paths, output, parameters=dict(parameters), jobs=jobs)
-    except ValueError as problem:
-        raise click.UsageError(str(problem)) from None
+    with usage_errors():
+        batch = _import("publish.batch")
+        runs = batch.report(notebooks, output, parameters=dict(parameters), jobs=jobs)
     states = {run.status for run in runs}
     if states & {"interrupted", "not run"}:
         raise click.exceptions.Exit(130)
@@ -60,53 +72,25 @@ def report(
 
 
 @click.command()
-@click.argument("notebooks", nargs=-1, type=FILE)
-@click.option("-o", "--output", type=OUT, default="site", show_default=True, help="Its folder.")
+@_from_notebooks_to("site")
 def site(notebooks: tuple[Path, ...], output: Path) -> None:
     """Write the course as a site that opens from a file: NOTEBOOKS as they were run.
 
     Without NOTEBOOKS all of ./notebooks. Nothing is run again; `report` does that.
     """
-    with _report_extra():
-        from histmatch_lab.publish import write_site
-    try:
-        write_site(_all_if_none(notebooks), output)
-    except ValueError as problem:
-        raise click.UsageError(str(problem)) from None
+    with usage_errors():
+        _import("publish").write_site(notebooks, output)
     click.echo(output / "index.html")
 
 
 @click.command()
-@click.argument("notebooks", nargs=-1, type=FILE)
-@click.option("-o", "--output", type=OUT, default="lecturer", show_default=True, help="Its folder.")
+@_from_notebooks_to("lecturer")
 def lecturer(notebooks: tuple[Path, ...], output: Path) -> None:
     """Write the lecturer's version of NOTEBOOKS (all of ./notebooks if none is named), with slides.
 
     Beside it lie learner/ (nothing run) and solved/ (solutions filled in). Figures are those that
     the notebooks have stored. The slides need a network: they fetch reveal.js and MathJax.
     """
-    with _report_extra():
-        from histmatch_lab.course import lessons
-    paths = _all_if_none(notebooks)
-    try:
-        lessons.publish(paths, output)
-    except ValueError as problem:
-        raise click.UsageError(str(problem)) from None
-    click.echo(f"Lessons written to {output}: {len(paths)}")
-
-
-@contextmanager
-def _report_extra() -> Iterator[None]:
-    """Where the block imports what the extra brings: say how to get it if it is not there."""
-    try:
-        yield
-    except ModuleNotFoundError as missing:
-        command = "pip install 'histmatch-lab[report]'"
-        raise click.UsageError(f"{missing.name} is missing; to get it: {command}") from None
-
-
-def _all_if_none(notebooks: tuple[Path, ...]) -> tuple[Path, ...]:
-    paths = notebooks or tuple(sorted(Path("notebooks").glob("*.ipynb")))
-    if not paths:
-        raise click.UsageError("no notebooks in ./notebooks; name some, or go to the course")
-    return paths
+    with usage_errors():
+        _import("course.lessons").publish(notebooks, output)
+    click.echo(f"Lessons written to {output}: {len(notebooks)}")

@@ -1,12 +1,10 @@
 """`histmatch-lab sweep`: many trainings."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click
 
-from histmatch_lab.cli.types import FILE, OUT
+from histmatch_lab.cli.shared import FILE, OUT, usage_errors
 
 
 @click.command()
@@ -31,21 +29,17 @@ def sweep(file: Path, scheduler: str | None, workers: int | None, output: Path) 
     May be stopped at any moment: the same command goes on where it was. Exits with 1 if a run
     failed, with 2 if nothing was begun, with 130 after Ctrl-C.
     """
-    from rich.console import Console
-
     if scheduler and workers:
         raise click.UsageError("--workers are made on this machine, --scheduler brings its own")
+    with usage_errors():  # without the extra
+        from histmatch_lab.sweep import cluster, plan, view
     table = output / f"{file.stem}.csv"
     try:
-        from histmatch_lab.sweep import cluster, view
-        from histmatch_lab.sweep.plan import read_sweep
-
-        runs = read_sweep(file)
-        output.mkdir(parents=True, exist_ok=True)
-        with cluster.connect(scheduler, workers) as client:
-            status = view.in_terminal(cluster.sweep(runs, table, client), Console())
-    except (ValueError, ModuleNotFoundError) as problem:
-        raise click.UsageError(str(problem)) from None
+        with usage_errors():
+            runs = plan.read_sweep(file)
+            output.mkdir(parents=True, exist_ok=True)
+            with cluster.connect(scheduler, workers) as client:
+                status = view.watch(cluster.sweep(runs, table, client))
     except KeyboardInterrupt:
         click.echo("Stopped: what was finished is kept; the same command goes on from there.")
         raise click.exceptions.Exit(130) from None

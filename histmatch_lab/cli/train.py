@@ -1,17 +1,20 @@
 """`histmatch-lab train`: one training."""
 
-from __future__ import annotations
-
+import signal
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.core import ParameterSource
+from rich.console import Console
 
-from histmatch_lab.cli.types import OUT
-
-if TYPE_CHECKING:
-    from histmatch_lab.training.harness import Training
+from histmatch_lab.cli.shared import OUT, usage_errors
+from histmatch_lab.recipe import Recipe
+from histmatch_lab.training import progress
+from histmatch_lab.training.distributed import fabric_as_launched
+from histmatch_lab.training.harness import Training
+from histmatch_lab.training.loop import TrainingError
 
 _HELP = {
     "loss": "Terms, joined by +.",
@@ -29,23 +32,17 @@ _HELP = {
 }
 
 
-class _RecipeOptions(click.Command):
-    """With an option for each field of Recipe, looked up when needed: its import takes seconds."""
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        from histmatch_lab.recipe import Recipe
-
-        usual = vars(Recipe())
-        options = [
-            click.Option([f"--{name}"], default=usual[name], show_default=True, help=text)
-            for name, text in _HELP.items()
-        ]
-        return [*options, *super().get_params(ctx)]
+def _recipe_options(command: Callable[..., None]) -> Callable[..., None]:
+    for name, text in reversed(_HELP.items()):
+        default = getattr(Recipe(), name)
+        command = click.option(f"--{name}", default=default, show_default=True, help=text)(command)
+    return command
 
 
-@click.command(cls=_RecipeOptions)
+@click.command()
 @click.argument("data", metavar="EXPERT|FOLDER")
 @click.argument("out", type=OUT)
+@_recipe_options
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
@@ -61,39 +58,23 @@ def train(data: str, out: Path, threads: int | None, **options: Any) -> None:
     May be stopped at any moment: the same command goes on where it was. Exits with 1 if training
     cannot go on, with 2 if nothing was begun, with 130 after Ctrl-C.
     """
-    import signal
-
-    from rich.console import Console
-
-    from histmatch_lab.recipe import Recipe
-    from histmatch_lab.training import progress
-    from histmatch_lab.training.distributed import fabric_as_launched
-    from histmatch_lab.training.harness import Training
-    from histmatch_lab.training.loop import TrainingError
-
-    try:
+    with usage_errors():
         recipe = Recipe(data=data, **options)
         _refuse_unused(recipe.options)
         fabric = fabric_as_launched()
         training = Training(recipe, out, fabric=fabric, threads=threads)
-    except (ValueError, TypeError, FileNotFoundError, ModuleNotFoundError) as problem:
-        raise click.UsageError(str(problem)) from None
     first = fabric.is_global_zero
     if not first:  # an interrupt is the first process's, which has the state to write
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        progress.run(training.steps(), Console(stderr=True, quiet=not first))
+        with usage_errors():  # another run's folder, a batch that cannot be shared
+            progress.run(training.steps(), Console(stderr=True, quiet=not first))
     except TrainingError as problem:
         raise click.ClickException(str(problem)) from None
-    except ValueError as problem:  # another run's folder, a batch that cannot be shared
-        raise click.UsageError(str(problem)) from None
     if not training.finished:
         raise click.exceptions.Exit(130)
-    if first:
-        _score(training, out)
-
-
-def _score(training: Training, out: Path) -> None:
+    if not first:
+        return
     click.echo(f"Weights in {out / 'weights.safetensors'}")
     if training.pairs.test_pairs():
         result = training.result()

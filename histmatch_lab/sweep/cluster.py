@@ -19,7 +19,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -34,10 +34,11 @@ from histmatch_lab.training.harness import train_and_score
 from histmatch_lab.training.loop import Step
 from histmatch_lab.training.result import FILE, Result
 
-distributed = import_extra("distributed", "Dask", "spreads the runs of a sweep", "cluster")
-dask = import_extra("dask", "Dask", "spreads the runs of a sweep", "cluster")
+distributed = import_extra("distributed", "spreads the runs of a sweep", "cluster")
+dask = import_extra("dask", "spreads the runs of a sweep", "cluster")
 
 TOPIC = "histmatch-lab sweep"
+ERROR = "error.txt"
 NOTIFY_EVERY = 0.5  # seconds
 # By default freed memory is given back at once, and a step of training takes twice as long for it
 _KEEP_MEMORY = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
@@ -49,13 +50,6 @@ class SweepError(RuntimeError):
     """A sweep cannot go on where it is."""
 
 
-class Progress(NamedTuple):
-    """How far a run is: at which step, and after which one it was resumed."""
-
-    step: int
-    resumed_at: int
-
-
 @dataclass
 class Status:
     """How a sweep goes; the dictionaries are by the keys of the runs.
@@ -65,38 +59,19 @@ class Status:
         results: of the finished runs, those first.
         waiting: how many steps each of the others has.
         failures: the tracebacks of those that failed.
-        progress: how far each run was when last heard of.
-        began: on the clock of `time.monotonic`.
+        steps: at which step each run was when last heard of.
     """
 
     kept: int
     results: dict[str, Result]
     waiting: dict[str, int]
     failures: dict[str, str] = field(default_factory=dict)
-    progress: dict[str, Progress] = field(default_factory=dict)
-    began: float = field(default_factory=time.monotonic)
+    steps: dict[str, int] = field(default_factory=dict)
 
     @property
-    def of(self) -> int:
-        """How many runs there are."""
-        return len(self.results) + len(self.failures) + len(self.waiting)
-
-    @property
-    def running(self) -> dict[str, Progress]:
-        """How far those are that were begun and have not ended."""
-        return {key: progress for key, progress in self.progress.items() if key in self.waiting}
-
-    @property
-    def best(self) -> Result | None:
-        """The finished run with the highest PSNR."""
-        return max(self.results.values(), key=lambda result: result.summary.psnr, default=None)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """About how long the others take, if steps go on as until now; None before the first."""
-        taken = sum(progress.step - progress.resumed_at for progress in self.progress.values())
-        left = sum(self.waiting.values()) - sum(progress.step for progress in self.running.values())
-        return (time.monotonic() - self.began) / taken * left if taken else None
+    def running(self) -> dict[str, int]:
+        """The steps of those that were begun and have not ended."""
+        return {key: step for key, step in self.steps.items() if key in self.waiting}
 
 
 @contextmanager
@@ -150,60 +125,47 @@ def _workers_here() -> int:
 def sweep(runs: Sequence[Recipe], table: Path, client: Any) -> Generator[Status]:
     """Run what is not finished yet, and yield the Status, again and again, until all have ended.
 
-    Closing the generator ends the other runs.
-
-    The table's folder holds those of the runs. Raises SweepError if the scheduler is lost.
+    Closing the generator ends the other runs. The table's folder holds those of the runs. Raises
+    SweepError if the scheduler is lost.
     """
     jobs = {job.key: job for job in map(Job.here, runs)}
-    finished = [key for key in jobs if (table.parent / key / FILE).exists()]
-    status = Status(
-        kept=len(finished),
-        results={key: Result.read(table.parent / key) for key in finished},
-        waiting={key: _steps(job) for key, job in jobs.items() if key not in finished},
-    )
-
-    def listen(event: tuple[float, dict[str, Any]]) -> None:
-        status.progress[event[1]["key"]] = Progress(*event[1]["progress"])
-
-    client.subscribe_topic(TOPIC, listen)
-    futures = {key: _submit(client, jobs[key], table.parent / key) for key in status.waiting}
+    folders = {key: table.parent / key for key in jobs}
+    results = {key: Result.read(f) for key, f in folders.items() if (f / FILE).exists()}
+    waiting = {key: _steps(job.recipe) for key, job in jobs.items() if key not in results}
+    status = Status(len(results), results, waiting)
+    client.subscribe_topic(TOPIC, lambda event: status.steps.update([event[1]]))
+    futures = {key: _submit(client, jobs[key], folders[key]) for key in waiting}
     try:
-        while status.waiting:
+        while waiting:
             yield status
             time.sleep(NOTIFY_EVERY / 2)
             for key in [key for key in futures if futures[key].done()]:
                 ended = _outcome(futures[key])
-                if ended is not None:
-                    del status.waiting[key], futures[key]
-                    _keep(ended, table.parent / key)
-                    if isinstance(ended, str):
-                        status.failures[key] = ended
-                    else:
-                        status.results[key] = ended
-                    _write(table, status.results, jobs)
-        _write(table, status.results, jobs)
+                if ended is None:
+                    continue
+                del waiting[key], futures[key]
+                if isinstance(ended, str):
+                    status.failures[key] = ended
+                    write_whole(folders[key] / ERROR, ended.encode())
+                    continue
+                results[key] = ended
+                ended.write(folders[key])
+                (folders[key] / ERROR).unlink(missing_ok=True)
+                _write(table, results, jobs)
+        _write(table, results, jobs)
         yield status
     finally:
         client.cancel(list(futures.values()))
 
 
-def _steps(job: Job) -> int:
-    return job.recipe.schedule.steps(open_pairs(job.recipe.data, job.recipe.crop))
-
-
-def _keep(ended: Result | str, folder: Path) -> None:
-    if isinstance(ended, str):
-        write_whole(folder / "error.txt", ended.encode())
-        return
-    ended.write(folder)
-    (folder / "error.txt").unlink(missing_ok=True)
+def _steps(recipe: Recipe) -> int:
+    return recipe.schedule.steps(open_pairs(recipe.data, recipe.crop))
 
 
 def _write(table: Path, results: dict[str, Result], keys: Iterable[str]) -> None:
     """The finished runs in the order of the keys."""
-    rows = [results[key].row() | {"key": key} for key in keys if key in results]
-    if rows:
-        write_table(table, rows)
+    if results:
+        write_table(table, [results[key].row() | {"key": key} for key in keys if key in results])
 
 
 def _submit(client: Any, job: Job, folder: Path) -> Any:
@@ -241,16 +203,14 @@ def _run(job: Job, folder: Path) -> Result:
             "numbers; start it with --nthreads 1"
         )
     _check_same(job)
-    first, notified = 0, 0.0
+    notified = 0.0
 
     def notify(step: Step) -> None:
-        nonlocal first, notified
+        nonlocal notified
         if worker.state.tasks[worker.get_current_task()].state == "cancelled":
             raise SweepError("nobody waits for this run any more")
-        first = first or step.number
         if time.monotonic() - notified >= NOTIFY_EVERY or step.number == step.of:
-            progress = Progress(step.number, resumed_at=first - 1)
-            worker.log_event(TOPIC, {"key": job.key, "progress": progress})
+            worker.log_event(TOPIC, (job.key, step.number))
             notified = time.monotonic()
 
     return train_and_score(job.recipe, folder if folder.is_dir() else None, notify)

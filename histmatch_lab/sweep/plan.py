@@ -56,7 +56,7 @@ def read_sweep(path: Path) -> tuple[Recipe, ...]:
     Raises ValueError, which names the file and the parameter, for what cannot be run;
     ModuleNotFoundError, which says what to install, without PyYAML.
     """
-    yaml = import_extra("yaml", "PyYAML", "reads the file of a sweep", "cluster")
+    yaml = import_extra("yaml", "reads the file of a sweep", "cluster")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         grids = content if isinstance(content, list) and content else [content]

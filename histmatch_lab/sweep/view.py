@@ -1,87 +1,65 @@
-"""How a sweep goes, while it goes: in a terminal, and in a notebook."""
+"""How a sweep goes, while it goes: in a terminal, or below a notebook's cell."""
 
-import html
 from collections.abc import Generator
 from contextlib import closing
 
-import ipywidgets as widgets
-from IPython.display import display
-from rich.console import Console, Group
-from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.text import Text
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from histmatch_lab.sweep.cluster import Status
 from histmatch_lab.training.result import Result
 
 
 def headline(status: Status) -> str:
-    """ "3 of 22 runs finished, about 4 min left; best: l2, seed 0, PSNR 18.31 dB"."""
-    text = f"{len(status.results)} of {status.of} runs finished"
+    """ "3 of 22 runs finished; best: l2, seed 0, PSNR 18.31 dB"."""
+    of = len(status.results) + len(status.failures) + len(status.waiting)
+    text = f"{len(status.results)} of {of} runs finished"
     if status.failures:
         text += f", {len(status.failures)} failed"
-    if status.waiting:
-        text += f", {_time_left(status.seconds_left)}"
-    if best := status.best:
+    if status.results:
+        best = max(status.results.values(), key=lambda result: result.summary.psnr)
         text += f"; best: {_quality(best)}"
     return text
 
 
-def in_terminal(statuses: Generator[Status], console: Console) -> Status:
-    """Show a sweep until it ends: a bar for each run that goes on, a line for each that has ended.
+def watch(statuses: Generator[Status], console: Console | None = None) -> Status:
+    """Show a sweep until it ends: a bar for all, one for each run that goes on, a line for its end.
 
-    Returns the last Status.
+    Ctrl-C, or interrupting the kernel, stops the sweep. Returns the last Status.
     """
-    bars = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    of_key: dict[str, TaskID] = {}
-    printed: set[str] = set()
-    with closing(statuses), Live(console=console, refresh_per_second=4) as live:
+    columns = BarColumn(12), MofNCompleteColumn(), TimeRemainingColumn()
+    bars = Progress(*columns, TextColumn("{task.description}"), console=console)
+    whole, of_key, total, printed = bars.add_task(""), dict[str, TaskID](), 0, set[str]()
+    with closing(statuses), bars:
         for status in statuses:
-            if not printed and status.kept:
-                console.print(f"{status.kept} runs were finished before")
+            if status.kept and not printed:
+                bars.console.print(f"{status.kept} runs were finished before")
                 printed.update(list(status.results)[: status.kept])
             for key in of_key.keys() - status.running.keys():
                 bars.remove_task(of_key.pop(key))
-            for key, progress in status.running.items():
+            for key, step in status.running.items():
                 if key not in of_key:
                     of_key[key] = bars.add_task(key, total=status.waiting[key])
-                bars.update(of_key[key], completed=progress.step)
+                bars.update(of_key[key], completed=step)
             for key in [key for key in status.results if key not in printed]:
-                console.out(_line(status.results[key]), highlight=False)
+                bars.console.out(_line(status.results[key]), highlight=False)
             for key in [key for key in status.failures if key not in printed]:
-                console.print(Text("failed", style="bold red"), key, soft_wrap=True)
-                console.out(status.failures[key], highlight=False)
+                bars.console.print(f"[bold red]failed[/] {escape(key)}", soft_wrap=True)
+                bars.console.out(status.failures[key], highlight=False)
             printed.update(status.results, status.failures)
-            live.update(Group(bars, Text(headline(status))))
+            left = sum(status.waiting.values())
+            total = max(total, left)  # what it was at first
+            done = total - left + sum(status.running.values())
+            bars.update(whole, total=total, completed=done, description=headline(status))
     return status
-
-
-def in_notebook(statuses: Generator[Status]) -> Status:
-    """Show a sweep below a cell until it ends; interrupting the kernel stops it.
-
-    Returns the last Status.
-    """
-    bar, line = widgets.FloatProgress(min=0, max=1), widgets.HTML()
-    handle = display(widgets.VBox([bar, line]), display_id=True)
-    with closing(statuses):
-        for status in statuses:
-            bar.value = 1 - len(status.waiting) / status.of
-            line.value = f'<p role="status">{html.escape(headline(status))}</p>'
-    failed = (
-        f"failed {key}: {text.strip().splitlines()[-1]}" for key, text in status.failures.items()
-    )
-    text = "\n".join([headline(status), *failed])
-    handle.update({"text/plain": text}, raw=True)
-    return status
-
-
-def _time_left(seconds: float | None) -> str:
-    if seconds is None:
-        return "waiting for a worker"
-    minutes, hours = round(seconds / 60), round(seconds / 3600)
-    if minutes < 2:
-        return f"about {seconds:.0f} s left"
-    return f"about {minutes} min left" if minutes < 100 else f"about {hours} h left"
 
 
 def _line(result: Result) -> str:

@@ -24,7 +24,7 @@ from histmatch_lab.cli import app
 from histmatch_lab.recipe import Recipe
 from histmatch_lab.results.tables import load
 from histmatch_lab.sweep import cluster, view
-from histmatch_lab.sweep.cluster import Progress, Status, connect, sweep
+from histmatch_lab.sweep.cluster import Status, connect, sweep
 from histmatch_lab.sweep.plan import Job, read_sweep
 from histmatch_lab.training.checkpoint import SAVE_EVERY
 from histmatch_lab.training.evaluation import Summary, read_table
@@ -360,63 +360,31 @@ def test_ctrl_c_keeps_what_was_finished(write, tmp_path):
 # how it is shown
 
 
-def _result(loss: str, seed: int, psnr: float, resumed_at: int) -> Result:
-    facts = {"seconds": 3, "peak_mb": 5, "device": "CPU", "resumed_at": resumed_at}
-    summary = Summary(psnr, psnr, 0.5, 9.0, 0.1)
-    return Result(loss, "local", summary, recipe=Recipe(loss, seed=seed), facts=facts)
-
-
 def _status(**facts: Any) -> Status:
-    results = {"x": _result("l2", 0, 18.0, 0), "y": _result("l1", 1, 19.5, 100)}
-    usual: dict[str, Any] = {"kept": 0, "results": results, "waiting": {"a": 100, "b": 100}}
+    def result(loss: str, seed: int, psnr: float, resumed_at: int) -> Result:
+        took = {"seconds": 3, "peak_mb": 5, "device": "CPU", "resumed_at": resumed_at}
+        summary = Summary(psnr, psnr, 0.5, 9.0, 0.1)
+        return Result(loss, "local", summary, recipe=Recipe(loss, seed=seed), facts=took)
+
+    results = {"x": result("l2", 0, 18.0, 0), "y": result("l1", 1, 19.5, 100)}
+    usual: dict[str, Any] = {"kept": 1, "results": results, "waiting": {"a": 100, "b": 100}}
     return Status(**usual | facts)
 
 
-def test_the_headline_has_time_left_and_the_best():
-    status = _status(failures={"c": "Traceback\nValueError: no"})
-    best = "best: l1, seed 1, PSNR 19.50 dB"
-    assert view.headline(status) == (
-        f"2 of 5 runs finished, 1 failed, waiting for a worker; {best}"
-    )
-    status.began = time.monotonic() - 60
-    status.progress = {"old": Progress(100, 0), "a": Progress(80, 60)}
-    assert status.seconds_left == pytest.approx(60, rel=0.01)  # 120 steps done, 120 to go
-    assert "about 60 s left" in view.headline(status)
-    status.began -= 540
-    assert "about 10 min left" in view.headline(status)
-    assert "left" not in view.headline(_status(waiting={}))
-
-
-def test_a_terminal_is_told_of_each_end_once():
-    first, last = _status(kept=1), _status(kept=1, waiting={})
+def test_a_sweep_is_shown_with_each_end_once():
     key = f"l1-seed0-{'c' * 30}"
     long = f'  File "{"/folder" * 9}", line 9, in a'
-    last.failures[key] = f"Traceback\n{long}\nValueError: no"
-    console = Console(record=True, width=40)
-    assert view.in_terminal((s for s in (first, first, last)), console) is last
+    failures = {key: f"Traceback\n{long}\nValueError: no"}
+    first = _status(steps={"a": 30})
+    last = _status(waiting={"b": 100}, steps={"a": 90, "b": 50}, failures=failures)
+    console = Console(record=True, width=110)
+    assert view.watch((s for s in (first, first, last)), console) is last
     lines = [line.rstrip() for line in console.export_text().splitlines()]
     assert lines[0] == "1 runs were finished before"
     assert lines[1].endswith("PSNR 19.50 dB  (3 s, 5 MB, CPU, resumed at step 100)")
     assert lines[2:6] == [f"failed {key}", "Traceback", long, "ValueError: no"]
-
-
-def test_a_notebook_has_bar_and_headline(monkeypatch):
-    shown = []
-
-    class Handle:
-        def update(self, bundle, raw):
-            shown.append(bundle["text/plain"])
-            assert raw
-
-    def display(box, display_id):
-        assert display_id
-        shown.append(box)
-        return Handle()
-
-    monkeypatch.setattr(view, "display", display)
-    status = _status(failures={"c": "Traceback\nValueError: no"})
-    assert view.in_notebook(s for s in (status,)) is status
-    [bar, line] = shown[0].children
-    assert bar.value == pytest.approx(0.6)
-    assert view.headline(status) in line.value
-    assert shown[1].splitlines() == [view.headline(status), "failed c: ValueError: no"]
+    [whole, run] = lines[6:]
+    assert "150/200" in whole
+    assert whole.endswith("2 of 4 runs finished, 1 failed; best: l1, seed 1, PSNR 19.50 dB")
+    assert "50/100" in run
+    assert run.endswith(" b")

@@ -128,7 +128,7 @@ def develop(path: Path, data: bytes) -> Tensor:
     names the path, for data that are damaged; ModuleNotFoundError, which says how to get it,
     without rawpy.
     """
-    rawpy = import_extra("rawpy", "rawpy", "reads raw photographs", "raw")
+    rawpy = import_extra("rawpy", "reads raw photographs", "raw")
     try:
         with rawpy.imread(BytesIO(data)) as raw:
             half = min(raw.sizes.height, raw.sizes.width) >= 2 * SHORT_SIDE

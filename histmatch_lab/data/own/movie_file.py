@@ -137,7 +137,7 @@ class Movie:
 
 def pyav() -> Any:
     """PyAV; ModuleNotFoundError, which says how to get it, without it."""
-    return import_extra("av", "PyAV", "reads movies", "movies")
+    return import_extra("av", "reads movies", "movies")
 
 
 def open_movie(path: Path, *, hdr: bool, stated: Encoding | None = None) -> Movie:
