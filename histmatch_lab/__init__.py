@@ -4,11 +4,11 @@ After Mustafa, You and Mantiuk, "A Comparative Study on the Loss Functions for I
 Enhancement Networks" (2022).
 """
 
+from histmatch_lab.distances import emd, wasserstein_1d
 from histmatch_lab.hdrnet import HDRNet, load_network, network_facts, save_network
 from histmatch_lab.histogram import (
     bin_centers,
     bin_edges,
-    emd,
     gradient_ripple,
     hard_histogram,
     soft_cdf,
@@ -35,4 +35,5 @@ __all__ = [
     "slice_and_apply",
     "soft_cdf",
     "soft_histogram",
+    "wasserstein_1d",
 ]

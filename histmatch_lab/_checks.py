@@ -1,8 +1,10 @@
-"""Checks of arguments. Every error reads "NAME must be WHAT, got VALUE"."""
+"""Checks of arguments, and of what is installed. An error reads "NAME must be WHAT, got VALUE"."""
 
+import importlib
 import math
 import operator
 from collections.abc import Collection
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -122,3 +124,14 @@ def check_same_shape(names: str, a: Tensor, b: Tensor) -> None:
         raise ValueError(
             f"{names} must have the same shape, got {tuple(a.shape)} and {tuple(b.shape)}"
         )
+
+
+def import_extra(module: str, does: str, extra: str) -> Any:
+    """The module; ModuleNotFoundError, which says what it is for and how to get it, without it."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError(
+            f"{missing.name} is missing, which {does}; pip install 'histmatch-lab[{extra}]'",
+            name=missing.name,
+        ) from None

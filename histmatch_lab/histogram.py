@@ -1,4 +1,4 @@
-"""The differentiable histogram: Eq. 1-4 of the paper, and the distance between two, Eq. 5.
+"""The differentiable histogram: Eq. 1-4 of the paper, and what Eq. 5 on it pulls at a pixel.
 
 With slope s = alpha / bandwidth and bin edges e_k, Eq. 1-3 have the closed form
 
@@ -21,7 +21,6 @@ from histmatch_lab._binning import Edges, mass_below
 from histmatch_lab._checks import (
     Range,
     check_option,
-    check_same_shape,
     checked_bins,
     checked_floating,
     checked_range,
@@ -162,22 +161,6 @@ def soft_cdf(
     values = checked_samples("values", values)
     cumulative = _cumulative(values, bins, alpha, bandwidth, range, outside)
     return (cumulative[..., 1:] - cumulative[..., :1]).to(values)
-
-
-def emd(p: Tensor, q: Tensor) -> Tensor:
-    """Earth Mover's Distance of Eq. 5, in bins: (..., bins), (..., bins) -> (...).
-
-    The L1 distance between the running sums of two histograms; times the width of a bin it is the
-    1-Wasserstein distance in units of intensity. Raises ValueError for different shapes.
-
-    >>> emd(torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 0.5, 0.5])).item()
-    1.5
-    """
-    p, q = checked_floating("p", p), checked_floating("q", q)
-    check_same_shape("p and q", p, q)
-    if p.ndim == 0 or p.shape[-1] == 0:
-        raise ValueError(f"p and q must have bins on their last axis, got {tuple(p.shape)}")
-    return (p - q).cumsum(-1).abs().sum(-1)
 
 
 def gradient_ripple(

@@ -15,7 +15,8 @@ from histmatch_lab._checks import (
     checked_shape,
     checked_slope,
 )
-from histmatch_lab.histogram import Outside, emd, soft_histogram
+from histmatch_lab.distances import emd
+from histmatch_lab.histogram import Outside, soft_histogram
 from histmatch_lab.perceptual import LPIPSLoss, VGGLoss
 
 Units = Literal["bins", "intensity"]

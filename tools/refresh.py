@@ -13,8 +13,8 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 
 from histmatch_lab._files import write_whole
-from histmatch_lab._sources import imported_modules, modules_seen_by, source_digest
 from histmatch_lab.publish.execution import NotebookError, execute
+from histmatch_lab.training.source_code import imported_modules, modules_seen_by, source_digest
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "histmatch_lab"

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from histmatch_lab._extras import import_extra
+from histmatch_lab._checks import import_extra
 from histmatch_lab.cli.shared import FILE, OUT, usage_errors
 
 

@@ -15,12 +15,12 @@ from torch import Tensor
 from histmatch_lab.data.images import shrink, to_levels
 from histmatch_lab.demos.controls import Choice, Photograph
 from histmatch_lab.demos.style import COUNTS, FAINT, OURS, filled_steps
+from histmatch_lab.distances import emd
 from histmatch_lab.histogram import (
     Outside,
     Range,
     bin_centers,
     bin_edges,
-    emd,
     hard_histogram,
     soft_cdf,
     soft_histogram,

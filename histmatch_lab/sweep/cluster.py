@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from histmatch_lab._extras import import_extra
+from histmatch_lab._checks import import_extra
 from histmatch_lab._files import write_whole
 from histmatch_lab.data.sources import open_pairs
 from histmatch_lab.recipe import Recipe

@@ -17,7 +17,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from histmatch_lab._extras import import_extra
+from histmatch_lab._checks import import_extra
 from histmatch_lab.data.retouch import EXPERTS
 from histmatch_lab.data.sources import open_pairs
 from histmatch_lab.recipe import Recipe

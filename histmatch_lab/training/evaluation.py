@@ -17,7 +17,8 @@ from torch import Tensor
 from histmatch_lab._checks import check_same_shape
 from histmatch_lab._files import write_whole
 from histmatch_lab.data.pairs import Pair
-from histmatch_lab.histogram import emd, hard_histogram
+from histmatch_lab.distances import emd
+from histmatch_lab.histogram import hard_histogram
 
 if TYPE_CHECKING:
     from histmatch_lab.perceptual import LPIPSLoss

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from histmatch_lab._sources import modules_seen_by, source_digest
 from histmatch_lab.data.own.prepared import MANIFEST
 from histmatch_lab.data.pairs import Pair, PairSource
 from histmatch_lab.data.retouch import EXPERTS
@@ -27,6 +26,7 @@ from histmatch_lab.training.evaluation import evaluate, score
 from histmatch_lab.training.loop import Step, train
 from histmatch_lab.training.result import Result
 from histmatch_lab.training.seeding import seed_everything
+from histmatch_lab.training.source_code import modules_seen_by, source_digest
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -8,7 +8,6 @@ import torch
 
 import histmatch_lab
 from histmatch_lab import load_network
-from histmatch_lab._sources import modules_seen_by, source_digest
 from histmatch_lab.data.sources import open_pairs
 from histmatch_lab.recipe import Recipe
 from histmatch_lab.training import harness
@@ -16,6 +15,7 @@ from histmatch_lab.training.evaluation import Score, evaluate, read_table, summa
 from histmatch_lab.training.harness import Training, score_baseline, train_and_score
 from histmatch_lab.training.loop import Step
 from histmatch_lab.training.result import FACTS, FILE, Result
+from histmatch_lab.training.source_code import modules_seen_by, source_digest
 from tests.data.files import prepared_pairs
 
 PACKAGE = Path(histmatch_lab.__file__).parent

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from histmatch_lab.data.samples import photo
-from histmatch_lab.histogram import emd, hard_histogram, pixel_gradient, soft_histogram
+from histmatch_lab.distances import emd
+from histmatch_lab.histogram import hard_histogram, pixel_gradient, soft_histogram
 
 from .answers import chance, close, fresh, tensor
 from .feedback import Feedback, Mistakes, check, hint_to, judge, mistakes, right, wrong

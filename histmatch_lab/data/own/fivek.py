@@ -17,8 +17,7 @@ import tifffile
 import torch
 from torch import Tensor
 
-from histmatch_lab._checks import check_option
-from histmatch_lab._extras import import_extra
+from histmatch_lab._checks import check_option, import_extra
 from histmatch_lab.color import convert_primaries, linear_to_srgb, prophoto_to_linear
 from histmatch_lab.data.decoding import ImageError
 from histmatch_lab.data.images import decode_image

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from histmatch_lab._extras import import_extra
+from histmatch_lab._checks import import_extra
 from histmatch_lab.color import YCBCR_WEIGHTS, ycbcr_to_rgb
 from histmatch_lab.data.images import resize
 from histmatch_lab.data.own.prepare import Skipped

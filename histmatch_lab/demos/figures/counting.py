@@ -11,7 +11,8 @@ from torch import Tensor
 from histmatch_lab.demos import shared, style
 from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Slider
 from histmatch_lab.demos.demo import Frame, demo
-from histmatch_lab.histogram import bin_centers, bin_edges, emd, hard_histogram, soft_histogram
+from histmatch_lab.distances import emd
+from histmatch_lab.histogram import bin_centers, bin_edges, hard_histogram, soft_histogram
 
 FEW_BINS = 16  # of the figure on brightening
 GOAL = 0.1  # its target: brighter by so much

@@ -17,7 +17,8 @@ from histmatch_lab.demos import shared, style
 from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Slider
 from histmatch_lab.demos.demo import Frame, demo
 from histmatch_lab.demos.shared import CHANNEL_NAMES, PAPER_BINS, channel_cdfs, emd_of_cdfs, small
-from histmatch_lab.histogram import Outside, bin_centers, bin_edges, emd
+from histmatch_lab.distances import emd
+from histmatch_lab.histogram import Outside, bin_centers, bin_edges
 
 CENTER, WIDTH = 0.2, 0.04  # of the toy's first bump
 SHIFTS = torch.linspace(0, 0.6, 61, dtype=torch.float64)

@@ -10,7 +10,8 @@ from torch import Tensor
 from histmatch_lab.demos import shared, style
 from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Slider, Toggle
 from histmatch_lab.demos.demo import Frame, demo
-from histmatch_lab.histogram import bin_centers, bin_edges, emd, hard_histogram, soft_histogram
+from histmatch_lab.distances import emd
+from histmatch_lab.histogram import bin_centers, bin_edges, hard_histogram, soft_histogram
 
 DEEPHIST_ALPHA = 640.0  # B = L/2.5 with alpha = 1 at K = 256: slope 640 on [0, 1]
 FEW = 20  # so many kernels can still be told apart

@@ -2,7 +2,7 @@
 
 import pytest
 
-from histmatch_lab._sources import imported_modules, modules_seen_by, source_digest
+from histmatch_lab.training.source_code import imported_modules, modules_seen_by, source_digest
 
 FILES = {
     "__init__.py": "from toy.base import thing",
