@@ -15,6 +15,7 @@ from histmatch_lab.histogram import (
     soft_histogram,
 )
 from histmatch_lab.losses import EnhancementLoss, HistogramMatchingLoss
+from histmatch_lab.lut import ImageAdaptiveLUT, apply_lut
 from histmatch_lab.slicing import bilateral_slice, slice_and_apply
 from histmatch_lab.training.seeding import seed_everything
 
@@ -22,6 +23,8 @@ __all__ = [
     "EnhancementLoss",
     "HDRNet",
     "HistogramMatchingLoss",
+    "ImageAdaptiveLUT",
+    "apply_lut",
     "bilateral_slice",
     "bin_centers",
     "bin_edges",

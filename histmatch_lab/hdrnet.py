@@ -19,9 +19,8 @@ from torch.nn import functional as F
 
 from histmatch_lab._checks import checked_shape
 from histmatch_lab._files import safetensors_bytes, write_whole
+from histmatch_lab.lut import ImageAdaptiveLUT
 from histmatch_lab.slicing import AFFINE, Guide, slice_and_apply
-
-ARCHITECTURE = "histmatch_lab.HDRNet"  # its key in the metadata of a file of weights
 
 
 class HDRNet(nn.Module):
@@ -137,8 +136,13 @@ class HDRNet(nn.Module):
             self.to_grid.bias.copy_(torch.eye(3, 4).flatten().repeat_interleave(self.depth))
 
 
+Network = HDRNet | ImageAdaptiveLUT
+# in the metadata of a file of weights, the architecture stands under the network's name
+_NAMED = {f"histmatch_lab.{kind.__name__}": kind for kind in (HDRNet, ImageAdaptiveLUT)}
+
+
 def save_network(
-    network: HDRNet, path: str | os.PathLike[str], facts: Mapping[str, str] | None = None
+    network: Network, path: str | os.PathLike[str], facts: Mapping[str, str] | None = None
 ) -> None:
     """Write weights, architecture and facts about them to a safetensors file.
 
@@ -157,11 +161,12 @@ def save_network(
         if not isinstance(fact, str):
             raise TypeError(f"{name} must be a string, got {fact!r}")
     tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-    metadata = {**facts, ARCHITECTURE: json.dumps(network.architecture)}
+    name = f"histmatch_lab.{type(network).__name__}"
+    metadata = {**facts, name: json.dumps(network.architecture)}
     write_whole(Path(path), safetensors_bytes(tensors, metadata))
 
 
-def load_network(path: str | os.PathLike[str]) -> HDRNet:
+def load_network(path: str | os.PathLike[str]) -> Network:
     """The network that ``save_network`` wrote, on the CPU, to be used or trained further.
 
     Raises FileNotFoundError, and ValueError for a file that holds no such network.
@@ -174,11 +179,12 @@ def load_network(path: str | os.PathLike[str]) -> HDRNet:
     torch.Size([1, 3, 20, 30])
     """
     metadata = _metadata(path)
+    [name] = _NAMED.keys() & metadata.keys()
     try:
-        network = HDRNet(**json.loads(metadata[ARCHITECTURE]))
+        network = _NAMED[name](**json.loads(metadata[name]))
         network.load_state_dict(safetensors.torch.load_file(path))
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{path} must hold a network that fits HDRNet, got {error}") from error
+        raise ValueError(f"{path} must hold a network that fits {name}, got {error}") from error
     return network
 
 
@@ -191,7 +197,7 @@ def network_facts(path: str | os.PathLike[str]) -> dict[str, str]:
     ...     network_facts(f"{folder}/a.safetensors")
     {'seed': '3'}
     """
-    return {name: fact for name, fact in _metadata(path).items() if name != ARCHITECTURE}
+    return {name: fact for name, fact in _metadata(path).items() if name not in _NAMED}
 
 
 def _metadata(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -200,7 +206,7 @@ def _metadata(path: str | os.PathLike[str]) -> dict[str, str]:
             metadata: dict[str, str] = file.metadata() or {}
     except safetensors.SafetensorError as error:
         raise ValueError(f"{path} must be a safetensors file, got {error}") from error
-    if ARCHITECTURE not in metadata:
+    if not _NAMED.keys() & metadata.keys():
         raise ValueError(f"{path} must be a file that save_network wrote")
     return metadata
 

@@ -4,15 +4,20 @@ The same `Recipe` is trained by `histmatch-lab train`, by a sweep and by noteboo
 defaults are those that the course recommends; where the paper has others, it says so.
 """
 
-from collections.abc import Mapping, Sized
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from histmatch_lab._checks import check_option, checked_positive
-from histmatch_lab.hdrnet import HDRNet
+from histmatch_lab.hdrnet import HDRNet, Network
 from histmatch_lab.losses import EnhancementLoss, options_of
+from histmatch_lab.lut import ImageAdaptiveLUT
 
-NETWORKS = {"compact": HDRNet.compact, "paper": HDRNet.paper}
+NETWORKS: dict[str, Callable[[], Network]] = {
+    "compact": HDRNet.compact,
+    "paper": HDRNet.paper,
+    "lut": ImageAdaptiveLUT,
+}
 PAPER_BINS, PAPER_LAMS = (50, 100, 256), (0.1, 1.0, 10.0)  # what the paper searched
 _ALWAYS_NAMED = (("bins", "k"), ("lam", "lam"))
 _KINDS = {str: "a text", int: "a whole number", float: "a number"}
@@ -74,7 +79,8 @@ class Recipe:
             paper's, which are bins.
         bins, alpha, bandwidth, units, outside: of the histogram term. The paper's `outside` is
             "drop"; "clamp" pulls pixels at the ends of the range the right way.
-        network: "compact" or "paper".
+        network: "compact" or "paper", an HDRNet, or "lut", an ImageAdaptiveLUT, for which only the
+            rate of the preset "paper" is small enough.
         data: an expert of `ScenePairs`, or a folder that `histmatch-lab prepare` wrote.
         crop: side of the square training crops, in pixels.
         preset: one of `PRESETS`.
@@ -166,7 +172,7 @@ class Recipe:
     def make_loss(self) -> EnhancementLoss:
         return EnhancementLoss(self.loss, **self.options)
 
-    def make_network(self) -> HDRNet:
+    def make_network(self) -> Any:
         """A new network; its first weights come from torch's global generator."""
         return NETWORKS[self.network]()
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from histmatch_lab import HDRNet, HistogramMatchingLoss
+from histmatch_lab import HDRNet, HistogramMatchingLoss, ImageAdaptiveLUT
 from histmatch_lab.losses import _TERMS, register_term
 from histmatch_lab.recipe import PRESETS, Recipe
 
@@ -106,6 +106,7 @@ def test_the_loss_is_eq_6_with_the_options():
 def test_the_networks():
     assert Recipe().make_network().architecture == HDRNet.compact().architecture
     assert Recipe(network="paper").make_network().architecture == HDRNet.paper().architecture
+    assert isinstance(Recipe(network="lut").make_network(), ImageAdaptiveLUT)
     torch.manual_seed(3)
     first = Recipe().make_network().state_dict()
     torch.manual_seed(3)
@@ -135,7 +136,7 @@ def test_a_recipe_is_read_from_the_text_of_a_table():
         ({"outside": "in"}, "outside must be one of"),
         ({"outside": False}, "outside must be a text, got False"),
         ({"preset": "slow"}, "preset must be one of 'quick', 'classroom', 'paper', got 'slow'"),
-        ({"network": "huge"}, "network must be one of 'compact', 'paper', got 'huge'"),
+        ({"network": "huge"}, "network must be one of 'compact', 'paper', 'lut', got 'huge'"),
         ({"crop": 0}, "crop must be 1 or more, got 0"),
         ({"epochs": -1}, "epochs must be 0 or more, got -1"),
         ({"seed": -1}, "seed must be 0 or more, got -1"),

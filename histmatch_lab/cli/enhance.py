@@ -10,7 +10,7 @@ from rich.progress import track
 
 from histmatch_lab.cli.shared import FILE, OUT, usage_errors
 from histmatch_lab.data.images import ImageError, decode_image, read_bytes, save_image
-from histmatch_lab.hdrnet import HDRNet, load_network
+from histmatch_lab.hdrnet import Network, load_network
 
 WRITTEN = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 READ = (*WRITTEN, ".webp", ".bmp", ".gif")
@@ -40,7 +40,7 @@ def enhance(weights: Path, images: tuple[Path, ...], output: Path) -> None:
     written, with 2 if nothing was begun.
     """
     with usage_errors():
-        network = load_network(weights)
+        network = load_network(weights).eval()
         places = _places([picture for path in images for picture in _pictures(path)], output)
     console, failed = Console(stderr=True), 0
     for source, place in track(places.items(), "Enhancing", console=console):
@@ -80,7 +80,7 @@ def _places(pictures: Iterable[Path], folder: Path) -> dict[Path, Path]:
 
 
 @torch.no_grad()
-def _enhance(network: HDRNet, source: Path, place: Path) -> None:
+def _enhance(network: Network, source: Path, place: Path) -> None:
     """From what a viewer shows to sRGB, with 16 bits where the source has more than 8."""
     image, bits = decode_image(source, read_bytes(source))
     save_image(network(image[None])[0], place, bits=bits)

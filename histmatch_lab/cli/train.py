@@ -24,7 +24,7 @@ _HELP = {
     "bandwidth": "Width of its kernel.",
     "units": "Of its distance: intensity, or bins as in Eq. 5.",
     "outside": "Where what leaves [0, 1] counts: clamp, reflect, or drop as in the paper.",
-    "network": "compact or paper.",
+    "network": "compact or paper, both HDRNet, or lut, with the preset paper.",
     "crop": "Side of the training crops in pixels.",
     "preset": "The schedule: quick, classroom or paper.",
     "epochs": "In place of the preset's; 0 for the preset's.",
@@ -49,7 +49,7 @@ def _recipe_options(command: Callable[..., None]) -> Callable[..., None]:
     help="Of this process.  [default: one on a CPU, where more only wait for each other]",
 )
 def train(data: str, out: Path, threads: int | None, **options: Any) -> None:
-    """Train an HDRNet, alone or as one of several processes; weights and scores go to OUT.
+    """Train a network, alone or as one of several processes; weights and scores go to OUT.
 
     EXPERT is one of the retouchers of the shipped photographs, FOLDER what `prepare` wrote. On
     several GPUs or machines, `torchrun` or `fabric run` starts the processes; each takes its part

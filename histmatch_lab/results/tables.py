@@ -13,7 +13,7 @@ from statistics import fmean
 import torch
 
 from histmatch_lab.data.samples import data_samples_dir
-from histmatch_lab.hdrnet import HDRNet, load_network
+from histmatch_lab.hdrnet import Network, load_network
 from histmatch_lab.recipe import Recipe
 from histmatch_lab.training.evaluation import (
     Difference,
@@ -121,7 +121,7 @@ def photograph(picture: str) -> str:
 
 
 @cache
-def network_of(data: str, name: str) -> HDRNet:
+def network_of(data: str, name: str) -> Network:
     """The network that the first seed of a recipe gave; FileNotFoundError if it was not kept."""
     own = [result.weights for result in _own if (result.data, result.name) == (data, name)]
     return load_network((own and own[0]) or weights(data, name)).eval()

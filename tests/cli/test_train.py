@@ -5,9 +5,10 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from histmatch_lab import load_network
+from histmatch_lab import ImageAdaptiveLUT, load_network
 from histmatch_lab.cli import app
 from histmatch_lab.cli.train import train
+from histmatch_lab.data.images import load_image, save_image
 from histmatch_lab.recipe import Recipe
 from histmatch_lab.results.tables import load
 from tests.data.files import prepared_pairs
@@ -39,6 +40,21 @@ def test_weights_and_scores_are_left(data, tmp_path):
     assert trained.recipe == expected
     assert f"PSNR {trained.summary.psnr:.2f} dB" in result.output
     load_network(tmp_path / "weights.safetensors")
+
+
+def test_the_lookup_tables_are_trained_and_enhance(data, tmp_path):
+    result = _train(data, tmp_path, "--network", "lut", "--epochs", 1, "--crop", 16)
+    assert result.exit_code == 0, result.output
+    network = load_network(tmp_path / "weights.safetensors").eval()
+    assert isinstance(network, ImageAdaptiveLUT)
+    picture = tmp_path / "a.png"
+    save_image(torch.rand(3, 20, 30, generator=torch.Generator().manual_seed(1)), picture, bits=16)
+    out = tmp_path / "out"
+    command = ["enhance", tmp_path / "weights.safetensors", picture, "-o", out]
+    assert CliRunner().invoke(app, list(map(str, command))).exit_code == 0
+    with torch.no_grad():  # without dropout
+        wanted = network(load_image(picture)[None])[0].clamp(0, 1)
+    assert (load_image(out / "a.png") - wanted).abs().max() <= 0.51 / 65535
 
 
 def test_threads_are_one_unless_told_otherwise(data, tmp_path):

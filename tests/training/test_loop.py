@@ -47,11 +47,11 @@ def tiny() -> HDRNet:
     return HDRNet(low_resolution=32, width=4, hidden=(8,), grid_size=8, depth=4)
 
 
-def weights(network: HDRNet) -> list[Tensor]:
+def weights(network: nn.Module) -> list[Tensor]:
     return [p.detach().clone() for p in network.parameters()]
 
 
-def same(a: HDRNet, b: HDRNet) -> bool:
+def same(a: nn.Module, b: nn.Module) -> bool:
     return all(torch.equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
 
 

@@ -30,7 +30,7 @@ from histmatch_lab.demos.style import (
     styled,
     subplots,
 )
-from histmatch_lab.hdrnet import HDRNet
+from histmatch_lab.hdrnet import Network
 from histmatch_lab.recipe import PAPER_BINS, PAPER_LAMS, Recipe
 from histmatch_lab.results.tables import network_of, own_names, results_for, seed_means, values_of
 from histmatch_lab.training.evaluation import channel_emds, colour_cast, tone_curve
@@ -83,7 +83,7 @@ def prediction(photo: Tensor, expert: str, degradation: str, recipe: str) -> Ten
 
 @lru_cache(maxsize=32)
 @torch.no_grad()
-def _enhanced(network: HDRNet, image: Tensor) -> Tensor:
+def _enhanced(network: Network, image: Tensor) -> Tensor:
     output: Tensor = network(image[None])[0].clamp(0, 1)
     return output
 

@@ -52,7 +52,9 @@ class Parts(NamedTuple):
 
 def trained() -> HDRNet:
     """The network of this notebook: trained with L2 for the "local" expert."""
-    return network_of("local", "l2")
+    network = network_of("local", "l2")
+    assert isinstance(network, HDRNet)
+    return network
 
 
 @lru_cache(maxsize=4)
