@@ -1,18 +1,22 @@
 """`histmatch-lab prepare`: pairs from data as people hold it."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
+from rich.console import Console
+from rich.progress import track
 
-from histmatch_lab.cli.shared import FILE, FOLDER, OUT
-
-if TYPE_CHECKING:
-    from histmatch_lab.data.own.prepare import Skipped, Source
-    from histmatch_lab.data.own.splits import Split
+from histmatch_lab.cli.shared import FILE, FOLDER, OUT, usage_errors
+from histmatch_lab.data.own.fivek import FIVEK_EXPERTS, fivek_source
+from histmatch_lab.data.own.folders import folder_source
+from histmatch_lab.data.own.movie_file import Encoding
+from histmatch_lab.data.own.movies import EVERY, movie_source
+from histmatch_lab.data.own.prepare import Existing, Skipped, Source
+from histmatch_lab.data.own.prepare import prepare as fill
+from histmatch_lab.data.own.prepared import MANIFEST
+from histmatch_lab.data.own.splits import SPLITS, Split, read_split
 
 
 @click.group()
@@ -45,31 +49,20 @@ def prepare_folder(
     inputs: Path, targets: Path, out: Path, short_side: int | None, split: str | None
 ) -> None:
     """Pairs of pictures with the same names, 8 or 16 bits, in two folders."""
-    from histmatch_lab.data.own.folders import folder_source
-
-    def make() -> tuple[Source, Split]:
-        return folder_source(inputs, targets, short_side=short_side), _split(split or "paper")
-
-    _prepare(make, out)
+    _prepare(out, split, lambda: folder_source(inputs, targets, short_side=short_side))
 
 
 @prepare.command("fivek")
 @click.argument("root", type=FOLDER)
 @click.argument("out", type=OUT)
-@click.option("--expert", type=click.Choice(list("abcde")), default="c", show_default=True)
+@click.option("--expert", type=click.Choice(FIVEK_EXPERTS), default="c", show_default=True)
 @split_option
 def prepare_fivek(root: Path, out: Path, expert: str, split: str | None) -> None:
     """A copy of MIT-Adobe FiveK, in any of five layouts, at 480p.
 
     Without --split, the one that comes with the copy, or else the paper's.
     """
-    from histmatch_lab.data.own.fivek import fivek_source
-
-    def make() -> tuple[Source, Split]:
-        source, its_own = fivek_source(root, expert=expert)
-        return source, _split(split) if split else its_own
-
-    _prepare(make, out)
+    _prepare(out, split, lambda: fivek_source(root, expert=expert))
 
 
 @prepare.command("movies")
@@ -77,48 +70,27 @@ def prepare_fivek(root: Path, out: Path, expert: str, split: str | None) -> None
 @click.argument("sdr", type=FILE)
 @click.argument("out", type=OUT)
 @click.option(
-    "--every", type=click.IntRange(min=1), default=120, show_default=True, help="Of the frames."
+    "--every", type=click.IntRange(min=1), default=EVERY, show_default=True, help="Of the frames."
 )
 @click.option("--size", default="960x540", show_default=True, metavar="WxH")
 @click.option("--hdr-as", metavar="MATRIX,RANGE", help="For an untagged movie, as bt2020,limited.")
 @click.option("--sdr-as", metavar="MATRIX,RANGE", help="For an untagged movie, as bt709,limited.")
 @click.option("--offset", type=int, help="SDR frame less HDR frame, instead of looking for it.")
-def prepare_movies(
-    hdr: Path,
-    sdr: Path,
-    out: Path,
-    every: int,
-    size: str,
-    hdr_as: str | None,
-    sdr_as: str | None,
-    offset: int | None,
-) -> None:
+def prepare_movies(out: Path, size: str, **options: Any) -> None:
     """Every n-th frame of an HDR movie (PQ, BT.2020) and its twin in the SDR movie (BT.709)."""
-    from histmatch_lab.data.own.movie_file import Encoding
-    from histmatch_lab.data.own.movies import movie_source
-    from histmatch_lab.data.own.splits import chronological_split
 
-    def make() -> tuple[Source, Split]:
+    def make() -> Source:
         width, _, height = size.partition("x")
         if not (width.isdigit() and height.isdigit()):
             raise ValueError(f"size must be WIDTHxHEIGHT, such as 960x540, got {size!r}")
-        source = movie_source(
-            hdr,
-            sdr,
-            every=every,
-            size=(int(width), int(height)),
-            hdr_as=Encoding.parse(hdr_as) if hdr_as else None,
-            sdr_as=Encoding.parse(sdr_as) if sdr_as else None,
-            offset=offset,
-        )
-        return source, chronological_split
+        for name in ("hdr_as", "sdr_as"):
+            options[name] = Encoding.parse(options[name]) if options[name] else None
+        return movie_source(size=(int(width), int(height)), **options)
 
-    _prepare(make, out)
+    _prepare(out, None, make)
 
 
 def _split(name: str) -> Split:
-    from histmatch_lab.data.own.splits import SPLITS, read_split
-
     if name in SPLITS:
         return SPLITS[name]
     if not Path(name).is_file():
@@ -126,47 +98,35 @@ def _split(name: str) -> Split:
     return read_split(Path(name))
 
 
-def _prepare(make: Callable[[], tuple[Source, Split]], out: Path) -> None:
+def _prepare(out: Path, split: str | None, make: Callable[[], Source]) -> None:
     """Prepare under a progress bar, and say at the end what was skipped and why."""
-    from rich.console import Console
-    from rich.progress import track
-
-    from histmatch_lab.data.own.prepare import Existing, Skipped
-    from histmatch_lab.data.own.prepare import prepare as fill
-
-    console = Console(stderr=True)
     skipped: list[Skipped] = []
     pairs = existing = 0
     try:
-        source, split = make()
-        for line in source.found:
-            click.echo(line)
-        results = fill(source, out, split)
-        for result in track(results, "Preparing", total=source.total, console=console):
-            if isinstance(result, Skipped):
-                skipped.append(result)
-                continue
-            pairs += 1
-            existing += isinstance(result, Existing)
-    except (ValueError, ModuleNotFoundError) as problem:
-        for one in skipped:
-            click.echo(f"skipped {one.name}: {one.why}", err=True)
-        raise click.UsageError(str(problem)) from None
+        with usage_errors():
+            source = make()
+            results = fill(source, out, _split(split) if split else None)
+            click.echo("\n".join(source.found))
+            console = Console(stderr=True)
+            for result in track(results, "Preparing", total=source.total, console=console):
+                if isinstance(result, Skipped):
+                    skipped.append(result)
+                    continue
+                pairs += 1
+                existing += isinstance(result, Existing)
     except OSError as problem:
         done = f"; {pairs} pairs are done, the same command goes on from there" if pairs else ""
         raise click.ClickException(f"{problem.filename or out}: {problem.strerror}{done}") from None
     except KeyboardInterrupt:
         click.echo(f"Stopped after {pairs} pairs; the same command goes on from there.")
         raise click.exceptions.Exit(130) from None
+    finally:
+        for one in skipped[:20]:
+            click.echo(f"  {one.name}: {one.why}")
+        if len(skipped) > 20:
+            click.echo(f"  and {len(skipped) - 20} more")
     already = f", {existing} of them already there" if existing else ""
     click.echo(f"{pairs} pairs in {out}{already}; {len(skipped)} skipped")
-    _report(skipped, out)
-
-
-def _report(skipped: Sequence[Skipped], out: Path) -> None:
-    for one in skipped[:20]:
-        click.echo(f"  {one.name}: {one.why}")
-    if len(skipped) > 20:
-        click.echo(f"  and {len(skipped) - 20} more, in {out / 'manifest.json'}")
     if skipped:
+        click.echo(f"All that was skipped is in {out / MANIFEST}")
         raise click.exceptions.Exit(1)

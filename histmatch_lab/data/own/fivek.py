@@ -1,14 +1,24 @@
 """MIT-Adobe FiveK (Bychkovsky et al. 2011), the paper's first data set, as people hold it.
 
-5,000 raw photographs and what five experts, a to e, made of each. Five ways of keeping them are
-recognised; what the input is differs between them, so that numbers of one are not to be compared
-with those of another. No development of a raw file here equals Lightroom's, which the published
-input pictures went through.
+5,000 raw photographs and what five experts, a to e, made of each. One rule reads the usual copies:
+a picture is an input or a target by the name of a folder above it, and belongs to the picture of
+the same name on the other side; lists and folders of known names say who trains on which.
+
+    raw_photos/HQa*/photos/*.dng  tiff16_c/*.tif             the original archive
+    raw/*/*.dng  processed/tiff16_c/*.tif  training.json     the package fivek-dataset of PyPI
+    input/JPG/480p/*.jpg  expertC/JPG/480p/*.jpg  test.txt   the 480p set of Zeng et al.'s 3D LUTs
+    input/*  output/*  filelist.txt                          as google/hdrnet reads it
+    train/input/*  train/output/*  eval/input/*  ...
+
+What the input is differs between them, so that numbers of one are not to be compared with those of
+another. No development of a raw file here equals Lightroom's, which the published input pictures
+went through.
 """
 
 import json
-from collections.abc import Mapping
+import re
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,55 +39,58 @@ from histmatch_lab.data.own.folders import (
     pair_up,
 )
 from histmatch_lab.data.own.prepare import Skipped
-from histmatch_lab.data.own.splits import SPLITS, Split, stated_split
+from histmatch_lab.data.own.splits import SPLITS, stated_split
 
 FIVEK_EXPERTS = ("a", "b", "c", "d", "e")
 SHORT_SIDE = 480
 RAW, TIFF = (".dng",), (".tif", ".tiff")
-RAW_LAYOUTS = ("original archive", "indexed package")
 DEVELOPED = "developed by LibRaw: camera white balance, no automatic brightness, sRGB"
+INPUTS = ("raw_photos", "raw", "input")
+_KIND = re.compile(rf"{'|'.join(INPUTS)}|tiff16_[a-e]|expert[A-E]|output")
+XYZ = "480p_16bits_XYZ_WB"  # other inputs of the 480p set, which are not read here
+LISTS = {
+    "filesAdobe.txt": None,
+    "filesAdobeMIT.txt": None,
+    "filelist.txt": None,
+    "training.json": "train",
+    "validation.json": "train",  # which makes 4,000 and 1,000
+    "testing.json": "test",
+    "train_input.txt": "train",
+    "train_label.txt": "train",
+    "test.txt": "test",
+}
+PARTS = {"train": "train", "eval": "test"}
 CROP_ORIGIN, CROP_SIZE, ORIENTATION = 50719, 50720, 274  # tags of DNG and TIFF
 
 
-class Layout(NamedTuple):
-    """What was recognised: the files of both sides, and the lists that come with them.
+def fivek_source(root: Path, *, expert: str = "c") -> PictureSource:
+    """A copy of FiveK as 480p pairs, with the split that comes with it, else the paper's.
 
-    Attributes:
-        listed: names, each with "train" or "test", or None where the copy has no split.
-    """
-
-    name: str
-    inputs: Files
-    targets: Files
-    listed: Mapping[str, str | None]
-
-
-def fivek_source(root: Path, *, expert: str = "c") -> tuple[PictureSource, Split]:
-    """A copy of FiveK as 480p pairs, and the split that comes with it, else the paper's.
-
-    Raises ValueError for a folder in which no layout is recognised, or without this expert.
+    Where names are listed, only those are used. Raises ValueError for a folder that is not
+    recognised, or without this expert.
     """
     check_option("expert", expert, FIVEK_EXPERTS)
-    layout = recognise(root, expert)
-    files, missing = pair_up(layout.inputs, layout.targets)
-    known = layout.inputs.keys() | layout.targets.keys()
-    absent = (name for name in layout.listed if name not in known)
-    missing += [Skipped(name, "listed, but not there") for name in absent]
+    copy = _look_through(root, expert)
+    files, missing = pair_up(copy.inputs, copy.targets)
+    absent = copy.sides.keys() - copy.inputs.keys() - copy.targets.keys()
+    missing += [Skipped(name, "listed, but not there") for name in sorted(absent)]
     if not files:
-        raise ValueError(f"{root} looks like {layout.name}, but not one input has its target")
-    source = PictureSource(
+        raise ValueError(f"{root} looks like {copy.layout}, but not one input has its target")
+    sides = {name: side for name, side in copy.sides.items() if side}
+    raw = files[0].input.suffix.lower() in RAW
+    return PictureSource(
         facts={
             "source": "MIT-Adobe FiveK",
             "root": str(root.resolve()),
-            "layout": layout.name,
+            "layout": copy.layout,
             "expert": expert,
-            "input": DEVELOPED if layout.name in RAW_LAYOUTS else "as it comes with this copy",
+            "input": DEVELOPED if raw else "as it comes with this copy",
             "short_side": SHORT_SIDE,
             "encoding": "sRGB",
         },
         found=[
-            f"recognised: {layout.name}",
-            f"{len(layout.inputs)} inputs, {len(layout.targets)} targets, {len(files)} pairs",
+            f"recognised: {copy.layout}",
+            f"{len(copy.inputs)} inputs, {len(copy.targets)} targets, {len(files)} pairs",
             *([f"{len(missing)} without a partner"] if missing else []),
         ],
         files=files,
@@ -85,28 +98,47 @@ def fivek_source(root: Path, *, expert: str = "c") -> tuple[PictureSource, Split
         read=read_photograph,
         short_side=SHORT_SIDE,
         slack=0.01,
+        split=stated_split(sides, "as it comes with the copy") if sides else SPLITS["paper"],
     )
-    sides = {name: side for name, side in layout.listed.items() if side}
-    if not sides:
-        return source, SPLITS["paper"]
-    return source, stated_split(sides, "as it comes with the copy")
 
 
-def recognise(root: Path, expert: str) -> Layout:
-    """The layout of a copy; ValueError, which says what was looked for, if it is none of them."""
-    if not root.is_dir():
-        raise ValueError(f"{root} is not a folder")
-    for layout_in in (_archive, _indexed, _resized_480p, _listed, _train_and_eval):
-        for folder in (root, root / "fivek_dataset", root / "MITAboveFiveK"):
-            layout = layout_in(folder, expert)
-            if layout:
-                return layout
-    there = ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
-    raise ValueError(
-        f"{root} is no copy of FiveK that is known here; it holds {there}. Looked for: raw_photos/ "
-        f"with tiff16_{expert}/; raw/ and processed/ with training.json; input/JPG/480p with "
-        "expertC/JPG/480p and test.txt; filelist.txt with input/ and output/; train/ and eval/"
+class _Copy(NamedTuple):
+    """Files of both sides by name; the names that are listed, each with "train", "test" or None."""
+
+    layout: str
+    inputs: Files
+    targets: Files
+    sides: dict[str, str | None]
+
+
+def _look_through(root: Path, expert: str) -> _Copy:
+    by_folder: dict[str, Files] = {}
+    sides: dict[str, str | None] = {}
+    for path in chain(*files_by_name(root, (*RAW, *PICTURES, ".txt", ".json")).values()):
+        folders = path.relative_to(root).parts[:-1]
+        if path.name in LISTS:
+            sides |= dict.fromkeys(_names(path), LISTS[path.name])
+        kind = next((folder for folder in folders if _KIND.fullmatch(folder)), None)
+        if not kind or XYZ in folders or path.suffix in (".txt", ".json"):
+            continue
+        part = next((folder for folder in folders if folder in PARTS), None)
+        name = f"{part}/{path.stem}" if part else path.stem
+        by_folder.setdefault(kind, {}).setdefault(name, []).append(path)
+        if part:
+            sides[name] = PARTS[part]
+    target_folders = (f"tiff16_{expert}", f"expert{expert.upper()}", "output")
+    found = [[f for f in known if f in by_folder] for known in (INPUTS, target_folders)]
+    if [] in found:
+        got = sorted(by_folder) or sorted(path.name for path in root.iterdir())[:8]
+        raise ValueError(
+            f"{root} must hold pictures in a folder {' or '.join(INPUTS)}, and in "
+            f"{' or '.join(target_folders)}, got {', '.join(got) or 'nothing'}"
+        )
+    names = [folders[0] for folders in found]
+    inputs, targets = (
+        {n: paths for n, paths in by_folder[f].items() if n in sides or not sides} for f in names
     )
+    return _Copy(" with ".join(names), inputs, targets, sides)
 
 
 def read_photograph(path: Path, data: bytes) -> tuple[Tensor, int]:
@@ -194,101 +226,19 @@ def _numbers(value: object) -> list[float]:
     return numbers
 
 
-def _archive(root: Path, expert: str) -> Layout | None:
-    """The original archive: raw_photos/HQa*/photos/*.dng, tiff16_c/*.tif, lists of names."""
-    raw = root / "raw_photos"
-    if not raw.is_dir():
-        return None
-    names = _lines(root / "filesAdobe.txt") + _lines(root / "filesAdobeMIT.txt")
-    targets = _expert_tiffs(root, expert)
-    return Layout("original archive", _by_stem(raw), targets, dict.fromkeys(names))
-
-
-def _indexed(root: Path, expert: str) -> Layout | None:
-    """raw/<camera>/*.dng, processed/tiff16_c/*.tif, and three JSON files of names.
-
-    The validation photographs are trained on, which makes 4,000 and 1,000.
-    """
-    parts = {"training": "train", "validation": "train", "testing": "test"}
-    indices = {root / f"{part}.json": side for part, side in parts.items()}
-    if not (root / "raw").is_dir() or not all(path.is_file() for path in indices):
-        return None
-    listed = {name: side for path, side in indices.items() for name in _keys(path)}
-    targets = _expert_tiffs(root / "processed", expert)
-    return Layout("indexed package", _by_stem(root / "raw"), targets, listed)
-
-
-def _resized_480p(root: Path, expert: str) -> Layout | None:
-    """The 480p set of Zeng et al.'s 3D LUTs, of expert C alone, with lists of names."""
-    inputs, targets = (root / side / "JPG" / "480p" for side in ("input", "expertC"))
-    if not targets.is_dir():
-        return None
-    if expert != "c":
-        raise ValueError(f"{root} is the 480p set, which has expert C alone, not {expert.upper()}")
-    if not inputs.is_dir():
-        raise ValueError(
-            f"{root} is the 480p set without input/JPG/480p; its 16-bit inputs are in XYZ, which "
-            "is not read here"
-        )
-    lists = {"train_input.txt": "train", "train_label.txt": "train", "test.txt": "test"}
-    listed = {name: side for file, side in lists.items() for name in _lines(root / file)}
-    return Layout("480p set", files_by_name(inputs), files_by_name(targets), listed)
-
-
-def _listed(root: Path, _expert: str) -> Layout | None:
-    """filelist.txt beside input/ and output/, as google/hdrnet reads it."""
-    names = [Path(line).with_suffix("").as_posix() for line in _lines(root / "filelist.txt")]
-    folders = [root / side for side in ("input", "output")]
-    if not names or not all(folder.is_dir() for folder in folders):
-        return None
-    found = [files_by_name(folder, RAW + PICTURES) for folder in folders]
-    inputs, targets = ({n: files[n] for n in names if n in files} for files in found)
-    return Layout("file list", inputs, targets, dict.fromkeys(names))
-
-
-def _train_and_eval(root: Path, _expert: str) -> Layout | None:
-    """train/ and eval/, each with input/ and output/."""
-    parts = {"train": "train", "eval": "test"}
-    if not all((root / part / kind).is_dir() for part in parts for kind in ("input", "output")):
-        return None
-    inputs: Files = {}
-    targets: Files = {}
-    listed = {}
-    for part, side in parts.items():
-        for found, kind in ((inputs, "input"), (targets, "output")):
-            for name, files in files_by_name(root / part / kind, RAW + PICTURES).items():
-                found[f"{part}/{name}"] = files
-                listed[f"{part}/{name}"] = side
-    return Layout("train and eval folders", inputs, targets, listed)
-
-
-def _expert_tiffs(root: Path, expert: str) -> Files:
-    folder = root / f"tiff16_{expert}"
-    if not folder.is_dir():
-        there = ", ".join(sorted(p.name for p in root.glob("tiff16_*"))) or "none"
-        raise ValueError(f"{folder} is missing; experts that are there: {there}")
-    return _by_stem(folder, TIFF)
-
-
-def _by_stem(folder: Path, endings: tuple[str, ...] = RAW) -> Files:
-    """As the lists name them: wherever below the folder they are."""
-    found: Files = {}
-    for name, files in files_by_name(folder, endings).items():
-        found.setdefault(name.rsplit("/", 1)[-1], []).extend(files)
-    return found
-
-
-def _lines(path: Path) -> list[str]:
-    if not path.is_file():
-        return []
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if line]
-
-
-def _keys(path: Path) -> list[str]:
-    """The names in one JSON index: keys of an object, or "basename" of each in a list."""
+def _names(path: Path) -> list[str]:
+    """Those in a list: its lines; of JSON, an object's keys or the "basename" of each in a list."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".json":
+        return [_without_ending(line.strip()) for line in text.splitlines() if line.strip()]
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
+        index = json.loads(text)
         return list(index) if isinstance(index, dict) else [entry["basename"] for entry in index]
     except (json.JSONDecodeError, KeyError, TypeError) as problem:
         raise ValueError(f"{path} is no index of photographs: {problem}") from problem
+
+
+def _without_ending(file: str) -> str:
+    """The name of a picture's file, or a name that is none, which may have dots."""
+    path = Path(file)
+    return path.stem if path.suffix.lower() in RAW + PICTURES else path.name

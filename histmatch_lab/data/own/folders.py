@@ -21,6 +21,7 @@ from histmatch_lab.data.images import (
     to_levels,
 )
 from histmatch_lab.data.own.prepare import Existing, Made, Result, Skipped
+from histmatch_lab.data.own.splits import SPLITS, Split
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 
@@ -45,6 +46,7 @@ class PictureSource:
             bits, 8 or 16.
         short_side: larger pictures are made smaller to it.
         slack: how much the shapes of input and target may differ, as a share.
+        split: the one that comes with them.
     """
 
     facts: dict[str, Any]
@@ -54,6 +56,7 @@ class PictureSource:
     read: Callable[[Path, bytes], tuple[Tensor, int]]
     short_side: int | None = None
     slack: float = 0.0
+    split: Split = SPLITS["paper"]
 
     @property
     def total(self) -> int:

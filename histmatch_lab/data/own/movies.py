@@ -19,6 +19,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from histmatch_lab.data.images import to_levels
 from histmatch_lab.data.own.movie_file import Encoding, Movie, MovieError, open_movie, planes
 from histmatch_lab.data.own.prepare import Existing, Made, Result, Skipped
+from histmatch_lab.data.own.splits import Split, chronological_split
 
 EVERY = 120
 SIZE = (960, 540)
@@ -101,6 +102,7 @@ class MovieSource:
     offset: int
     found: list[str]
     sync: Sync | None
+    split: Split = chronological_split
 
     @property
     def facts(self) -> dict[str, Any]:

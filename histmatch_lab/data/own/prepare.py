@@ -58,9 +58,11 @@ class Source(Protocol):
         facts: what decides how the pairs look; a folder holds pairs of the same facts only.
         found: what was recognised, in lines for the reader.
         total: how many pairs are expected.
+        split: who trains on which, unless another one is given.
     """
 
     found: list[str]
+    split: Split
 
     @property
     def facts(self) -> dict[str, Any]: ...
@@ -72,8 +74,12 @@ class Source(Protocol):
         ...
 
 
-def prepare(source: Source, folder: Path, split: Split) -> Generator[Result, None, None]:
+def prepare(
+    source: Source, folder: Path, split: Split | None = None
+) -> Generator[Result, None, None]:
     """Write what the source gives to the folder, and yield each result once it is safe.
+
+    split: in the place of the source's own.
 
     Raises:
         ValueError: the folder holds what was prepared otherwise, or something else; the split
@@ -102,6 +108,7 @@ def prepare(source: Source, folder: Path, split: Split) -> Generator[Result, Non
         yield result
     if not names:
         raise ValueError("not a single pair could be prepared")
+    split = split or source.split
     sides = split.divide(sorted(names))
     if not sides:
         raise ValueError(

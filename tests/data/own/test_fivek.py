@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from histmatch_lab.cli import app
 from histmatch_lab.color import srgb_to_linear
 from histmatch_lab.data.images import ImageError, resize
-from histmatch_lab.data.own.fivek import develop, fivek_source, read_expert_tiff, recognise
+from histmatch_lab.data.own.fivek import develop, fivek_source, read_expert_tiff
 from histmatch_lab.data.own.prepared import PreparedPairs, read_head, read_manifest
 from histmatch_lab.training.evaluation import psnr
 from tests.data.files import levels, picture, write_dng, write_pictures, write_prophoto_tiff
@@ -55,14 +55,14 @@ def test_the_original_archive(tmp_path):
     (root / "filesAdobeMIT.txt").write_text("\n".join(NAMES[3:]))
     result = _prepare(tmp_path, tmp_path / "out")
     assert result.exit_code == 1
-    assert "recognised: original archive" in result.output
+    assert "recognised: raw_photos with tiff16_c" in result.output
     assert "6 inputs, 6 targets, 6 pairs" in result.output
     assert "a4999-gone: listed, but not there" in result.output
     for number, pair in enumerate(_both(tmp_path / "out").values()):
         assert _decibels(pair.input, picture(number)) > 40
         assert _decibels(pair.target, picture(number + 7)) > 80
     manifest = read_manifest(tmp_path / "out")
-    assert (manifest["layout"], manifest["expert"]) == ("original archive", "c")
+    assert (manifest["layout"], manifest["expert"]) == ("raw_photos with tiff16_c", "c")
     assert "LibRaw" in manifest["input"]
 
 
@@ -93,7 +93,7 @@ def test_another_expert(tmp_path):
     assert read_manifest(tmp_path / "out")["expert"] == "a"
     result = _prepare(tmp_path, tmp_path / "other", "--expert", "e")
     assert result.exit_code == 2
-    assert "tiff16_e is missing; experts that are there: tiff16_a, tiff16_c" in result.output
+    assert "or output, got raw_photos, tiff16_a, tiff16_c" in result.output
 
 
 @pytest.mark.parametrize("as_list", [False, True])
@@ -106,7 +106,7 @@ def test_the_indexed_package(tmp_path, as_list):
         (root / f"{part}.json").write_text(json.dumps(index))
     result = _prepare(tmp_path, tmp_path / "out")
     assert result.exit_code == 0, result.output
-    assert "recognised: indexed package" in result.output
+    assert "recognised: raw with tiff16_c" in result.output
     assert PreparedPairs(tmp_path / "out", crop=16).test_names == NAMES[4:]
     (root / "testing.json").write_text("{oh")
     result = _prepare(tmp_path, tmp_path / "other")
@@ -122,15 +122,15 @@ def test_the_480p_set(tmp_path):
     (tmp_path / "test.txt").write_text("\r\n".join(NAMES[4:]) + "\r\n")
     result = _prepare(tmp_path, tmp_path / "out")
     assert result.exit_code == 0, result.output
-    assert "recognised: 480p set" in result.output
+    assert "recognised: input with expertC" in result.output
     pairs = PreparedPairs(tmp_path / "out", crop=16)
     assert (pairs.train_names, pairs.test_names) == (NAMES[:4], NAMES[4:])
     assert pairs.manifest["split"] == "as it comes with the copy"
     result = _prepare(tmp_path, tmp_path / "drawn", "--split", "paper")
     assert result.exit_code == 0
     assert len(PreparedPairs(tmp_path / "drawn", crop=16).test_names) == 1
-    with pytest.raises(ValueError, match="expert C alone, not A"):
-        recognise(tmp_path, "a")
+    with pytest.raises(ValueError, match="tiff16_a or expertA or output, got expertC, input"):
+        fivek_source(tmp_path, expert="a")
 
 
 def test_a_file_list(tmp_path):
@@ -139,7 +139,7 @@ def test_a_file_list(tmp_path):
     (tmp_path / "filelist.txt").write_text("\n".join(f"{n}.png" for n in NAMES[:5]))
     result = _prepare(tmp_path, tmp_path / "out")
     assert result.exit_code == 0, result.output
-    assert "recognised: file list" in result.output
+    assert "recognised: input with output" in result.output
     assert sorted(_names(tmp_path / "out")) == NAMES[:5]
 
 
@@ -160,7 +160,10 @@ def test_no_copy_of_fivek(tmp_path):
     (tmp_path / "holiday").mkdir()
     result = _prepare(tmp_path, tmp_path / "out")
     assert result.exit_code == 2
-    assert "it holds holiday. Looked for: raw_photos/" in result.output
+    assert (
+        "in a folder raw_photos or raw or input, and in tiff16_c or expertC or output, got holiday"
+        in result.output
+    )
 
 
 def test_missing_partners_and_damage(tmp_path):
@@ -259,6 +262,6 @@ def test_without_rawpy(tmp_path, monkeypatch):
 
 def test_the_facts_tell_what_decides_the_pairs(tmp_path):
     _archive(tmp_path)
-    source, split = fivek_source(tmp_path)
+    source = fivek_source(tmp_path)
     assert source.facts["short_side"] == 480
-    assert list(split.divide(NAMES).values()).count("test") == 1
+    assert list(source.split.divide(NAMES).values()).count("test") == 1
