@@ -1,26 +1,21 @@
-"""The one expensive sum of the package: how much smoothed mass lies below each bin edge.
+"""The expensive sum of the package: how much smoothed mass lies below each bin edge.
 
 For samples x_p, edges e_k and slope s, with sigma the logistic function,
 
     forward    F_k  = mean over p of sigma(s (e_k - x_p))
     backward   dx_p = -(s / N) sum over k of g_k sigma'(s (e_k - x_p)).
 
-Evaluated as written, this takes N x (K + 1) sigmoids, all kept for the backward pass. There are two
-cheaper methods, from which ``choose`` takes the one with less work.
+As written, this takes N x (K + 1) sigmoids, all kept. ``choose`` takes the cheaper of two methods.
 
-``Window`` is exact to rounding. Further than 37 / s from a sample, sigma is 0 or 1 in float64, so
-only the few edges around each sample need a sigmoid. Each edge above those gains exactly 1 from the
-sample, which a count and a running sum provide.
+``Window`` is exact to rounding: only the few edges around each sample need a sigmoid; each edge
+above gains exactly 1 from it, which a count and a running sum provide.
 
-``Lattice`` is exact to 1.1e-6 in a bin. Each bin is divided into cells so narrow that sigma is
-nearly quadratic across a cell. Three sums over the samples of a cell are then enough, those of 1, f
-and f^2, where f from -1/2 to 1/2 is the position in the cell. F is the convolution of these three
-short sequences with the coefficients of the quadratics, computed by FFT: the cost grows with N + K,
-no longer with N x K. The backward pass is the transpose: g convolved with the quadratics of sigma'
-gives three coefficients per cell, and each sample evaluates the quadratic of its cell.
+``Lattice`` is exact to 1.1e-6 in a bin. In cells so narrow that sigma is nearly quadratic across
+one, the sums of 1, f and f^2 over a cell's samples are enough (f from -1/2 to 1/2 is the position
+in the cell); F is their convolution with the quadratics, by FFT: the cost grows with N + K. The
+backward pass is the transpose: each sample evaluates its cell's quadratic of g and sigma'.
 
-Positions and sums are float64: at s = 1e6 the rounding of a float32 edge is 6 % of the kernel's
-width, and a float32 sum over a picture is off by 4e-5.
+Positions and sums are float64: at s = 1e6 a float32 edge is off by 6 % of the kernel's width.
 """
 
 import math
@@ -52,13 +47,14 @@ class Edges:
         return max(self.slope * self.width, 1e-30)  # never 0: it is divided by
 
 
-def mass_below(values: Tensor, edges: Edges) -> Tensor:
+def mass_below(values: Tensor, edges: Edges, weights: Tensor | None = None) -> Tensor:
     """The share of smoothed samples below each edge: (..., N) -> (..., bins + 1), float64.
 
-    On a GPU a row with NaN or infinity in it gives NaN.
+    weights: like the values, float64, of mean 1 in each row. On a GPU a bad value gives NaN.
     """
     rows = values.reshape(-1, values.shape[-1])
-    below = _MassBelow.apply(rows, choose(rows, edges))
+    weights = None if weights is None else weights.reshape_as(rows)
+    below = _MassBelow.apply(rows, weights, choose(rows, edges))
     if rows.device.type != "cpu":
         below = below + _nan_unless_finite(rows.detach())
     return below.reshape(*values.shape[:-1], -1)
@@ -66,28 +62,28 @@ def mass_below(values: Tensor, edges: Edges) -> Tensor:
 
 def _nan_unless_finite(rows: Tensor) -> Tensor:
     """0 or NaN for each row, (rows, 1), without waiting for the device to say which."""
-    low, high = rows.aminmax(dim=1, keepdim=True)
-    return low * 0 + high * 0
+    return torch.stack(rows.aminmax(dim=1, keepdim=True)).mul(0).sum(0)
 
 
 class _MassBelow(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, method: "Window | Lattice") -> Tensor:
-        ctx.save_for_backward(rows)
+    def forward(ctx: Any, rows: Tensor, weights: Tensor | None, method: "Method") -> Tensor:
+        ctx.save_for_backward(rows, weights)
         ctx.method = method
-        return method.mass(rows)
+        return method.mass(rows, weights)
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
-        (rows,) = ctx.saved_tensors
-        return _Gradient.apply(rows, upstream, ctx.method), None
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
+        rows, weights = ctx.saved_tensors
+        gradient = _Gradient.apply(rows, upstream, ctx.method)
+        return gradient if weights is None else (gradient * weights).to(rows), None, None
 
 
 class _Gradient(torch.autograd.Function):
     """Makes a second derivative fail, also where ``once_differentiable`` would miss a term."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, upstream: Tensor, method: "Window | Lattice") -> Tensor:  # noqa: ARG004
+    def forward(ctx: Any, rows: Tensor, upstream: Tensor, method: "Method") -> Tensor:  # noqa: ARG004
         return method.gradient(rows, upstream)
 
     @staticmethod
@@ -95,7 +91,7 @@ class _Gradient(torch.autograd.Function):
         raise RuntimeError("the soft histogram can be differentiated once, not twice")
 
 
-def choose(rows: Tensor, edges: Edges) -> "Window | Lattice":
+def choose(rows: Tensor, edges: Edges) -> "Method":
     """The lattice where it saves work; the window for float64, few samples or a sharp kernel."""
     window, lattice = Window(edges), Lattice(edges)
     samples = rows.shape[1]
@@ -114,15 +110,19 @@ class Window:
         within_reach = math.ceil(2 * REACH / self.edges.slope_per_bin)
         return min(self.edges.bins, within_reach) + 1
 
-    def mass(self, rows: Tensor) -> Tensor:
+    def mass(self, rows: Tensor, weights: Tensor | None = None) -> Tensor:
         count, edge_count = len(rows), self.edges.bins + 1
         partly = rows.new_zeros(count, edge_count, dtype=torch.float64)
         whole = rows.new_zeros(count, edge_count + 1, dtype=torch.float64)
         for row, column in _blocks(rows, self.size):
             index, z = self._near_edges(rows[row, column])  # (rows, samples, size)
-            partly[row].scatter_add_(1, index.flatten(1), z.sigmoid_().flatten(1))
-            above = index[..., -1] + 1
-            whole[row].scatter_add_(1, above, whole.new_ones(()).expand_as(above))
+            above, near = index[..., -1] + 1, z.sigmoid_()
+            weight = whole.new_ones(()).expand_as(above)
+            if weights is not None:
+                weight = weights[row, column]
+                near *= weight[..., None]
+            partly[row].scatter_add_(1, index.flatten(1), near.flatten(1))
+            whole[row].scatter_add_(1, above, weight)
         return (partly + whole.cumsum(1)[:, :-1]) / rows.shape[1]
 
     def gradient(self, rows: Tensor, upstream: Tensor) -> Tensor:
@@ -147,10 +147,8 @@ class Window:
 @dataclass(frozen=True)
 class Lattice:
     """Cells that divide each bin evenly, so that every edge falls between two cells.
-
-    They are stored as (blocks, cells_per_bin). A block is as wide as a bin: one of the bins, or
-    part of the margin on either side, beyond which sigma is constant. The margins also keep the two
-    ends apart, which meet in the circular convolution.
+    They are stored as (blocks, cells_per_bin). A block is as wide as a bin: a bin, or part of the
+    margin on either side, which keeps the two ends apart that meet in the circular convolution.
     """
 
     edges: Edges
@@ -179,8 +177,8 @@ class Lattice:
         """The blocks that begin at an edge."""
         return slice(self.margin, self.margin + self.edges.bins + 1)
 
-    def mass(self, rows: Tensor) -> Tensor:
-        moments = self._moments(rows)  # (3, rows, blocks, cells_per_bin)
+    def mass(self, rows: Tensor, weights: Tensor | None = None) -> Tensor:
+        moments = self._moments(rows, weights)  # (3, rows, blocks, cells_per_bin)
         spectrum = torch.fft.rfft(moments, dim=2) * _forward_spectra(self, rows.device)
         near = torch.fft.irfft(spectrum.sum((0, 3)), n=self.blocks)
         in_block = moments[0].sum(-1)
@@ -202,17 +200,23 @@ class Lattice:
             gradient[row, column] = value.view_as(gradient[row, column])
         return gradient
 
-    def _moments(self, rows: Tensor) -> Tensor:
+    def _moments(self, rows: Tensor, weights: Tensor | None) -> Tensor:
         """Sums of 1, f and f^2 over the samples of each cell: (3, rows, blocks, cells_per_bin).
 
-        Scattered additions cost most, so one of them carries the first two sums: each sample adds
-        2 STRETCH + f, and with at most STRETCH samples rounding takes the two apart.
+        Scattered additions cost most; without weights one carries the first two sums: each sample
+        adds 2 STRETCH + f, and with at most STRETCH samples rounding takes the two apart.
         """
         shape = (3, len(rows), self.blocks, self.cells_per_bin)
         moments = rows.new_zeros(shape, dtype=torch.float64)
         for row, column in _blocks(rows, 1, longest=STRETCH):
             count, first, second = (moment[row].view(-1) for moment in moments)
             cell, place = self._locate(rows[row, column])
+            if weights is not None:
+                power = weights[row, column].reshape(-1)
+                for moment in (count, first, second):
+                    moment.scatter_add_(0, cell, power)
+                    power = power * place
+                continue
             second.scatter_add_(0, cell, place * place)
             both = torch.zeros_like(count).scatter_add_(0, cell, place.add_(2 * STRETCH))
             whole = (both * (1 / (2 * STRETCH))).round_()
@@ -221,17 +225,14 @@ class Lattice:
         return moments
 
     def _locate(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Each sample's cell, numbered on from row to row, and its position there, -1/2 to 1/2.
-
-        Adding WHOLE rounds and leaves the integer in the low bits: faster than converting.
-        """
+        """Each sample's cell, numbered on from row to row, and its position there, -1/2 to 1/2."""
         per_unit = self.cells_per_bin / self.edges.width
         origin = self.margin * self.cells_per_bin - self.edges.low * per_unit - 0.5
         position = x.to(torch.float64, copy=True).mul_(per_unit).add_(origin)
         _clamp_index(position, self.cells - 1)
         if len(x) > 1:
             position += torch.arange(len(x), device=x.device).unsqueeze(1) * self.cells
-        rounded = position + WHOLE
+        rounded = position + WHOLE  # leaves the integer in the low bits: faster than converting
         cell = rounded.view(torch.int64) & 0xFFFFFFFF
         place = position.sub_(rounded.sub_(WHOLE))
         return cell.view(-1), place.view(-1)
@@ -272,10 +273,8 @@ def _sigmoid_derivatives(z: Tensor) -> list[Tensor]:
 
 
 def _quadratics(value: Tensor, d1: Tensor, d2: Tensor, d3: Tensor, *, size: float) -> Tensor:
-    """Coefficients of 1, f, f^2 for a function over a cell, from its derivatives at the centre.
-
-    This is the Taylor polynomial with its cubic term replaced by the line that fits it best over
-    the cell (f^3 by 3/20 f), which cuts the error to 2/5.
+    """Coefficients of 1, f, f^2 for a function over a cell, from its derivatives at the centre:
+    Taylor's, with f^3 replaced by 3/20 f, the line nearest to it, which cuts the error to 2/5.
     """
     return torch.stack([value, size * d1 + size**3 / 40 * d3, size**2 / 2 * d2])
 
@@ -288,13 +287,13 @@ def _clamp_index(position: Tensor, last: float) -> Tensor:
 
 
 def _blocks(rows: Tensor, work: int, longest: int = 2**26) -> Iterator[tuple[slice, slice]]:
-    """Rows and samples to treat together: what fits a CPU's cache; on a GPU far more.
-
-    work: how many numbers each sample needs. longest: the most samples of one row at a time.
-    """
+    """Rows and samples (each `work` numbers) at a time: a CPU's cache full; on a GPU far more."""
     budget = max(1, (2**17 if rows.device.type == "cpu" else 2**26) // work)
     height = max(1, budget // rows.shape[1])
     width = min(budget, longest)
     for top in range(0, len(rows), height):
         for left in range(0, rows.shape[1], width):
             yield slice(top, top + height), slice(left, left + width)
+
+
+Method = Window | Lattice

@@ -104,6 +104,7 @@ def soft_histogram(
     bandwidth: float = 1.0,
     range: Range = (0.0, 1.0),
     outside: Outside = "drop",
+    weights: Tensor | None = None,
 ) -> Tensor:
     """The differentiable histogram P(k) of Eq. 3-4: (..., N) -> (..., bins).
 
@@ -118,6 +119,8 @@ def soft_histogram(
             "drop" loses it (the paper; the sum falls below 1), "clamp" gives it to the end bins,
             "reflect" folds it back at each end, as DeepHist does: to Eq. 3 it adds the histograms
             of ``2 low - values`` and ``2 high - values``.
+        weights: how much each sample counts, of the shape of ``values`` or one that broadcasts to
+            it, such as a mask: 0 or more, as shares of their sum. They get no gradient.
 
     Returns:
         Shares of the pixels, differentiable once in ``values``. The same input gives the same bits
@@ -133,7 +136,8 @@ def soft_histogram(
     [0.003, 0.497, 0.25, 0.125]
     """
     values = checked_samples("values", values)
-    return torch.diff(_cumulative(values, bins, alpha, bandwidth, range, outside)).to(values)
+    cumulative = _cumulative(values, weights, bins, alpha, bandwidth, range, outside)
+    return torch.diff(cumulative).to(values)
 
 
 def soft_cdf(
@@ -144,6 +148,7 @@ def soft_cdf(
     bandwidth: float = 1.0,
     range: Range = (0.0, 1.0),
     outside: Outside = "drop",
+    weights: Tensor | None = None,
 ) -> Tensor:
     """CDF_k of Eq. 5: the running sum P(0) + ... + P(k) of ``soft_histogram``, same arguments.
 
@@ -159,7 +164,7 @@ def soft_cdf(
     [0.0, 0.5, 0.75, 1.0]
     """
     values = checked_samples("values", values)
-    cumulative = _cumulative(values, bins, alpha, bandwidth, range, outside)
+    cumulative = _cumulative(values, weights, bins, alpha, bandwidth, range, outside)
     return (cumulative[..., 1:] - cumulative[..., :1]).to(values)
 
 
@@ -186,9 +191,7 @@ def gradient_ripple(
 
 
 def _ripple(step: float) -> float:
-    """The same from s L. Poisson's sum formula gives two series for it; each converges like
-    exp(-pi n) or faster on its side of s L = 2 pi.
-    """
+    """From s L, by Poisson's sum formula: two series, each fast on its side of s L = 2 pi."""
     if step > 2 * math.pi:
         terms = ((-1) ** n * _logistic_density(n * step / 2) for n in range(1, 14))
         return step * (1 / 8 + sum(terms))
@@ -252,7 +255,13 @@ def _kernels(x: Tensor, edges: Tensor, slope: float) -> Tensor:
 
 
 def _cumulative(
-    values: Tensor, bins: int, alpha: float, bandwidth: float, range: Range, outside: Outside
+    values: Tensor,
+    weights: Tensor | None,
+    bins: int,
+    alpha: float,
+    bandwidth: float,
+    range: Range,
+    outside: Outside,
 ) -> Tensor:
     """Mass between the first edge (plus a constant) and each edge: (..., bins + 1), float64."""
     check_option("outside", outside, get_args(Outside))
@@ -261,13 +270,31 @@ def _cumulative(
     width = (high - low) / bins
     if values.device.type == "mps":  # which has no float64
         values = values.cpu()
+    if weights is not None:
+        weights = _checked_weights(weights, values)
     if outside == "reflect":
         # the mirrored pixels in these bins are the pixels themselves in the mirrored bins
-        far = mass_below(values, Edges(low - (high - low), width, 3 * bins, slope))
+        far = mass_below(values, Edges(low - (high - low), width, 3 * bins, slope), weights)
         below, inside, above = far[..., : bins + 1], far[..., bins:-bins], far[..., -bins - 1 :]
         return inside - below.flip(-1) - above.flip(-1)
-    cumulative = mass_below(values, Edges(low, width, bins, slope))
+    cumulative = mass_below(values, Edges(low, width, bins, slope), weights)
     if outside == "clamp":
         nothing, everything = torch.zeros_like(values[..., :1]), torch.ones_like(values[..., :1])
         return torch.cat([nothing, cumulative[..., 1:-1], everything], dim=-1)
     return cumulative
+
+
+def _checked_weights(weights: Tensor, values: Tensor) -> Tensor:
+    """In the shape of the values, with a mean of 1 in each row."""
+    weights = checked_samples("weights", weights.detach().to(values.device, torch.float64))
+    try:
+        weights = weights.expand_as(values)
+    except RuntimeError:
+        raise ValueError(
+            f"weights must broadcast to the shape of values, {tuple(values.shape)}, "
+            f"got {tuple(weights.shape)}"
+        ) from None
+    means = weights.mean(-1, keepdim=True)
+    if weights.device.type == "cpu" and ((weights < 0).any() or (means == 0).any()):
+        raise ValueError("weights must be 0 or more, and not all 0 for a row of values")
+    return weights / means

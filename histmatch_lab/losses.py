@@ -1,9 +1,13 @@
-"""The losses that the paper compares: Eq. 5, Eq. 6 and the pixel losses beside them."""
+"""The losses that the paper compares: Eq. 5, Eq. 6 and the pixel losses beside them.
+
+Beside Eq. 5 stand other distances of distributions, and SSIM, which the paper does not try.
+"""
 
 import inspect
 from collections.abc import Callable
 from typing import Literal, TypeVar, get_args
 
+import torch
 from torch import Tensor, nn
 
 from histmatch_lab._checks import (
@@ -14,8 +18,9 @@ from histmatch_lab._checks import (
     checked_range,
     checked_shape,
     checked_slope,
+    import_extra,
 )
-from histmatch_lab.distances import emd
+from histmatch_lab.distances import cramer, emd, wasserstein_1d
 from histmatch_lab.histogram import Outside, soft_histogram
 from histmatch_lab.perceptual import LPIPSLoss, VGGLoss
 
@@ -102,7 +107,8 @@ class HistogramMatchingLoss(nn.Module):
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
         _check_images(pred, target)
-        loss = emd(self._histogram(pred), self._histogram(target)).mean()  # (B, C) -> ()
+        loss = self._distance(self._histogram(pred), self._histogram(target))  # (B, C)
+        loss = loss.mean()
         return loss * self.bin_width if self.units == "intensity" else loss
 
     @property
@@ -116,6 +122,8 @@ class HistogramMatchingLoss(nn.Module):
             f"range={self.range}, outside={self.outside!r}, units={self.units!r}"
         )
 
+    _distance = staticmethod(emd)
+
     def _histogram(self, image: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, bins)"""
         return soft_histogram(
@@ -126,6 +134,82 @@ class HistogramMatchingLoss(nn.Module):
             range=self.range,
             outside=self.outside,
         )
+
+
+@register_term("cramer")
+class CramerLoss(HistogramMatchingLoss):
+    """``HistogramMatchingLoss`` with the squared Cramér distance in place of Eq. 5.
+
+    >>> black, white = torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
+    >>> round(CramerLoss(100, units="intensity", outside="clamp")(black, white).item(), 2)
+    0.99
+    """
+
+    _distance = staticmethod(cramer)
+
+
+@register_term("w1")
+class WassersteinLoss(nn.Module):
+    """``wasserstein_1d`` of each channel's pixels: Eq. 5 without bins, alpha and ends.
+
+    (pred, target), both (B, C, H, W) -> scalar in intensity, the mean over batch and channels.
+    Sorting takes several times as long as the histogram. Raises as ``HistogramMatchingLoss``.
+
+    >>> image = torch.rand(1, 3, 8, 8)
+    >>> round(WassersteinLoss()(image + 0.25, image).item(), 4)
+    0.25
+    """
+
+    def forward(self, pred: Tensor, target: Tensor) -> Tensor:
+        _check_images(pred, target)
+        return wasserstein_1d(pred.flatten(2), target.flatten(2)).mean()
+
+
+@register_term("sliced")
+class SlicedWassersteinLoss(nn.Module):
+    """``wasserstein_1d`` along directions in RGB: sees colours, where "w1" sees three channels.
+
+    (pred, target), both (B, 3, H, W) -> scalar, the mean over batch and directions, in intensity
+    (Bonneel et al. 2015). The directions are drawn on the sphere from a seed of their own: always
+    the same. Raises ValueError as ``HistogramMatchingLoss``, or for less than one direction.
+
+    >>> red, green = torch.eye(3)[:2, :, None, None]
+    >>> pair = torch.stack([red, green]).expand(2, 3, 1, 1)
+    >>> bool(SlicedWassersteinLoss()(pair[:1], pair[1:]) > 0)
+    True
+    """
+
+    directions: Tensor
+
+    def __init__(self, directions: int = 8) -> None:
+        super().__init__()
+        if directions < 1:
+            raise ValueError(f"directions must be at least 1, got {directions}")
+        drawn = torch.randn(directions, 3, generator=torch.Generator().manual_seed(0))
+        self.register_buffer("directions", nn.functional.normalize(drawn), persistent=False)
+
+    def forward(self, pred: Tensor, target: Tensor) -> Tensor:
+        _check_images(pred, target)
+        checked_shape("pred", pred, "B 3 H W")
+        along = (self.directions @ image.flatten(2) for image in (pred, target))
+        return wasserstein_1d(*along).mean()
+
+
+@register_term("ssim")
+class SSIMLoss(nn.Module):
+    """1 - SSIM (Wang et al. 2004), in Gaussian windows of 11 pixels; needs torchmetrics.
+
+    (pred, target), both (B, C, H, W) in [0, 1] -> scalar, the mean over batch and channels.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        metrics = import_extra("torchmetrics.functional.image", "computes SSIM", "lpips")
+        self._ssim = metrics.structural_similarity_index_measure
+
+    def forward(self, pred: Tensor, target: Tensor) -> Tensor:
+        _check_images(pred, target)
+        return 1 - self._ssim(pred, target, data_range=1.0)
 
 
 def terms_of(name: str) -> list[str]:

@@ -455,3 +455,65 @@ def test_emd_of_soft_histograms_approaches_that_of_the_pixels():
         wanted = scipy.stats.wasserstein_distance(x.numpy(), y.numpy())
         got = emd(soft_histogram(x, 1024, alpha=1e4), soft_histogram(y, 1024, alpha=1e4)) / 1024
         assert got.item() == pytest.approx(wanted, rel=2e-3)
+
+
+@pytest.mark.parametrize("outside", MODES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # lattice and window
+def test_weights_are_shares_of_their_sum(outside, dtype):
+    g = torch.Generator().manual_seed(8)
+    values = torch.rand(2, 3, 5000, generator=g, dtype=dtype) * 1.1 - 0.05
+    weights = torch.rand(2, 3, 5000, generator=g) * (torch.rand(5000, generator=g) > 0.3)
+    edges = torch.arange(65, dtype=torch.float64) / 64
+    share = weights.double() / weights.double().sum(-1, keepdim=True)
+
+    def mass_between_edges(x: Tensor) -> Tensor:
+        below = torch.sigmoid(1000 * (edges - x[..., None].double()))
+        if outside == "clamp":
+            below[..., 0], below[..., -1] = 0, 1
+        return (share[..., None] * below).sum(-2).diff()
+
+    expected = mass_between_edges(values)
+    if outside == "reflect":
+        expected += mass_between_edges(-values) + mass_between_edges(2 - values)
+    got = soft_histogram(values, 64, outside=outside, weights=weights)
+    assert (got - expected).abs().max() < (2e-6 if dtype == torch.float32 else 1e-12)
+    summed = soft_cdf(values, 64, outside=outside, weights=weights)
+    assert (summed - expected.cumsum(-1)).abs().max() < 4e-6
+
+
+def test_a_mask_leaves_pixels_out():
+    values = INPUTS["photograph"]
+    mask = torch.arange(values.shape[-1]) % 3 == 0
+    kept = soft_histogram(values[..., mask], 32)
+    assert (soft_histogram(values, 32, weights=mask) - kept).abs().max() < 2e-6
+    equal = soft_histogram(values, 32, weights=torch.full_like(values, 7.0))
+    assert (equal - soft_histogram(values, 32)).abs().max() < 2e-6
+
+
+def test_gradient_with_weights():
+    g = torch.Generator().manual_seed(9)
+    values = torch.rand(2, 7, generator=g, dtype=torch.float64, requires_grad=True)
+    weights = torch.tensor([0.0, 1, 2, 3, 0, 1, 1])
+    assert torch.autograd.gradcheck(lambda x: soft_histogram(x, 5, weights=weights), (values,))
+    many = torch.rand(1, 4000, generator=g).requires_grad_()  # the lattice
+    share = torch.rand(4000, generator=g)
+    soft_histogram(many, 256, weights=share)[0, :100].sum().backward()
+    exact = many.detach().double().requires_grad_()
+    soft_histogram(exact, 256, weights=share)[0, :100].sum().backward()
+    assert many.grad is not None
+    assert exact.grad is not None
+    assert (many.grad - exact.grad).abs().max() < 1e-4 * exact.grad.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("weights", "problem"),
+    [
+        (torch.ones(4), r"broadcast to the shape of values, \(2, 3\), got \(4,\)"),
+        (torch.tensor([1.0, -1, 2]), "0 or more"),
+        (torch.zeros(3), "not all 0"),
+        (torch.tensor([1.0, torch.nan, 1]), "finite"),
+    ],
+)
+def test_weights_that_cannot_be(weights, problem):
+    with pytest.raises(ValueError, match=f"^weights must.*{problem}"):
+        soft_histogram(torch.rand(2, 3), 4, weights=weights)

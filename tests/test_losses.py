@@ -1,8 +1,10 @@
 """Eq. 5 and 6 as losses: what they measure, where their gradient goes, what they refuse."""
 
+import ot  # type: ignore[import-untyped]
 import pytest
 import scipy.stats  # type: ignore[import-untyped]
 import torch
+from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
 from histmatch_lab import EnhancementLoss, HistogramMatchingLoss, emd, soft_histogram
@@ -265,3 +267,88 @@ def test_half_precision(images):
     half = HistogramMatchingLoss(50)(pred.bfloat16(), target)
     assert half.dtype == torch.float32
     assert half.item() == pytest.approx(HistogramMatchingLoss(50)(pred, target).item(), rel=0.01)
+
+
+# The terms that the paper does not try
+
+
+def mean_over_channels(distance, pred: Tensor, target: Tensor) -> float:
+    channels = zip(pred.flatten(0, 1).flatten(1), target.flatten(0, 1).flatten(1), strict=True)
+    distances = [distance(a.numpy(), b.numpy()) for a, b in channels]
+    return sum(distances) / len(distances)
+
+
+def test_w1_is_scipys_distance_of_the_pixels(images):
+    expected = mean_over_channels(scipy.stats.wasserstein_distance, *images)
+    assert EnhancementLoss("w1")(*images).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_cramer_is_the_squared_energy_distance_of_scipy(images):
+    loss = EnhancementLoss("cramer", bins=1024, alpha=1e4, units="intensity")
+    # scipy has sqrt(2 int (F - G)^2)
+    expected = mean_over_channels(lambda a, b: scipy.stats.energy_distance(a, b) ** 2 / 2, *images)
+    assert loss(*images).item() == pytest.approx(expected, rel=2e-3)
+
+
+def test_sliced_is_pots_on_the_same_directions(images):
+    term = EnhancementLoss("sliced", directions=5).losses["sliced"]
+    assert isinstance(term.directions, Tensor)
+    assert term.directions.norm(dim=1).tolist() == pytest.approx([1] * 5, abs=1e-6)
+    expected = [
+        ot.sliced_wasserstein_distance(
+            a.flatten(1).T.numpy(),
+            b.flatten(1).T.numpy(),
+            projections=term.directions.T.numpy(),
+            p=1,
+        )
+        for a, b in zip(*images, strict=True)
+    ]
+    assert term(*images).item() == pytest.approx(sum(expected) / 2, rel=1e-4)
+
+
+def test_sliced_sees_colours_where_the_channels_agree():
+    """Red with cyan and black with white have the same histograms in each channel."""
+    grey = (torch.arange(256) % 2).float().view(1, 1, 16, 16)
+    neutral, coloured = grey.expand(1, 3, 16, 16), torch.cat([grey, 1 - grey, 1 - grey], 1)
+    assert EnhancementLoss("w1")(neutral, coloured).item() == pytest.approx(0, abs=1e-7)
+    assert EnhancementLoss("sliced")(neutral, coloured).item() > 0.05
+
+
+def test_ssim_is_scikit_images_with_its_gaussian(images):
+    pred, target = (image.double() for image in images)
+    expected = [
+        structural_similarity(
+            a.numpy(),
+            b.numpy(),
+            channel_axis=0,
+            data_range=1.0,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+        for a, b in zip(pred, target, strict=True)
+    ]
+    assert 1 - EnhancementLoss("ssim")(pred, target).item() == pytest.approx(
+        sum(expected) / 2, abs=2e-3
+    )
+    assert EnhancementLoss("ssim")(pred, pred).item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["w1", "cramer", "sliced", "ssim", "l2+w1", "l2+sliced"])
+def test_their_gradients(name):
+    g = torch.Generator().manual_seed(2)
+    side = 12 if name == "ssim" else 3
+    pred, target = torch.rand(2, 1, 3, side, side, generator=g, dtype=torch.float64)
+    loss = EnhancementLoss(name).double()
+    pred.requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: loss(x, target), (pred,), fast_mode=name == "ssim")
+
+
+def test_what_they_refuse(images):
+    with pytest.raises(ValueError, match="directions must be at least 1"):
+        EnhancementLoss("sliced", directions=0)
+    for name in ("w1", "sliced", "ssim", "cramer"):
+        with pytest.raises(ValueError, match="pred and target must have the same shape"):
+            EnhancementLoss(name)(images[0], images[1][..., 1:])
+    with pytest.raises(ValueError, match=r"pred must be \(B, 3, H, W\)"):
+        EnhancementLoss("sliced")(images[0][:, :2], images[1][:, :2])
