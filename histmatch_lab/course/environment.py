@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 _ROOT = Path(__file__).resolve().parents[2]
 _LIBRARIES = {
@@ -32,8 +33,7 @@ _LIBRARIES = {
 State = tuple[str, str]  # what was found, and how to put it right; empty where it is good enough
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One thing that the course needs: what for, its state here, and how to put that right."""
 
     name: str
@@ -46,7 +46,7 @@ class Item:
         return not self.fix
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """All items; a notebook shows it as a table, a terminal as lines."""
 
@@ -71,16 +71,13 @@ class Report:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        head = _row("th", "what", "found", "fine", "why it matters", "what to do")
-        signs = {True: "✓", False: "✗ put right"}
-        rows = (_row("td", i.name, i.found, signs[i.fine], i.why, i.fix) for i in self.items)
-        return (
-            f"<p><b>{html.escape(self.summary)}</b></p>"
-            f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
-        )
+        lines = [_line("th", "what", "found", "fine", "why it matters", "what to do")]
+        for name, why, found, fix in self.items:
+            lines.append(_line("td", name, found, "✗ put right" if fix else "✓", why, fix))
+        return f"<p><b>{html.escape(self.summary)}</b></p><table>{''.join(lines)}</table>"
 
 
-def _row(tag: str, *texts: str) -> str:
+def _line(tag: str, *texts: str) -> str:
     cells = (f'<{tag} style="text-align:left">{html.escape(text)}</{tag}>' for text in texts)
     return f"<tr>{''.join(cells)}</tr>"
 
@@ -88,18 +85,15 @@ def _row(tag: str, *texts: str) -> str:
 def check_environment() -> Report:
     """Look at Python, the libraries, the device, the data and the folder; never raises."""
     libraries = [name for name in _LIBRARIES if not (name == "jupyterlab" and on_colab())]
-    return Report(
-        (
-            _item("Python", "runs everything", _python),
-            *(_item(name, _LIBRARIES[name], partial(_library, name)) for name in libraries),
-            _item(
-                "device", "training in notebook 05 is quicker on a GPU; 00-04 need none", _device
-            ),
-            _item("threads", "more cores, quicker training; two are enough for 00-04", _threads),
-            _item("data_samples", "the photographs of the course", _data_samples),
-            _item("write access", "saving a notebook, and what it makes", _write_access),
-        )
-    )
+    looks: dict[str, tuple[str, Callable[[], State]]] = {
+        "Python": ("runs everything", _python),
+        **{name: (_LIBRARIES[name], partial(_library, name)) for name in libraries},
+        "device": ("training in notebook 05 is quicker on a GPU; 00-04 need none", _device),
+        "threads": ("more cores, quicker training; two are enough for 00-04", _threads),
+        "data_samples": ("the photographs of the course", _data_samples),
+        "write access": ("saving a notebook, and what it makes", _write_access),
+    }
+    return Report(tuple(_item(name, *look) for name, look in looks.items()))
 
 
 def _item(name: str, why: str, look: Callable[[], State]) -> Item:
@@ -181,10 +175,8 @@ def _bounds() -> dict[str, str]:
     """The oldest version of each library that the course was tried with."""
     # by its path, since as a script this file can import nothing of the package
     colab = runpy.run_path(str(Path(__file__).with_name("colab.py")))
-    matches = (
-        re.match(r"([\w.-]+)>=([\d.]+)", line) for line in colab["requirements"](_ROOT, "lab")
-    )
-    return {match[1]: match[2] for match in matches if match}
+    lines = "\n".join(colab["requirements"](_ROOT, "lab"))
+    return dict(re.findall(r"(?m)^([\w.-]+)>=([\d.]+)", lines))
 
 
 def _numbers(version: str) -> tuple[int, ...]:

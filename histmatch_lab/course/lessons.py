@@ -45,11 +45,7 @@ class Exercise:
 
 
 def exercises(notebook: NotebookNode) -> list[Exercise]:
-    """The exercises of a learner's notebook, in order.
-
-    Raises:
-        ValueError: a cell tagged `exercise` lacks something that an exercise must have.
-    """
+    """The exercises of a learner's notebook, in order; ValueError where one lacks something."""
     pairs = pairwise([*notebook.cells, NotebookNode(metadata={}, source="")])
     return [_exercise(cell, after) for cell, after in pairs if _is_tagged(cell, "exercise")]
 
@@ -128,17 +124,15 @@ def publish(paths: Sequence[Path], folder: Path) -> None:
 
     `learner/NAME.ipynb`, `solved/NAME.ipynb`, `NAME.ipynb` (the lecturer's), `NAME.slides.html`.
     Nothing is run: what the lecturer's shows is what the notebooks have stored. The slides fetch
-    reveal.js and MathJax from the network when they are opened.
-
-    Raises:
-        ValueError: a file is no notebook, or an exercise in it lacks something (`exercises`).
+    reveal.js and MathJax from the network when they are opened. Raises ValueError for a file that
+    is no notebook, or has an exercise that lacks something.
     """
     texts: dict[Path, str] = {}
     for path in paths:
         try:
             source = nbformat.read(path, as_version=4)
             versions = {"learner": learner(source), "solved": solved(source), "": lecturer(source)}
-        except (ValueError, nbformat.reader.NotJSONError, nbformat.ValidationError) as problem:
+        except (ValueError, nbformat.ValidationError) as problem:
             raise ValueError(f"{path}: {problem}") from None
         for name, version in versions.items():
             texts[folder / name / path.name] = f"{nbformat.writes(version)}\n"
@@ -151,13 +145,13 @@ def publish(paths: Sequence[Path], folder: Path) -> None:
 def _slides(notebook: NotebookNode, name: str) -> str:
     shown = copy.deepcopy(notebook)
     shown.metadata.title = name
-    for data in _shown_data(shown.cells):
+    for data in _shown_data(*shown.cells):
         data.pop(WIDGET_VIEW, None)  # no kernel: the still beside it is shown
     page, _ = SlidesExporter(reveal_scroll=True, reveal_number="c/t").from_notebook_node(shown)
     return str(page)
 
 
-def _shown_data(cells: Sequence[NotebookNode]) -> list[dict[str, Any]]:
+def _shown_data(*cells: NotebookNode) -> list[dict[str, Any]]:
     """What the cells' outputs show, each by its MIME types."""
     return [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
 
@@ -206,6 +200,6 @@ def _slide_type(cell: NotebookNode, begun: bool) -> str:
         return "slide"
     if cell.cell_type == "code" and not begun:
         return "skip"
-    picture = any(kind.startswith("image/") for data in _shown_data([cell]) for kind in data)
+    picture = any(kind.startswith("image/") for data in _shown_data(cell) for kind in data)
     apart = cell.id == "timetable" or _is_tagged(cell, "solution") or picture
     return "subslide" if apart or _begins(cell, "### ", "**Question ") else "-"

@@ -2,28 +2,71 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
+import platform
+import resource
 import signal
+import sys
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from multiprocessing import connection, get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import nbformat
+import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.syntax import Syntax
 
+from histmatch_lab._files import write_whole
 from histmatch_lab.publish.contents import notebook_contents, write_contents
-from histmatch_lab.publish.execution import read
-from histmatch_lab.publish.page import write_framed, write_shared_files
+from histmatch_lab.publish.execution import NotebookError, execute, read
+from histmatch_lab.publish.page import write_framed, write_page, write_shared_files
 from histmatch_lab.publish.parameters import ParameterError, defaults, parse_parameters
-from histmatch_lab.publish.worker import NotebookRun, work
 
 # A server imports once what all workers need, and forks them.
 _PROCESSES = get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["histmatch_lab.publish.worker"])
+_PROCESSES.set_forkserver_preload([__name__])
+_LIBRARIES = ("histmatch-lab", "torch", "numpy", "matplotlib", "ipywidgets")
+_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
+
+
+@dataclass
+class NotebookRun:
+    """What is known of one notebook's run.
+
+    Attributes:
+        name: the notebook's, without its ending.
+        status: "not run", "interrupted", "failed" or "passed".
+        parameters: those that were passed.
+        seed: the value of the notebook's parameter SEED, if it has one.
+        seconds: from the kernel's start to its end.
+        peak_bytes: largest resident memory of the kernel, or of a process that it started. At least
+            that of the process that started the kernel, as operating systems count.
+        device: where torch computed: "cpu" or the name of the accelerator; empty if it failed.
+        versions: of Python and the libraries.
+        finished: when, in UTC.
+        error, cell, number: what went wrong, the source of the cell where, its execution count.
+    """
+
+    name: str
+    status: str = "not run"
+    parameters: dict[str, Any] = field(default_factory=dict)
+    seed: Any = None
+    seconds: float | None = None
+    peak_bytes: int = 0
+    device: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    finished: str = ""
+    error: str = ""
+    cell: str = ""
+    number: int | None = None
 
 
 def report(
@@ -44,11 +87,9 @@ def report(
         folder: where pages and executed notebooks go.
         parameters: what was typed for parameters; every notebook must have them.
         jobs: how many run at a time, each with its share of the cores.
-        console: where progress and errors are shown.
 
-    Raises:
-        ValueError: before anything runs: a file is no notebook, two have one name, or a parameter
-            cannot be passed (`histmatch_lab.publish.parameters.parse_parameters`).
+    Raises ValueError, before anything runs, if a file is no notebook, two have one name, or a
+    parameter cannot be passed (`histmatch_lab.publish.parameters.parse_parameters`).
     """
     console = console or Console()
     plans = _plan(notebooks, parameters or {})
@@ -80,7 +121,7 @@ def _plan(notebooks: Sequence[Path], parameters: Mapping[str, str]) -> list[_Pla
             values = parse_parameters(notebook, parameters)
         except ParameterError as problem:
             raise ParameterError(f"{path}: {problem}") from None
-        seed = {**defaults(notebook), **values}.get("SEED")
+        seed = (defaults(notebook) | values).get("SEED")
         steps = sum(cell.cell_type == "code" for cell in notebook.cells) + bool(values) + 2
         plans.append(_Plan(path, NotebookRun(path.stem, parameters=values, seed=seed), steps))
     return plans
@@ -91,7 +132,8 @@ def _run_all(plans: Sequence[_Plan], folder: Path, jobs: int, console: Console) 
     threads = max(1, (os.cpu_count() or 1) // jobs)
     waiting = deque(plans)
     workers: dict[object, _Worker] = {}
-    with _progress(console) as progress:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         bars = {plan.run.name: progress.add_task(plan.run.name, total=plan.steps) for plan in plans}
         try:
             while waiting or workers:
@@ -120,7 +162,7 @@ class _Worker:
         self.run = plan.run
         self.messages, sender = _PROCESSES.Pipe(duplex=False)
         arguments = (plan.path.resolve(), plan.run, folder.resolve(), threads, sender)
-        self.process = _PROCESSES.Process(target=work, args=arguments, daemon=True)
+        self.process = _PROCESSES.Process(target=_work, args=arguments, daemon=True)
         self.process.start()
         sender.close()  # so that the pipe ends with the process
 
@@ -130,15 +172,63 @@ class _Worker:
             message = self.messages.recv()
         except EOFError:
             self.process.join()
-            self.run.status = "interrupted"
-            if self.process.exitcode != -signal.SIGTERM:
-                self.run.fail(f"its process ended with exit code {self.process.exitcode}")
+            code = self.process.exitcode
+            self.run.status = "interrupted" if code == -signal.SIGTERM else "failed"
+            self.run.error = f"its process ended with exit code {code}"
             return False
         if message is True:
             return True
         vars(self.run).update(vars(message))
         self.process.join()
         return False
+
+
+def _work(
+    path: Path, run: NotebookRun, folder: Path, threads: int, parent: connection.Connection
+) -> None:
+    """Run a notebook and write its page; the whole of a process that does nothing else.
+
+    The paths are absolute, since a kernel runs in its notebook's folder. The parent gets True after
+    each cell, and in the end the run, with its facts.
+    """
+    torch.set_num_threads(1)  # pages are drawn side by side: more threads wait for each other
+    # Ctrl-C is for the process that started this one, which then ends it by SIGTERM.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    try:
+        _run(path, run, folder, threads, lambda: parent.send(True))
+    except SystemExit:
+        run.status = "interrupted"
+    parent.send(run)
+
+
+def _run(
+    path: Path, run: NotebookRun, folder: Path, threads: int, on_cell: Callable[[], None]
+) -> None:
+    failed = folder / f"{run.name}.failed.ipynb"
+    start = time.monotonic()
+    try:
+        notebook, run.device = execute(path, run.parameters, threads=threads, on_cell=on_cell)
+    except NotebookError as error:
+        run.status, run.error, run.cell, run.number = "failed", str(error), error.cell, error.number
+        write_whole(failed, nbformat.writes(error.notebook).encode())
+        return
+    finally:
+        run.seconds = time.monotonic() - start
+        run.peak_bytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _MAXRSS_UNIT
+        run.versions = {"python": platform.python_version()}
+        run.versions |= {name: importlib.metadata.version(name) for name in _LIBRARIES}
+        run.finished = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    failed.unlink(missing_ok=True)
+    try:
+        write_page(notebook, folder / f"{run.name}.html")
+    except Exception as problem:
+        run.status = "failed"
+        run.error = f"the notebook ran, but not its page: {type(problem).__name__}: {problem}"
+        return
+    run.status = "passed"
+    notebook.metadata["histmatch_lab"] = {"run": asdict(run)}
+    write_whole(folder / f"{run.name}.ipynb", nbformat.writes(notebook).encode())
 
 
 def _write_index(runs: Sequence[NotebookRun], folder: Path) -> None:
@@ -156,11 +246,6 @@ def _with_earlier(runs: list[NotebookRun], folder: Path) -> list[NotebookRun]:
     stored = [read(file).metadata.get("histmatch_lab", {}).get("run") for file in files]
     earlier = [NotebookRun(**facts) for facts in stored if facts and facts["name"] not in names]
     return sorted([*runs, *earlier], key=lambda run: run.name)
-
-
-def _progress(console: Console) -> Progress:
-    name, bar = TextColumn("{task.description}"), BarColumn()
-    return Progress(name, bar, MofNCompleteColumn(), TimeElapsedColumn(), console=console)
 
 
 def _print(run: NotebookRun, console: Console) -> None:

@@ -25,10 +25,8 @@ _FORMULA = re.compile(r'<span class="formula[^>]*>(.*?)</span>', re.DOTALL)
 def write_contents(folder: Path, pages: Iterable[dict[str, Any]]) -> None:
     """Write contents.js for these pages of the folder, in the order in which they are read.
 
-    Args:
-        folder: where the pages are.
-        pages: of each its "file", its "title" and its "sections": of each the "heading", the "id"
-            of the heading's element, and the "text", without marks.
+    pages: of each its "file", its "title" and its "sections": of each the "heading", the "id" of
+    the heading's element, and the "text", without marks.
     """
     data = json.dumps(list(pages), ensure_ascii=False, separators=(",", ":"))
     write_whole(folder / "contents.js", f"const CONTENTS = {data};\n".encode())
@@ -45,9 +43,9 @@ def notebook_contents(name: str, notebook: NotebookNode) -> dict[str, Any]:
         before, *found = _HEADING.split(render_markdown(cell.source, cell.get("attachments")))
         sections[-1]["text"] += f"{plain_text(before)}\n"
         for ident, heading, text in zip(found[::3], found[1::3], found[2::3], strict=True):
-            parts = html.unescape(ident), plain_text(heading), f"{plain_text(text)}\n"
-            sections.append(dict(zip(("id", "heading", "text"), parts, strict=True)))
-    said = [{**section, "text": " ".join(section["text"].split())} for section in sections]
+            section = {"id": html.unescape(ident), "heading": plain_text(heading)}
+            sections.append(section | {"text": f"{plain_text(text)}\n"})
+    said = [section | {"text": " ".join(section["text"].split())} for section in sections]
     title = numbered(name, title)
     return {"file": f"{name}.html", "title": title, "sections": said[not said[0]["text"] :]}
 

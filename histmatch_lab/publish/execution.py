@@ -21,7 +21,6 @@ import nbformat
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from nbformat import NotebookNode, v4
 from papermill.parameterize import parameterize_notebook
 from traitlets import Type
@@ -30,13 +29,8 @@ from histmatch_lab.demos.page import WIDGET_VIEW
 
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 POLL_SECONDS = 1.0  # of waiting for a message until the socket is asked by itself
-_THREAD_LIMITS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
+_THREAD_LIMITS = [f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")]
+_THREAD_LIMITS += ["VECLIB_MAXIMUM_THREADS"]
 _ALERT = "histmatch-lab-error"  # the class of the line in which a live demo reports a mistake
 _TRACEBACK = "Traceback (most recent call last)"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -44,12 +38,9 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _PRINT_DEVICE = """\
 import sys
 torch = sys.modules.get("torch")
-if torch is not None and torch.cuda.is_initialized():
-    print(torch.cuda.get_device_name())
-elif torch is not None and torch.backends.mps.is_available():
-    print("mps" if torch.mps.current_allocated_memory() else "cpu")
-else:
-    print("cpu")"""
+on_cuda = torch and torch.cuda.is_initialized()
+on_mps = torch and torch.backends.mps.is_available() and torch.mps.current_allocated_memory()
+print(torch.cuda.get_device_name() if on_cuda else "mps" if on_mps else "cpu")"""
 
 
 class NotebookError(Exception):
@@ -74,7 +65,7 @@ def read(path: Path) -> NotebookNode:
     """The notebook in that file; ValueError if it holds none."""
     try:
         return nbformat.read(path, as_version=4)
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError) as problem:
+    except (ValueError, nbformat.ValidationError) as problem:
         raise ValueError(f"{path} is no notebook: {problem}") from None
 
 
@@ -93,13 +84,9 @@ def execute(
         threads: how many threads a library in the kernel may use.
         on_cell: called after each code cell.
 
-    Returns:
-        The notebook with its outputs, without the state of widgets; and where torch computed:
-        "cpu" or the name of the accelerator.
-
-    Raises:
-        NotebookError: a cell or a widget's callback raised, or the kernel died.
-        ValueError: the file holds no notebook.
+    Returns the notebook with its outputs, without the state of widgets, and where torch computed:
+    "cpu" or the name of the accelerator. Raises NotebookError if a cell or a widget's callback
+    raised, or the kernel died; ValueError if the file holds no notebook.
     """
     notebook = read(path)
     if parameters:
@@ -108,8 +95,6 @@ def execute(
         client = _Client(notebook, path.resolve().parent, Path(folder), on_cell)
         device, log = client.run({**dict.fromkeys(_THREAD_LIMITS, str(threads)), **os.environ})
     _raise_for_hidden_errors(notebook, log)
-    # How a kernel splits what it prints into messages is chance.
-    notebook, _ = CoalesceStreamsPreprocessor().preprocess(notebook, {})
     return _strip(notebook), device
 
 
@@ -154,9 +139,7 @@ class _KernelClient(AsyncKernelClient):
 class _Client(NotebookClient):
     """nbclient's, with sockets in a folder: a port may be taken before a slow kernel has bound it.
 
-    Args:
-        cwd: where the kernel runs.
-        folder: for the kernel's sockets and what it writes to stderr.
+    The folder also gets what the kernel writes to stderr; cwd is where it runs.
     """
 
     def __init__(
@@ -168,6 +151,7 @@ class _Client(NotebookClient):
             timeout=None,
             record_timing=False,
             store_widget_state=True,
+            coalesce_streams=True,  # how a kernel splits what it prints into messages is chance
             resources={"metadata": {"path": str(cwd)}},
             on_cell_executed=lambda **_: on_cell(),
         )

@@ -13,9 +13,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 def render_markdown(source: str, attachments: dict[str, Any] | None = None) -> str:
     """A cell's markdown as HTML that asks for nothing from anywhere.
 
-    Args:
-        source: the cell's text.
-        attachments: pictures that the cell carries, as nbformat has them.
+    attachments: pictures that the cell carries, as nbformat has them.
     """
     with warnings.catch_warnings():
         # bs4 takes a short line of text for a file's name

@@ -39,12 +39,7 @@ def write_shared_files(folder: Path) -> None:
 
 
 def write_page(notebook: NotebookNode, file: Path) -> None:
-    """Write an executed notebook as a page, and plotly.js beside it if it has such figures.
-
-    Args:
-        notebook: as `histmatch_lab.publish.execution.execute` returns it.
-        file: the page; an older one stays until this one is whole.
-    """
+    """Write an executed notebook as a page, and plotly.js beside it if it has such figures."""
     shown = copy.deepcopy(notebook)
     scripts = []
     for cell in shown.cells:
@@ -91,12 +86,9 @@ def _make_still_or_standalone(output: NotebookNode) -> None:
 
 
 def _hover_figure(figure: Any, caption: str) -> str:
-    drawn = plotly.io.to_html(
-        plotly.io.from_json(json.dumps(figure), skip_invalid=True),
-        config={"responsive": True, "displaylogo": False},
-        include_plotlyjs=False,
-        full_html=False,
-    )
+    whole = plotly.io.from_json(json.dumps(figure), skip_invalid=True)
+    config = {"responsive": True, "displaylogo": False}
+    drawn = plotly.io.to_html(whole, config=config, include_plotlyjs=False, full_html=False)
     text = html.escape(caption)
     return f'<figure class="hover">{drawn}<figcaption><p>{text}</p></figcaption></figure>'
 

@@ -32,18 +32,17 @@ def defaults(notebook: NotebookNode) -> dict[str, Any]:
 def parse_parameters(notebook: NotebookNode, given: Mapping[str, str]) -> dict[str, Any]:
     """What was typed for the notebook's parameters, as values of the defaults' types.
 
-    Raises:
-        ParameterError: a name that the notebook does not have, a value of the wrong type, or a
-            parameter of the notebook that nothing reads or that a later cell sets again.
+    Raises ParameterError for a name that the notebook does not have, a value of the wrong type, or
+    a parameter of the notebook that nothing reads or that a later cell sets again.
     """
     known = defaults(notebook)
-    for name in given:
-        if name not in known:
-            names = ", ".join(known) or "none"
-            raise ParameterError(f"no parameter is called {name}; known: {names}")
+    for name in given.keys() - known.keys():
+        names = ", ".join(known) or "none"
+        raise ParameterError(f"no parameter is called {name}; known: {names}")
     nodes = [node for tree in _code(notebook, tagged=False) for node in ast.walk(tree)]
-    read = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    changed = {n.id for n in nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+    used = [node for node in nodes if isinstance(node, ast.Name)]
+    read = {node.id for node in used if isinstance(node.ctx, ast.Load)}
+    changed = {node.id for node in used if not isinstance(node.ctx, ast.Load)}
     for name in known:
         if name in changed:
             raise ParameterError(f"parameter {name} is set again in another cell, which would win")

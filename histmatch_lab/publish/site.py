@@ -30,14 +30,8 @@ DEMO_PAGES = ("histmatch_lab.demos.figures.microscope:microscope",)
 def write_site(notebooks: Sequence[Path], folder: Path) -> None:
     """Write a page of each notebook as it was run, of each demo in DEMO_PAGES, and an index.
 
-    Nothing is run again: the outputs are those stored in the notebooks.
-
-    Args:
-        notebooks: executed, in the order of the course.
-        folder: where the site goes; made if it is not there.
-
-    Raises:
-        ValueError: before anything is written: a file is no notebook, or was not run.
+    The notebooks are in the order of the course, and not run again: the outputs are those stored in
+    them. Raises ValueError, before anything is written, if a file is no notebook, or was not run.
     """
     course = {path.stem: _executed(path) for path in notebooks}
     demos = {name.rpartition(":")[2]: demo_notebook(find_demo(name)) for name in DEMO_PAGES}

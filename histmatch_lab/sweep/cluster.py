@@ -52,21 +52,13 @@ class SweepError(RuntimeError):
 
 @dataclass
 class Status:
-    """How a sweep goes; the dictionaries are by the keys of the runs.
+    """How a sweep goes; the dictionaries are by the keys of the runs."""
 
-    Attributes:
-        kept: how many runs were finished before it began.
-        results: of the finished runs, those first.
-        waiting: how many steps each of the others has.
-        failures: the tracebacks of those that failed.
-        steps: at which step each run was when last heard of.
-    """
-
-    kept: int
-    results: dict[str, Result]
-    waiting: dict[str, int]
-    failures: dict[str, str] = field(default_factory=dict)
-    steps: dict[str, int] = field(default_factory=dict)
+    kept: int  # how many runs were finished before it began
+    results: dict[str, Result]  # of the finished runs, those first
+    waiting: dict[str, int]  # how many steps each of the others has
+    failures: dict[str, str] = field(default_factory=dict)  # tracebacks
+    steps: dict[str, int] = field(default_factory=dict)  # where each was when last heard of
 
     @property
     def running(self) -> dict[str, int]:

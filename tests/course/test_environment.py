@@ -43,7 +43,7 @@ def colab(monkeypatch):
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20260801")
 
 
-def test_a_good_machine_is_fine():
+def test_a_good_machine_is_fine_in_the_table_and_the_lines():
     report = check_environment()
     assert report.fine, report
     assert report.summary.startswith("Everything is there")
@@ -51,12 +51,7 @@ def test_a_good_machine_is_fine():
     assert names[:3] == ["Python", "torch", "numpy"]
     assert {"ipywidgets", "matplotlib", "plotly", "jupyterlab", "device", "threads"} <= {*names}
     assert {"data_samples", "write access"} <= {*names}
-
-
-def test_the_table_and_the_lines_hold_the_same():
-    report = check_environment()
-    for item in report.items:
-        assert item.found in repr(report)
+    assert all(item.found in repr(report) for item in report.items)
     assert report._repr_html_().count("<tr>") == len(report.items) + 1
 
 
@@ -70,32 +65,19 @@ def test_a_missing_library_is_named_with_its_command(versions, name):
     assert name in check_environment().summary
 
 
-@pytest.mark.parametrize(
-    ("found", "fine"),
-    [
-        ("1.9.9", False),
-        ("2.5.1+cu121", False),
-        ("2.6.0", True),
-        ("2.13.0+cpu", True),
-        ("3.0", True),
-    ],
-)
-def test_a_version_is_held_against_the_oldest_that_was_tried(versions, monkeypatch, found, fine):
+def test_a_version_is_held_against_the_oldest_that_was_tried(versions, monkeypatch):
     monkeypatch.setattr(environment, "_bounds", lambda: {"torch": "2.6"})
-    versions["torch"] = found
-    assert _item("torch").fine is fine
+    fine = {"1.9.9": False, "2.5.1+cu121": False, "2.6.0": True, "2.13.0+cpu": True, "3.0": True}
+    for versions["torch"], expected in fine.items():
+        assert _item("torch").fine is expected
 
 
-def test_the_bounds_are_the_projects():
+def test_the_bounds_are_the_projects_without_a_clone_too(monkeypatch, tmp_path):
     bounds = environment._bounds()
     declared = importlib.metadata.requires("histmatch-lab") or []
     assert all(f"{name}>={bounds[name]}" in " ".join(declared) for name in environment._LIBRARIES)
-
-
-def test_the_bounds_are_found_without_a_clone(monkeypatch, tmp_path):
-    in_a_clone = environment._bounds()
     monkeypatch.setattr(environment, "_ROOT", tmp_path)
-    assert environment._bounds()["torch"] == in_a_clone["torch"]
+    assert environment._bounds()["torch"] == bounds["torch"]
 
 
 @pytest.mark.usefixtures("colab")
@@ -115,7 +97,7 @@ def test_colabs_set_is_good_enough(versions):
     assert check_environment().fine
 
 
-def test_the_device_is_named(monkeypatch):
+def test_the_device_is_named_and_a_gpu_that_torch_does_not_see(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU")
     assert _item("device").found == "CUDA: Some GPU"
@@ -125,11 +107,6 @@ def test_the_device_is_named(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert _item("device").found.startswith("CPU")
     assert _item("device").fine
-
-
-def test_a_gpu_that_torch_does_not_see_is_told(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     monkeypatch.setattr(environment.shutil, "which", lambda _: "/usr/bin/nvidia-smi")
     assert "CUDA build" in _item("device").found
 

@@ -40,22 +40,16 @@ class FilePair(NamedTuple):
 class PictureSource:
     """Pairs of picture files, several at a time; see `prepare.Source`.
 
-    Attributes:
-        missing: what has no partner, or too many.
-        read: from the path and the bytes of a file to a picture in [0, 1], (3, H, W), and its
-            bits, 8 or 16.
-        short_side: larger pictures are made smaller to it.
-        slack: how much the shapes of input and target may differ, as a share.
-        split: the one that comes with them.
+    `read` makes of a file's path and bytes a picture in [0, 1], (3, H, W), and its bits, 8 or 16.
     """
 
     facts: dict[str, Any]
     found: list[str]
     files: Sequence[FilePair]
-    missing: Sequence[Skipped]
+    missing: Sequence[Skipped]  # what has no partner, or too many
     read: Callable[[Path, bytes], tuple[Tensor, int]]
-    short_side: int | None = None
-    slack: float = 0.0
+    short_side: int | None = None  # larger pictures are made smaller to it
+    slack: float = 0.0  # how much the shapes of input and target may differ, as a share
     split: Split = SPLITS["paper"]
 
     @property

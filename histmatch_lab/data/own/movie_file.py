@@ -62,26 +62,19 @@ class Encoding(NamedTuple):
 
 @dataclass
 class Movie:
-    """A movie that has been opened once, for what it says about itself.
-
-    Attributes:
-        encoding: from its tags, with what was stated in the place of missing ones.
-        expected: how many frames it should have, 0 if it does not say.
-        lost: how many frames were damaged when it was last read.
-        ended: how many frames it then had, None if it was not read to its end.
-    """
+    """A movie that has been opened once, for what it says about itself."""
 
     path: Path
     width: int
     height: int
     bits: int
-    encoding: Encoding
+    encoding: Encoding  # from its tags, with what was stated in the place of missing ones
     transfer: int
     primaries: int
     rate: Fraction
-    expected: int
-    lost: int = 0
-    ended: int | None = None
+    expected: int  # how many frames it should have, 0 if it does not say
+    lost: int = 0  # how many were damaged when it was last read
+    ended: int | None = None  # how many it then had, None if it was not read to its end
 
     def frames(self) -> Iterator[tuple[int, VideoFrame]]:
         """Number and frame of each that is whole, in order.
@@ -143,13 +136,11 @@ def pyav() -> Any:
 def open_movie(path: Path, *, hdr: bool, stated: Encoding | None = None) -> Movie:
     """Look at a movie's head and first frame.
 
-    Args:
-        hdr: whether it must be PQ with BT.2020; else it must not be.
-        stated: what its encoding is, where it does not say.
+    hdr: whether it must be PQ with BT.2020; else it must not be. stated: what its encoding is,
+    where it does not say.
 
-    Raises:
-        MovieError: no movie, no whole frame, missing or unfit tags, an unusual pixel format.
-        ModuleNotFoundError: without PyAV; it says how to get it.
+    Raises MovieError for no movie, no whole frame, missing or unfit tags, an unusual pixel format;
+    ModuleNotFoundError, which says how to get it, without PyAV.
     """
     av = pyav()
     if not path.is_file():

@@ -87,21 +87,15 @@ def _correlation(a: Tensor, b: Tensor, lag: int) -> float:
 
 @dataclass
 class MovieSource:
-    """Pairs of frames from two movies: every n-th of the first, with its twin in the second.
-
-    Attributes:
-        size: (width, height) of the pairs.
-        offset: second = first + offset, in frames.
-        sync: how the offset was found, None if it was stated.
-    """
+    """Pairs of frames from two movies: every n-th of the first, with its twin in the second."""
 
     hdr: Movie
     sdr: Movie
     every: int
-    size: tuple[int, int]
-    offset: int
+    size: tuple[int, int]  # width, height
+    offset: int  # second = first + offset, in frames
     found: list[str]
-    sync: Sync | None
+    sync: Sync | None  # how the offset was found, None if it was stated
     split: Split = chronological_split
 
     @property
@@ -173,7 +167,7 @@ def movie_source(
     ]
     sync = None
     if offset is None:
-        first, second = (torch.stack(_thumbnails(movie)) for movie in movies)
+        first, second = map(_thumbnails, movies)
         sync = find_offset(first, second)
         offset = sync.offset
         found.append(f"offset {offset:+d} frames, found by motion; it leads by {sync.margin:.2f}")
@@ -201,11 +195,8 @@ def _stamp(movie: Movie) -> list[Any]:
     return [place, status.st_size, status.st_mtime_ns, ",".join(movie.encoding)]
 
 
-def _thumbnails(movie: Movie) -> list[Tensor]:
-    """The luma of the first frames, small."""
-    lumas = (planes(frame)[0] for _, frame in islice(movie.frames(), SYNC_FRAMES))
-    small = (
-        adaptive_avg_pool2d(torch.from_numpy(luma.astype(np.float32))[None], THUMBNAIL)
-        for luma in lumas
-    )
-    return [thumbnail.flatten() for thumbnail in small]
+def _thumbnails(movie: Movie) -> Tensor:
+    """The luma of the first frames, small: (T, P)."""
+    frames = (planes(frame)[0] for _, frame in islice(movie.frames(), SYNC_FRAMES))
+    lumas = (torch.from_numpy(luma.astype(np.float32))[None] for luma in frames)
+    return torch.stack([adaptive_avg_pool2d(luma, THUMBNAIL).flatten() for luma in lumas])

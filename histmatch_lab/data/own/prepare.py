@@ -52,44 +52,34 @@ Result = Made | Existing | Skipped
 
 
 class Source(Protocol):
-    """Where pairs come from.
+    """Where pairs come from."""
 
-    Attributes:
-        facts: what decides how the pairs look; a folder holds pairs of the same facts only.
-        found: what was recognised, in lines for the reader.
-        total: how many pairs are expected.
-        split: who trains on which, unless another one is given.
-    """
-
-    found: list[str]
-    split: Split
+    found: list[str]  # what was recognised, in lines for the reader
+    split: Split  # the one that comes with them
 
     @property
-    def facts(self) -> dict[str, Any]: ...
+    def facts(self) -> dict[str, Any]: ...  # a folder holds pairs of the same facts only
     @property
-    def total(self) -> int: ...
+    def total(self) -> int: ...  # how many pairs are expected
 
     def pairs(self, made_from: Callable[[str], Any]) -> Iterator[Result]:
         """All pairs in order; made_from gives the fact "sources" of a pair that is there."""
         ...
 
 
-def prepare(
-    source: Source, folder: Path, split: Split | None = None
-) -> Generator[Result, None, None]:
+def prepare(source: Source, folder: Path, split: Split | None = None) -> Generator[Result]:
     """Write what the source gives to the folder, and yield each result once it is safe.
 
     split: in the place of the source's own.
 
-    Raises:
-        ValueError: the folder holds what was prepared otherwise, or something else; the split
-            names none of the pairs.
-        OSError: it cannot be written, or the disk is too small; what is whole is kept.
+    Raises ValueError if the folder holds what was prepared otherwise, or something else, or if the
+    split names none of the pairs; OSError if the folder cannot be written, or the disk is too small
+    (what is whole is kept).
     """
     _claim(folder, source.facts)
     skipped: list[Skipped] = []
     names: list[str] = []
-    room_checked = False
+    made = 0
 
     def made_from(name: str) -> Any:
         head = read_head(pair_path(folder, name))
@@ -97,10 +87,10 @@ def prepare(
 
     for result in source.pairs(made_from):
         if isinstance(result, Made):
-            if not room_checked:
+            if not made:
                 _check_room(folder, result, source.total - len(names) - len(skipped))
-                room_checked = True
-            write_pair(folder, result.name, result.input, result.target, result.facts)
+            write_pair(folder, *result)
+            made += 1
         if isinstance(result, Skipped):
             skipped.append(result)
         else:
@@ -158,8 +148,8 @@ def _write_manifest(
     for name, side in sides.items():
         head = read_head(pair_path(folder, name))
         assert head, name
-        size = {"height": head.height, "width": head.width}
-        pairs.append({"name": name, "split": side, **size, **head.facts})
+        pair = {"name": name, "split": side, "height": head.height, "width": head.width}
+        pairs.append(pair | head.facts)
     manifest = {**facts, "pairs": pairs, "skipped": [s._asdict() for s in skipped]}
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([("name", "split"), *sides.items()])

@@ -3,23 +3,17 @@
 import csv
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 SPLIT_SEED = 2022
 
 
-@dataclass(frozen=True)
-class Split:
-    """A way to divide pairs by their names, each to "train" or "test".
+class Split(NamedTuple):
+    """A way to divide pairs by their names, each to "train" or "test"."""
 
-    Attributes:
-        name: what the manifest says of it.
-        divide: names to sides; names that are not in the result are left out.
-    """
-
-    name: str
-    divide: Callable[[Sequence[str]], dict[str, str]]
+    name: str  # as the manifest says it
+    divide: Callable[[Sequence[str]], dict[str, str]]  # names that are not in the result are unused
 
 
 def random_split(test_share: float, seed: int = SPLIT_SEED) -> Split:

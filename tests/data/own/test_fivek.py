@@ -1,19 +1,20 @@
 """Copies of MIT-Adobe FiveK in every layout, in the small, from real raw files, TIFFs and JPEGs."""
 
 import json
-import subprocess
 import sys
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from click.testing import CliRunner
+from imagecodecs import cms_profile
 
 from histmatch_lab.cli import app
 from histmatch_lab.color import srgb_to_linear
 from histmatch_lab.data.images import ImageError, resize
 from histmatch_lab.data.own.fivek import develop, fivek_source, read_expert_tiff
-from histmatch_lab.data.own.prepared import PreparedPairs, read_head, read_manifest
+from histmatch_lab.data.own.prepared import PreparedPairs, read_manifest
 from histmatch_lab.training.evaluation import psnr
 from tests.data.files import levels, picture, write_dng, write_pictures, write_prophoto_tiff
 
@@ -64,26 +65,8 @@ def test_the_original_archive(tmp_path):
     manifest = read_manifest(tmp_path / "out")
     assert (manifest["layout"], manifest["expert"]) == ("raw_photos with tiff16_c", "c")
     assert "LibRaw" in manifest["input"]
-
-
-@pytest.mark.slow
-def test_a_killed_run_goes_on(tmp_path):
-    _archive(tmp_path)
-    command = [sys.executable, "-m", "histmatch_lab.cli", "prepare", "fivek"]
-    process = subprocess.Popen([*command, str(tmp_path), str(tmp_path / "a")], stdout=-1, stderr=-1)
-    while process.poll() is None and not list((tmp_path / "a").rglob("*.safetensors")):
-        pass
-    process.kill()
-    process.communicate()
-    whole = list((tmp_path / "a").rglob("*.safetensors"))
-    assert whole
-    assert all(read_head(path) for path in whole)
-    result = _prepare(tmp_path, tmp_path / "a")
-    assert result.exit_code == 0
-    assert "already there" in result.output
-    _prepare(tmp_path, tmp_path / "b")
-    for path in (tmp_path / "b").rglob("*.safetensors"):
-        assert path.read_bytes() == (tmp_path / "a" / path.relative_to(tmp_path / "b")).read_bytes()
+    assert manifest["short_side"] == 480
+    assert [pair["split"] for pair in manifest["pairs"]].count("test") == 1
 
 
 def test_another_expert(tmp_path):
@@ -211,9 +194,6 @@ def test_prophoto_becomes_srgb_exactly(tmp_path, compression):
 
 
 def test_a_profile_in_an_experts_file_is_believed(tmp_path):
-    import tifffile
-    from imagecodecs import cms_profile
-
     path = tmp_path / "tiff16_c" / "a.tif"
     path.parent.mkdir()
     data, profile = levels(picture(2)), cms_profile("srgb")
@@ -222,8 +202,6 @@ def test_a_profile_in_an_experts_file_is_believed(tmp_path):
 
 
 def test_an_experts_file_of_8_bits_is_refused(tmp_path):
-    import tifffile
-
     tifffile.imwrite(tmp_path / "a.tif", levels(picture(1), 8), photometric="rgb")
     with pytest.raises(ImageError, match="uint8"):
         _read(read_expert_tiff, tmp_path / "a.tif")
@@ -258,10 +236,3 @@ def test_without_rawpy(tmp_path, monkeypatch):
     result = _prepare(tmp_path, tmp_path / "out")
     assert result.exit_code == 2
     assert "pip install 'histmatch-lab[raw]'" in result.output
-
-
-def test_the_facts_tell_what_decides_the_pairs(tmp_path):
-    _archive(tmp_path)
-    source = fivek_source(tmp_path)
-    assert source.facts["short_side"] == 480
-    assert list(source.split.divide(NAMES).values()).count("test") == 1
