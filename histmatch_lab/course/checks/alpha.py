@@ -1,8 +1,8 @@
 """Checks of the exercises of notebook 02: dead zones, the pull, alpha at K = 50, levels."""
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,13 +11,12 @@ from histmatch_lab.data.samples import photo
 from histmatch_lab.distances import emd
 from histmatch_lab.histogram import hard_histogram, pixel_gradient, soft_histogram
 
-from .answers import chance, close, fresh, tensor
-from .feedback import Feedback, Mistakes, check, hint_to, judge, mistakes, right, wrong
+from .feedback import Feedback, chance, check, check_function, close, judge, mistakes, rng
 
 FELT, FELT_BY, LARGEST_ERROR = 0.5, 0.9, 0.3  # of the fair pull, of the pixels, in 8-bit levels
 
 _DEAD = 1 - 2 * math.log(100 * 20) / 20  # the pull, s L exp(-s d), is 0.01 where s d = ln(100 s L)
-DEAD_MISTAKES: Mistakes = (
+DEAD_MISTAKES = (
     (1 - _DEAD, "That is the share which does feel a pull."),
     (_DEAD / 2, "A bin has an edge on each side. Did you look at only one half of it?"),
     ((1 + _DEAD) / 2, "A bump reaches to both sides of its edge, so it covers twice as much."),
@@ -28,12 +27,12 @@ DEAD_MISTAKES: Mistakes = (
 def check_dead_share(share: float) -> Feedback:
     """02: the share of the intensities between two edges that feel nothing, s = 1000, K = 50."""
     if 1 < share <= 100:
-        return wrong("Give a share between 0 and 1, not a percentage.")
+        return Feedback(False, "Give a share between 0 and 1, not a percentage.")
     side = "too small" if share < _DEAD else "too large"
     return judge(
-        lambda other: abs(share - other) < 0.05,
-        _DEAD,
+        abs(share - _DEAD) < 0.05,
         DEAD_MISTAKES,
+        lambda other: abs(share - other) < 0.05,
         f"{_DEAD:.0%}: the pull is below 1 % from s d = ln 2000 = 7.6 on, and half a bin is 10.",
         f"{share:g} is {side}. Where does s L exp(-s d) fall to 0.01, if s L = 20?",
     )
@@ -48,47 +47,43 @@ def _pull(x: Tensor, edges: Tensor, s: float) -> Tensor:
     return _bumps(x, edges, s).sum(1) * (edges[1] - edges[0])
 
 
-PULL_MISTAKES = mistakes(
-    lambda x, e, s: _bumps(x, e, s).sum(1),
-    "The factor L is missing: the loss counts in bins, the pull in intensity.",
-    lambda x, e, s: _pull(x, e, s) / s,
-    "The factor s is missing: the chain rule of sigma(s (x - e)).",
-    lambda x, e, s: _bumps(x, e, s).sum(1) / s,
-    "The factors s and L are missing.",
-    lambda x, e, s: _pull(x, e, s) / len(e),
-    "A mean over the edges. The loss of Eq. 5 is a sum.",
-    lambda x, e, s: _bumps(x, e, s).mean(1),
-    "A mean over the edges gives 1/(K + 1), and L is 1/K.",
-    lambda x, e, s: -_pull(x, e, s),
-    "The sign is turned. Count the pull towards the target as positive.",
-    lambda x, e, s: s * torch.sigmoid(s * (x[:, None] - e)).sum(1) * e[1],
-    "That sums sigma. The pull sums its derivative.",
-    lambda x, e, s: _pull(x, (e[1:] + e[:-1]) / 2, s),
-    "These bumps stand on the bin centres. The loss compares CDFs at the bin edges.",
-    lambda x, e, s: _bumps(x, e, s).max(1).values * e[1],
-    "Only the nearest edge. Its neighbours reach here.",
-)
-
-
-@check(PULL_MISTAKES)
-def check_pull(function: Callable[[Tensor, Tensor, float], Tensor]) -> Feedback:
-    """02: the pull on pixels of intensity x: (x, edges, s) -> a number for each x."""
+def _pixels_and_edges() -> list[tuple[Any, ...]]:
     bins = chance.randrange(20, 60)
-    slope = bins * chance.uniform(4, 10)
-    x = 0.2 + 0.6 * torch.rand(50, dtype=torch.float64, generator=fresh())
+    x = 0.2 + 0.6 * torch.rand(50, dtype=torch.float64, generator=rng())
     edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
-    answer = function(x.clone(), edges.clone(), slope)
-    pulls = tensor(
-        answer, x.shape, "a number for each x. Sum over the edges, its last axis"
-    ).double()
-    return judge(
-        lambda other: torch.allclose(pulls, other(x, edges, slope), rtol=1e-4, atol=1e-7),
-        _pull,
-        PULL_MISTAKES,
-        "The same as the gradient of the library's loss.",
-        "These are other numbers. Evaluate at one edge, x = e: there sigma'(0) = 1/4.",
-    )
+    return [(x, edges, bins * chance.uniform(4, 10))]
 
+
+check_pull = check_function(
+    "02: the pull on pixels of intensity x: (x, edges, s) -> a number for each x.",
+    _pixels_and_edges,
+    _pull,
+    mistakes(
+        lambda x, e, s: _bumps(x, e, s).sum(1),
+        "The factor L is missing: the loss counts in bins, the pull in intensity.",
+        lambda x, e, s: _pull(x, e, s) / s,
+        "The factor s is missing: the chain rule of sigma(s (x - e)).",
+        lambda x, e, s: _bumps(x, e, s).sum(1) / s,
+        "The factors s and L are missing.",
+        lambda x, e, s: _pull(x, e, s) / len(e),
+        "A mean over the edges. The loss of Eq. 5 is a sum.",
+        lambda x, e, s: _bumps(x, e, s).mean(1),
+        "A mean over the edges gives 1/(K + 1), and L is 1/K.",
+        lambda x, e, s: -_pull(x, e, s),
+        "The sign is turned. Count the pull towards the target as positive.",
+        lambda x, e, s: s * torch.sigmoid(s * (x[:, None] - e)).sum(1) * e[1],
+        "That sums sigma. The pull sums its derivative.",
+        lambda x, e, s: _pull(x, (e[1:] + e[:-1]) / 2, s),
+        "These bumps stand on the bin centres. The loss compares CDFs at the bin edges.",
+        lambda x, e, s: _bumps(x, e, s).max(1).values * e[1],
+        "Only the nearest edge. Its neighbours reach here.",
+    ),
+    "The same as the gradient of the library's loss.",
+    "These are other numbers. Evaluate at one edge, x = e: there sigma'(0) = 1/4.",
+    returns="a number for each x. Sum over the edges, its last axis",
+    rtol=1e-4,
+    atol=1e-7,
+)
 
 FIFTY_MISTAKES = mistakes(
     lambda felt, _: felt < FELT_BY,
@@ -105,9 +100,12 @@ def check_alpha_for_50_bins(alpha: float) -> Feedback:
     found = (
         f"At s L = {alpha / 50:.2g}, {felt:.0%} of the pixels feel it; the error is {error:.2f}."
     )
-    if hint := hint_to(FIFTY_MISTAKES, lambda breaks_a_rule: breaks_a_rule(felt, error)):
-        return wrong(f"{found} {hint}")
-    return right(f"{found} Compare that with 3.9, the paper's at K = 256.")
+    return judge(
+        felt >= FELT_BY and error <= LARGEST_ERROR,
+        [(breaks_a_rule, f"{found} {hint}") for breaks_a_rule, hint in FIFTY_MISTAKES],
+        lambda breaks_a_rule: breaks_a_rule(felt, error),
+        f"{found} Compare that with 3.9, the paper's at K = 256.",
+    )
 
 
 @lru_cache(maxsize=64)
@@ -124,7 +122,7 @@ def measure_alpha(alpha: float) -> tuple[float, float]:
 
 _HALF = 0.5 / 1023  # of the step from one level to the next
 _STEP = "Almost: the levels are v/1023, so one step is 1/1023 and not 1/1024."
-RANGE_MISTAKES: Mistakes = (
+RANGE_MISTAKES = (
     ((0, 1), "With (0, 1) the bin width is 1/1024, but the levels are 1/1023 apart."),
     ((-0.5 / 255, 255.5 / 255), "That centres 8-bit levels. Ten bits have 1024 levels, v/1023."),
     ((-0.5 / 1024, 1 + 0.5 / 1024), _STEP),
@@ -142,17 +140,16 @@ RANGE_MISTAKES: Mistakes = (
 def check_ten_bit_range(extent: tuple[float, float]) -> Feedback:
     """02: the range that puts each 10-bit level v/1023 in the middle of one of 1024 bins."""
     low, high = map(float, extent)
-
-    def is_range(other: tuple[float, float]) -> bool:
-        return abs(low - other[0]) < 1e-7 and abs(high - other[1]) < 1e-7
-
-    if is_range((-_HALF, 1 + _HALF)):
-        return right("Half a level more at each end: 1024 bins, each as wide as one level step.")
-    if hint := hint_to(RANGE_MISTAKES, is_range):
-        return wrong(hint)
-    if max(abs(low + _HALF), abs(high - 1 - _HALF)) < 5e-5:
-        return wrong("The right idea, rounded too far: give the ends as fractions, 0.5 / 1023.")
     width = (high - low) / 1024
+    otherwise = f"These bins are {width:.7f} wide; the levels are 1/1023 = {1 / 1023:.7f} apart."
     if close(width, 1 / 1023, 1e-6):
-        return wrong("The width of the bins is right. Now shift them: level 0 goes in a middle.")
-    return wrong(f"These bins are {width:.7f} wide; the levels are 1/1023 = {1 / 1023:.7f} apart.")
+        otherwise = "The width of the bins is right. Now shift them: level 0 goes in a middle."
+    if max(abs(low + _HALF), abs(high - 1 - _HALF)) < 5e-5:
+        otherwise = "The right idea, rounded too far: give the ends as fractions, 0.5 / 1023."
+    return judge(
+        close((low, high), (-_HALF, 1 + _HALF), 0, 1e-7),
+        RANGE_MISTAKES,
+        lambda other: close((low, high), other, 0, 1e-7),
+        "Half a level more at each end: 1024 bins, each as wide as one level step.",
+        otherwise,
+    )

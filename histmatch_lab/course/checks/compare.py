@@ -10,32 +10,24 @@ from torch import Tensor
 
 from histmatch_lab.results.tables import recipes, seed_means
 
-from .answers import answered, chance, fresh, number
-from .feedback import Feedback, check, hint_to, judge_numbers, mistakes, right, wrong
+from .feedback import Feedback, chance, check, check_function, judge, mistakes, number, rng
 
-LAM_MISTAKES = mistakes(
-    lambda lam, bins: lam * bins,
-    "The other way round: a distance in bins is the larger number, so its weight is the smaller.",
-    lambda lam, _: lam,
-    "Eq. 5 counts bins, and a bin is 1/K wide (erratum 7).",
-    lambda lam, _: lam / 256,
-    "The bin width is 1/K, and K is not always 256: use `bins`.",
-    lambda lam, bins: lam / (bins - 1),
-    "The bin width is 1/K: K bins share [0, 1]. (K - 1 steps lie between K levels.)",
+check_paper_lam = check_function(
+    "`paper_lam(lam, bins)`: lambda of Eq. 6, which counts bins, for one in intensity.",
+    lambda: [(lam := chance.uniform(0.1, 10), 50), (lam, 100), (lam, 256)],
+    lambda lam, bins: lam / bins,
+    mistakes(
+        lambda lam, bins: lam * bins,
+        "The other way round: a distance in bins is the larger number, so its weight is smaller.",
+        lambda lam, _: lam,
+        "Eq. 5 counts bins, and a bin is 1/K wide (erratum 7).",
+        lambda lam, _: lam / 256,
+        "The bin width is 1/K, and K is not always 256: use `bins`.",
+        lambda lam, bins: lam / (bins - 1),
+        "The bin width is 1/K: K bins share [0, 1]. (K - 1 steps lie between K levels.)",
+    ),
+    "So the paper's 1 at K = 256 is 256 in intensity, and its 0.1 at K = 50 is 5.",
 )
-
-
-@check(LAM_MISTAKES)
-def check_paper_lam(paper_lam: Callable[[float, int], Any]) -> Feedback:
-    """`paper_lam(lam, bins)`: lambda of Eq. 6, which counts bins, for one in intensity."""
-    lam = chance.uniform(0.1, 10)
-    return judge_numbers(
-        paper_lam,
-        [(lam, bins) for bins in (50, 100, 256)],
-        lambda lam, bins: lam / bins,
-        LAM_MISTAKES,
-        "So the paper's 1 at K = 256 is 256 in intensity, and its 0.1 at K = 50 is 5.",
-    )
 
 
 @check()
@@ -43,14 +35,15 @@ def check_best_emd(name: Any) -> Feedback:
     """The trained recipe with the smallest mean EMD for the ambiguous expert."""
     means = {recipe: fmean(seed_means("ambiguous", recipe, "emd")) for recipe in recipes()}
     if name not in means:
-        return wrong(f"Give one of the names: {', '.join(means)}.")
+        return Feedback(False, f"Give one of the names: {', '.join(means)}.")
     least = min(means.values())
     if round(means[name], 3) == round(least, 3):  # as the table shows them
-        return right(
+        return Feedback(
+            True,
             f"Its EMD is {means[name]:.4f}, the smallest is {least:.4f}; that of l2 is "
-            f"{means['l2']:.4f}. See how little that is beside the spread of the seeds."
+            f"{means['l2']:.4f}. See how little that is beside the spread of the seeds.",
         )
-    return wrong(f"{name} has {means[name]:.4f}, and the smallest is {least:.4f}.")
+    return Feedback(False, f"{name} has {means[name]:.4f}, and the smallest is {least:.4f}.")
 
 
 # Half the width that was given over the right one, and over that of single gaps; photographs.
@@ -69,7 +62,7 @@ INTERVAL_MISTAKES = mistakes(
 @check(INTERVAL_MISTAKES)
 def check_interval(interval: Callable[[Sequence[float], Sequence[str]], Any]) -> Feedback:
     """`interval(gaps, groups)`: low and high end of the 95 % bootstrap interval of the mean."""
-    generator = fresh()
+    generator = rng()
     # the spreads are exact, so that each mistake makes the interval wrong by a factor of its own
     effects = _standardised(torch.randn(30, generator=generator))
     noise = _standardised(torch.randn(30, 12, generator=generator))
@@ -77,18 +70,21 @@ def check_interval(interval: Callable[[Sequence[float], Sequence[str]], Any]) ->
     groups = torch.arange(360) // 12
     order = torch.randperm(360, generator=generator)
     names = [f"photograph {group}" for group in groups[order].tolist()]
-    low, high = map(number, answered(interval(gaps[order].tolist(), names)))
+    low, high = (float(number(end)) for end in interval(gaps[order].tolist(), names))
     if low > high:
-        return wrong("The low end is above the high one.")
+        return Feedback(False, "The low end is above the high one.")
     middle, half = (low + high) / 2, (high - low) / 2
     by_group = gaps.view(30, 12).mean(1)
     exact, single = (1.96 * _standard_error(x) for x in (by_group, gaps))
     if not abs(middle - float(by_group.mean())) < max(0.3 * exact, 0.2 * half):
-        return wrong("The interval does not lie around the mean of the gaps.")
-    if abs(half / exact - 1) < 0.1:  # two thousand draws alone leave 5 % to chance
-        return right("As wide as theory says for thirty independent photographs.")
-    hint = hint_to(INTERVAL_MISTAKES, lambda is_so: is_so(half / exact, half / single, 30))
-    return wrong(hint or f"Its half width is {half:.3f}; about {exact:.3f} is right.")
+        return Feedback(False, "The interval does not lie around the mean of the gaps.")
+    return judge(
+        abs(half / exact - 1) < 0.1,  # two thousand draws alone leave 5 % to chance
+        INTERVAL_MISTAKES,
+        lambda is_so: is_so(half / exact, half / single, 30),
+        "As wide as theory says for thirty independent photographs.",
+        f"Its half width is {half:.3f}; about {exact:.3f} is right.",
+    )
 
 
 def _standardised(values: Tensor) -> Tensor:

@@ -1,16 +1,24 @@
 """Checks of the exercises of notebooks 00 and 01: counting, the kernel, Eq. 1-3."""
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, sigmoid
 
 from histmatch_lab.data.samples import photo, photo_names
 
-from .answers import answered, chance, close, fresh, number, tensor
-from .feedback import Feedback, Mistakes, check, hint_to, judge, mistakes, right, wrong
+from .feedback import (
+    Feedback,
+    chance,
+    check,
+    check_function,
+    check_value,
+    judge,
+    mistakes,
+    rng,
+)
 
 CLIPPED_MISTAKES = mistakes(
     "flower",
@@ -23,12 +31,16 @@ def check_most_clipped(name: str) -> Feedback:
     """00: which sample has the largest share of values at exactly 0 or 1."""
     shares = clipped_shares()
     if name not in shares:
-        return wrong(f"There is no photograph {name!r}; it is one of {', '.join(shares)}.")
+        known = ", ".join(shares)
+        return Feedback(False, f"There is no photograph {name!r}; it is one of {known}.")
     share = f"{100 * shares[name]:.1f} % of the values of {name} are exactly 0 or 1."
-    if name == max(shares, key=lambda n: shares[n]):
-        return right(f"{share} A bar at the very end of a histogram: keep it in mind.")
-    hint = hint_to(CLIPPED_MISTAKES, lambda mistaken: mistaken == name)
-    return wrong(f"{share} {hint or 'Another photograph has more: look for a tall bar at an end.'}")
+    return judge(
+        shares[name] == max(shares.values()),
+        [(other, f"{share} {hint}") for other, hint in CLIPPED_MISTAKES],
+        lambda other: other == name,
+        f"{share} A bar at the very end of a histogram: keep it in mind.",
+        f"{share} Another photograph has more: look for a tall bar at an end.",
+    )
 
 
 @lru_cache(maxsize=1)
@@ -38,75 +50,56 @@ def clipped_shares() -> dict[str, float]:
     return {name: float(((x == 0) | (x == 1)).double().mean()) for name, x in photos.items()}
 
 
-CENTER_MISTAKES: Mistakes = (
-    (15, "That is k, the number of the bin. mu_k is the intensity at its centre."),
-    (15 / 50, "That is the left edge of the bin, L k. Its centre is half a bin further right."),
-    (16 / 50, "That is the right edge of the bin. Its centre is half a bin further left."),
-    (16.5 / 50, "One bin too far: k counts from 0."),
-    (15.5 / 50 - 1, "That is the formula as printed, for values in [-1, 1] (erratum 2)."),
-    (2 * 15.5 / 50 - 1, "These bins lie on [-1, 1]. The values, and so the bins, lie on [0, 1]."),
-    (15.5, "That is counted in bins. Times L it is an intensity."),
-    (0.317, "That is the value of the pixel itself, not the centre of its bin."),
+check_bin_center = check_value(
+    "00: mu_k of the bin that holds I(p) = 0.317, with K = 50 on [0, 1].",
+    15.5 / 50,
+    (
+        (15, "That is k, the number of the bin. mu_k is the intensity at its centre."),
+        (15 / 50, "That is the left edge of the bin, L k. Its centre is half a bin further right."),
+        (16 / 50, "That is the right edge of the bin. Its centre is half a bin further left."),
+        (16.5 / 50, "One bin too far: k counts from 0."),
+        (15.5 / 50 - 1, "That is the formula as printed, for values in [-1, 1] (erratum 2)."),
+        (2 * 15.5 / 50 - 1, "These bins lie on [-1, 1]. The values, and so the bins, on [0, 1]."),
+        (15.5, "That is counted in bins. Times L it is an intensity."),
+        (0.317, "That is the value of the pixel itself, not the centre of its bin."),
+    ),
+    "L = 1/50 = 0.02, so k = 15, and mu_k = 0.02 × 15.5 = 0.31.",
+    "First L = 1/K, then k with L k <= 0.317 < L (k + 1).",
 )
 
-
-@check(CENTER_MISTAKES)
-def check_bin_center(center: float) -> Feedback:
-    """00: mu_k of the bin that holds I(p) = 0.317, with K = 50 on [0, 1]."""
-    return judge(
-        lambda other: close(center, other),
-        15.5 / 50,
-        CENTER_MISTAKES,
-        "L = 1/50 = 0.02, so k = 15, and mu_k = 0.02 × 15.5 = 0.31.",
-        "First L = 1/K, then k with L k <= 0.317 < L (k + 1).",
-    )
-
-
-AREA_MISTAKES: Mistakes = (
-    (1, "A density should have area 1. Does this one? Substitute z = alpha (I(p) - i) / B."),
-    (1000, "The other way round: the bump becomes narrower by alpha, not wider."),
-    (0.25, "That is the height of the kernel at z = 0. Its area over all z is 1."),
+check_area_as_printed = check_value(
+    "01: the area under Eq. 1 as printed, with alpha = 1000 and B = 1.",
+    1e-3,
+    (
+        (1, "A density should have area 1. Does this one? Substitute z = alpha (I(p) - i) / B."),
+        (1000, "The other way round: the bump becomes narrower by alpha, not wider."),
+        (0.25, "That is the height of the kernel at z = 0. Its area over all z is 1."),
+    ),
+    "B/alpha shrinks the bump's width, but the factor in front is only 1/B.",
+    "The kernel has area 1 over z. How long is a piece di if z moves by dz?",
 )
 
-
-@check(AREA_MISTAKES)
-def check_area_as_printed(area: float) -> Feedback:
-    """01: the area under Eq. 1 as printed, with alpha = 1000 and B = 1."""
-    return judge(
-        lambda other: close(area, other),
-        1e-3,
-        AREA_MISTAKES,
-        "B/alpha shrinks the bump's width, but the factor in front is only 1/B.",
-        "The kernel has area 1 over z. How long is a piece di if z moves by dz?",
-    )
-
-
-KERNEL_MISTAKES = mistakes(
-    sigmoid,
-    "That is sigma(z) itself. Eq. 2 asks for its derivative.",
-    lambda z: -sigmoid(z) * sigmoid(-z),
-    "The sign is turned: sigma rises everywhere, so its slope is positive.",
-    lambda z: sigmoid(-z),
-    "That is 1 - sigma(z). One factor is missing.",
-    lambda z: 4 * sigmoid(z) * sigmoid(-z),
-    "It is not normalised: the peak is 1, so the area is 4. A kernel needs area 1, not height 1.",
-    lambda z: torch.exp(-z * z / 2) / math.sqrt(2 * math.pi),
-    "That is the Gaussian. Eq. 2 takes the derivative of the logistic function.",
+check_kernel = check_function(
+    "01: Eq. 2, the derivative of the logistic function.",
+    lambda: [(3 * torch.randn(200, dtype=torch.float64, generator=rng()),)],
+    lambda z: sigmoid(z) * sigmoid(-z),
+    mistakes(
+        sigmoid,
+        "That is sigma(z) itself. Eq. 2 asks for its derivative.",
+        lambda z: -sigmoid(z) * sigmoid(-z),
+        "The sign is turned: sigma rises everywhere, so its slope is positive.",
+        lambda z: sigmoid(-z),
+        "That is 1 - sigma(z). One factor is missing.",
+        lambda z: 4 * sigmoid(z) * sigmoid(-z),
+        "Not normalised: the peak is 1, so the area is 4. A kernel needs area 1, not height 1.",
+        lambda z: torch.exp(-z * z / 2) / math.sqrt(2 * math.pi),
+        "That is the Gaussian. Eq. 2 takes the derivative of the logistic function.",
+    ),
+    "sigma(z) (1 - sigma(z)): at most 1/4, at z = 0, with area 1.",
+    "The numbers differ. With s = sigma(z), it is a product of s and ?.",
+    returns="a number for each z",
+    atol=1e-6,
 )
-
-
-@check(KERNEL_MISTAKES)
-def check_kernel(kernel: Callable[[Tensor], Tensor]) -> Feedback:
-    """01: Eq. 2, the derivative of the logistic function."""
-    z = 3 * torch.randn(200, dtype=torch.float64, generator=fresh())
-    answer = tensor(kernel(z.clone()), z.shape, "a number for each z").detach().double()
-    return judge(
-        lambda function: torch.allclose(answer, function(z), atol=1e-6),
-        lambda z: sigmoid(z) * sigmoid(-z),
-        KERNEL_MISTAKES,
-        "sigma(z) (1 - sigma(z)): at most 1/4, at z = 0, with area 1.",
-        "The numbers differ. With s = sigma(z), it is a product of s and ?.",
-    )
 
 
 def _share(values: Tensor, low: float, high: float, slope: float) -> Tensor:
@@ -118,53 +111,47 @@ def _density(values: Tensor, low: float, high: float, slope: float) -> Tensor:
     return slope * sigmoid(z) * sigmoid(-z)
 
 
-SOFT_BIN_MISTAKES = mistakes(
-    lambda *given: _share(*given).sum(),
-    "It is not normalised: that is the sum over the pixels. P_I(k) is their mean.",
-    lambda *given: -_share(*given).mean(),
-    "The sign is turned: subtract the step at the upper edge from that at the lower.",
-    lambda v, low, high, _: ((v >= low) & (v < high)).double().mean(),
-    "That is the hard count. It has no gradient; use sigma instead of a comparison.",
-    lambda *given: _density(*given).mean(),
-    "That is the density at the centre of the bin. Eq. 3 asks for the area over the bin.",
-    lambda v, low, high, s: _density(v, low, high, s).mean() * (high - low),
-    "That is density times width, only close to the area. Integrate the derivative of sigma.",
-    lambda v, low, high, s: _share(v, low, high, s).mean() / s,
-    "Divided by the slope: that is Eq. 1 as printed (erratum 1).",
-    lambda v, low, high, s: _share(v, low, high, s).mean() / (high - low),
-    "That is a density: area divided by the width of the bin.",
-    lambda v, low, high, s: _share(v, low, high, s).mean() * (high - low),
-    "A width of the bin too many: the integral over the bin holds it already.",
-    lambda v, low, _, s: sigmoid(s * (v - low)).mean(),
-    "That is the share above the lower edge. Take away what lies above the upper edge.",
-    lambda v, _, high, s: sigmoid(s * (high - v)).mean(),
-    "That is the share below the upper edge, a CDF. Take away what lies below the lower edge.",
-    lambda v, low, high, _: _share(v, low, high, 1).mean(),
-    "The slope is missing: sigma(slope × (I(p) - edge)).",
-)
-_DETACHED = "The value is right, but it is detached: no gradient reaches the pixels."
-
-
-@check((*SOFT_BIN_MISTAKES, (None, _DETACHED)))
-def check_soft_bin(soft_bin: Callable[..., Tensor]) -> Feedback:
-    """01: Eq. 3, the share of one bin: soft_bin(values, low, high, slope)."""
+def _values_and_bin() -> list[tuple[Any, ...]]:
     low, width, slope = chance.uniform(0.2, 0.7), chance.uniform(0.04, 0.08), chance.uniform(40, 80)
-    high = low + width
-    values = torch.rand(300, dtype=torch.float64, generator=fresh())
+    values = torch.rand(300, dtype=torch.float64, generator=rng())
     values[:100] = low + width * values[:100]  # evenly spread ones alone hide the slope
-    answer = answered(soft_bin(values.clone().requires_grad_(), low, high, slope))
-    if not isinstance(answer, Tensor):
-        return wrong("Return a tensor, without .item() or float(): a number has no gradient.")
-    share = number(answer.detach())
-    feedback = judge(
-        lambda function: close(share, float(function(values, low, high, slope)), 1e-6),
-        lambda *given: _share(*given).mean(),
-        SOFT_BIN_MISTAKES,
-        "Eq. 3: the area of all kernels between the two edges, and it has a gradient.",
-        "For each pixel: sigma(slope (I(p) - low)) - sigma(slope (I(p) - high)); then mean.",
-    )
-    return feedback if answer.requires_grad or not feedback.right else wrong(_DETACHED)
+    return [(values.requires_grad_(), low, low + width, slope)]
 
+
+check_soft_bin = check_function(
+    "01: Eq. 3, the share of one bin: soft_bin(values, low, high, slope).",
+    _values_and_bin,
+    lambda v, *bin_and_slope: _share(v.clone().requires_grad_(), *bin_and_slope).mean(),
+    mistakes(
+        lambda *given: _share(*given).mean(),
+        "The value is right, but it is detached: no gradient reaches the pixels.",
+        lambda *given: _share(*given).sum(),
+        "It is not normalised: that is the sum over the pixels. P_I(k) is their mean.",
+        lambda *given: -_share(*given).mean(),
+        "The sign is turned: subtract the step at the upper edge from that at the lower.",
+        lambda v, low, high, _: ((v >= low) & (v < high)).double().mean(),
+        "That is the hard count. It has no gradient; use sigma instead of a comparison.",
+        lambda *given: _density(*given).mean(),
+        "That is the density at the centre of the bin. Eq. 3 asks for the area over the bin.",
+        lambda v, low, high, s: _density(v, low, high, s).mean() * (high - low),
+        "That is density times width, only close to the area. Integrate the derivative of sigma.",
+        lambda v, low, high, s: _share(v, low, high, s).mean() / s,
+        "Divided by the slope: that is Eq. 1 as printed (erratum 1).",
+        lambda v, low, high, s: _share(v, low, high, s).mean() / (high - low),
+        "That is a density: area divided by the width of the bin.",
+        lambda v, low, high, s: _share(v, low, high, s).mean() * (high - low),
+        "A width of the bin too many: the integral over the bin holds it already.",
+        lambda v, low, _, s: sigmoid(s * (v - low)).mean(),
+        "That is the share above the lower edge. Take away what lies above the upper edge.",
+        lambda v, _, high, s: sigmoid(s * (high - v)).mean(),
+        "That is the share below the upper edge, a CDF. Take away what lies below the lower edge.",
+        lambda v, low, high, _: _share(v, low, high, 1).mean(),
+        "The slope is missing: sigma(slope × (I(p) - edge)).",
+    ),
+    "Eq. 3: the area of all kernels between the two edges, and it has a gradient.",
+    "For each pixel: sigma(slope (I(p) - low)) - sigma(slope (I(p) - high)); then mean.",
+    facts=lambda v, *bin_and_slope: (v.detach(), *bin_and_slope),
+)
 
 NINETY_MISTAKES = mistakes(
     2 * 256 * math.atanh(0.9),
@@ -178,14 +165,18 @@ NINETY_MISTAKES = mistakes(
 def check_alpha_for_ninety(alpha: float) -> Feedback:
     """01: the least alpha that keeps 90 % of a centred pixel in its bin (K = 256, B = 1)."""
     least = 4 * 256 * math.atanh(0.9)  # tanh(s L / 4) of the pixel stays in its bin
-    kept = math.tanh(alpha / 256 / 4)
-    said = f"With α = {alpha:g}, a pixel at the centre of its bin leaves {100 * kept:.2f} % in it."
-    if least <= alpha <= 10 * math.ceil(least / 10):
-        return right(f"{said} The paper's α = 1000 leaves {100 * math.tanh(1000 / 256 / 4):.0f} %.")
-    if hint := hint_to(NINETY_MISTAKES, lambda mistaken: close(alpha, mistaken, 0.02)):
-        return wrong(f"{said} {hint}")
-    if alpha > least:
-        return wrong(f"{said} More than asked for: find the smallest α, rounded up to whole tens.")
+    kept, paper = (math.tanh(a / 256 / 4) for a in (alpha, 1000))
+    hint = "That is too little: a larger α makes the kernel narrower."
     if alpha > least - 10:
-        return wrong(f"{said} That is just below: round up to whole tens.")
-    return wrong(f"{said} That is too little: a larger α makes the kernel narrower.")
+        hint = "That is just below: round up to whole tens."
+    if alpha > least:
+        hint = "More than asked for: find the smallest α, rounded up to whole tens."
+    feedback = judge(
+        least <= alpha <= 10 * math.ceil(least / 10),
+        NINETY_MISTAKES,
+        lambda mistaken: abs(alpha / mistaken - 1) < 0.02,
+        f"The paper's α = 1000 leaves {paper:.0%}.",
+        hint,
+    )
+    said = f"With α = {alpha:g}, a pixel at the centre of its bin leaves {kept:.2%} in it."
+    return Feedback(feedback.right, f"{said} {feedback.text}")

@@ -1,15 +1,25 @@
-"""Feedback on the answer to an exercise, and what every check is made of."""
+"""What every check is made of: answers, tables of mistakes, and feedback in words."""
 
 import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import update_wrapper
-from typing import Any
+from random import SystemRandom
+from typing import Any, cast
 
-from .answers import NotAnswered, WrongKind, answered, close, number
+import torch
+from torch import Tensor
 
-# Each: the answer of somebody who makes the mistake, or a test for it; and the hint to give.
-Mistakes = Sequence[tuple[Any, str]]
+Mistakes = Sequence[tuple[Any, str]]  # wrong answers, or tests for one, each with the hint to give
+
+chance = SystemRandom()  # it leaves the learner's own seed alone
+
+
+def rng() -> torch.Generator:
+    """Random tensors that are new each time, and leave the learner's own seed alone."""
+    generator = torch.Generator()
+    generator.seed()
+    return generator
 
 
 def mistakes(*answers_and_hints: Any) -> Mistakes:
@@ -36,7 +46,8 @@ class Feedback:
         return f"<p><b>{self.sign}</b> {html.escape(self.text)}</p>"
 
 
-UNANSWERED = Feedback(None, "Replace the ... above and run the cell again.")
+class Unclear(Exception):
+    """An answer that cannot be compared with the right one: whether it is wrong, and why."""
 
 
 class Check:
@@ -48,18 +59,17 @@ class Check:
 
     def __init__(self, diagnose: Callable[[Any], Feedback], mistakes: Mistakes) -> None:
         self._diagnose = diagnose
+        self.mistakes = mistakes
         self.hints = tuple(dict.fromkeys(hint for _, hint in mistakes))
         update_wrapper(self, diagnose)
 
     def __call__(self, answer: Any) -> Feedback:
         try:
-            return self._diagnose(answered(answer))
-        except NotAnswered:
-            return UNANSWERED
-        except WrongKind as problem:
-            return wrong(str(problem))
+            return self._diagnose(_asking(answer) if callable(answer) else _answered(answer))
+        except Unclear as unclear:
+            return Feedback(*unclear.args)
         except Exception as problem:
-            return wrong(f"Your answer raised {type(problem).__name__}: {problem}")
+            return Feedback(False, f"Your answer raised {type(problem).__name__}: {problem}")
 
 
 def check(mistakes: Mistakes = ()) -> Callable[[Callable[[Any], Feedback]], Check]:
@@ -67,47 +77,118 @@ def check(mistakes: Mistakes = ()) -> Callable[[Callable[[Any], Feedback]], Chec
     return lambda diagnose: Check(diagnose, mistakes)
 
 
-def right(text: str) -> Feedback:
-    """The answer is right; say what it shows."""
-    return Feedback(True, text)
+def check_value(
+    about: str, truth: float, mistakes: Mistakes, praise: str, otherwise: str, rtol: float = 1e-4
+) -> Check:
+    """The check of a number; `about` is its docstring."""
+
+    def diagnose(answer: Any) -> Feedback:
+        got = number(answer)
+        known = [other for other, _ in mistakes if close(got, other, rtol)]
+        return judge(close(got, truth, rtol), mistakes, known.__contains__, praise, otherwise)
+
+    diagnose.__doc__ = about
+    return Check(diagnose, mistakes)
 
 
-def wrong(text: str) -> Feedback:
-    """The answer is wrong; say what the mistake is, in words."""
-    return Feedback(False, text)
+def check_function(
+    about: str,
+    asked: Callable[[], Sequence[tuple[Any, ...]]],
+    truth: Callable[..., Any],
+    mistakes: Mistakes,
+    praise: str,
+    otherwise: str = "For ({given}) you get {got:.4g}; it should be {truth:.4g}.",
+    *,
+    facts: Callable[..., tuple[Any, ...]] = lambda *given: given,
+    returns: str = "",
+    rtol: float = 1e-6,
+    atol: float = 1e-9,
+) -> Check:
+    """The check of a function, tried on new random arguments each time.
+
+    Args:
+        about: its docstring.
+        asked: makes the arguments of each call.
+        truth: the right answer; it and the mistakes are functions of the `facts` of a call.
+        praise, otherwise: what to say if all is right, and if no mistake fits: {wrong} of {count}
+            calls are; {given}, {got}, {truth} and their {gap} are of the first of these.
+        returns: in words, the tensor to return, if it is not a number.
+    """
+
+    def diagnose(function: Callable[..., Any]) -> Feedback:
+        calls = []
+        for given in asked():
+            due = torch.as_tensor(truth(*facts(*given)), dtype=torch.float64)
+            copies = [x.clone() if isinstance(x, Tensor) else x for x in given]
+            calls.append((given, _like(due, function(*copies), returns), due))
+
+        def made(other: Callable[..., Any]) -> bool:
+            return all(close(got, other(*facts(*given)), rtol, atol) for given, got, _ in calls)
+
+        missed = [call for call in calls if not close(*call[1:], rtol, atol)]
+        given, got, due = (missed or calls)[0]
+        numbers = ", ".join(f"{x:.4g}" for x in given if not isinstance(x, Tensor))
+        gap: Any = (got - due).abs().max()
+        said: Any = {"given": numbers, "got": got, "truth": due, "gap": gap}
+        said |= {"wrong": len(missed), "count": len(calls)}
+        texts = (text.format(**said) for text in (praise, otherwise))
+        return judge(not missed, mistakes, made, *texts)
+
+    diagnose.__doc__ = about
+    return Check(diagnose, [(_of_arguments(one, facts), hint) for one, hint in mistakes])
+
+
+def _of_arguments(function: Callable[..., Any], facts: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *given: function(*facts(*given))
+
+
+def _like(truth: Tensor, answer: Any, returns: str) -> Tensor:
+    """The learner's answer as a tensor, if it is of the kind and the shape of the truth."""
+    tensor = isinstance(answer, Tensor)
+    if truth.requires_grad and not tensor:
+        problem = "Return a tensor, without .item() or float(): a number has no gradient."
+        raise Unclear(False, problem)
+    if truth.dim() == 0:
+        return number(answer)
+    found = tuple(answer.shape) if tensor else type(answer).__name__
+    if found != truth.shape:
+        problem = f"Return a tensor of shape {tuple(truth.shape)}, {returns}; got {found}."
+        raise Unclear(False, problem)
+    return cast(Tensor, answer).double()
 
 
 def judge(
-    matches: Callable[[Any], bool], truth: Any, mistakes: Mistakes, praise: str, otherwise: str
+    right: bool, mistakes: Mistakes, made: Callable[[Any], bool], praise: str, otherwise: str = ""
 ) -> Feedback:
-    """Right if the answer matches the truth, else the hint to the mistake that it matches."""
-    if matches(truth):
-        return right(praise)
-    return wrong(hint_to(mistakes, matches) or otherwise)
+    """Praise if the answer is right, else the hint to the first mistake that was made."""
+    hints = (hint for mistake, hint in mistakes if made(mistake))
+    return Feedback(True, praise) if right else Feedback(False, next(hints, otherwise))
 
 
-def judge_numbers(
-    function: Callable[..., Any],
-    asked: Sequence[tuple[float, ...]],
-    truth: Callable[..., float],
-    mistakes: Mistakes,
-    praise: str,
-) -> Feedback:
-    """`judge` for a function that returns a number, called with each tuple of arguments."""
-    given = [number(function(*arguments)) for arguments in asked]
-
-    def matches(other: Callable[..., float]) -> bool:
-        pairs = zip(given, asked, strict=True)
-        return all(close(got, other(*arguments), 1e-6) for got, arguments in pairs)
-
-    for got, arguments in zip(given, asked, strict=True):
-        if not close(got, right_one := truth(*arguments), 1e-6):
-            inputs = ", ".join(f"{argument:.4g}" for argument in arguments)
-            otherwise = f"For ({inputs}) you get {got:.4g}; it should be {right_one:.4g}."
-            return wrong(hint_to(mistakes, matches) or otherwise)
-    return right(praise)
+def _asking(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *given: _answered(function(*given))
 
 
-def hint_to(mistakes: Mistakes, made: Callable[[Any], bool]) -> str | None:
-    """The hint to the first mistake that was made; None if it is none of these."""
-    return next((hint for mistake, hint in mistakes if made(mistake)), None)
+def _answered(value: Any) -> Any:
+    if value is None or value is ...:
+        raise Unclear(None, "Replace the ... above and run the cell again.")
+    return value
+
+
+def number(value: Any) -> Tensor:
+    """The learner's number, as a tensor without axes; several are wrong."""
+    if not isinstance(value, Tensor):
+        return torch.tensor(float(_answered(value)), dtype=torch.float64)
+    if value.numel() != 1:
+        problem = f"The answer must be one number, and this is a tensor of shape {(*value.shape,)}."
+        raise Unclear(False, f"{problem} Which of its numbers, or is it their sum or their mean?")
+    return value.double().reshape(())
+
+
+def close(answer: Any, truth: Any, rtol: float = 1e-4, atol: float = 1e-9) -> bool:
+    """Whether two numbers, or two tensors of one shape, are the same up to rounding.
+
+    Where the truth has a gradient, the answer must have one too.
+    """
+    one, other = (torch.as_tensor(value, dtype=torch.float64) for value in (answer, truth))
+    return one.requires_grad >= other.requires_grad and torch.allclose(one, other, rtol, atol)

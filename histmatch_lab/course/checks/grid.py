@@ -1,32 +1,25 @@
 """Checks of the exercises in notebook 04, on the bilateral grid."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, pad
 
-from .answers import chance, fresh, number, tensor
-from .feedback import Feedback, Mistakes, check, judge, judge_numbers, mistakes, right, wrong
+from .feedback import chance, check_function, check_value, mistakes, rng
 
-SIZE_MISTAKES: Mistakes = (
-    (8 * 16 * 16, "That is how many cells there are. Each holds a 3x4 matrix."),
-    (9 * 8 * 16 * 16, "You have counted 3x3 matrices; the fourth column is the offset."),
-    (12 * 16 * 16, "You have counted one level; there are 8."),
+check_grid_size = check_value(
+    "How many numbers the grid of 3x4 matrices holds: 8 levels of 16 by 16 cells.",
+    12 * 8 * 16 * 16,
+    (
+        (8 * 16 * 16, "That is how many cells there are. Each holds a 3x4 matrix."),
+        (9 * 8 * 16 * 16, "You have counted 3x3 matrices; the fourth column is the offset."),
+        (12 * 16 * 16, "You have counted one level; there are 8."),
+    ),
+    "24,576 numbers, for a picture of any size.",
+    "Count the cells, and the numbers of a 3x4 matrix in each.",
+    rtol=0,
 )
-
-
-@check(SIZE_MISTAKES)
-def check_grid_size(answer: Any) -> Feedback:
-    """How many numbers the grid of 3x4 matrices holds: 8 levels of 16 by 16 cells."""
-    return judge(
-        lambda other: number(answer) == other,
-        12 * 8 * 16 * 16,
-        SIZE_MISTAKES,
-        "24,576 numbers, for a picture of any size.",
-        "Count the cells, and the numbers of a 3x4 matrix in each.",
-    )
 
 
 def _unclamped(pixel: float, size: int, cells: int) -> float:
@@ -49,46 +42,45 @@ _PLACES = mistakes(
     lambda pixel, size, cells: pixel * cells / size - 0.5,
     "The middle of a pixel is at pixel + 1/2.",
 )
-PLACE_MISTAKES = (*_PLACES, *((_clamped(place), hint) for place, hint in _PLACES))
 
 
-@check(PLACE_MISTAKES)
-def check_place(place: Callable[[int, int, int], Any]) -> Feedback:
-    """`place(pixel, size, cells)`: where, in cells, the middle of a pixel lies along one axis."""
+def _pixels() -> list[tuple[int, int, int]]:
+    """One inside, and both ends of an axis."""
     size, cells = chance.randrange(40, 100), chance.randrange(4, 20)
     inner = chance.randrange(size // 3, size // 2)
-    return judge_numbers(
-        place,
-        [(pixel, size, cells) for pixel in (inner, 0, size - 1)],
-        _clamped(_unclamped),
-        PLACE_MISTAKES,
-        "Pixels and cells share the picture's edges, not its outermost centres.",
-    )
+    return [(pixel, size, cells) for pixel in (inner, 0, size - 1)]
 
 
-AFFINE_MISTAKES: Mistakes = (
-    (lambda a, _, c: a @ c, "The offset, the fourth column, is missing."),
-    (lambda a, b, c: a.T @ c + b, "Rows and columns are swapped: row r makes output channel r."),
-    (lambda a, b, c: a.diagonal() * c + b, "Each channel may also depend on the other two."),
-    (lambda a, b, c: a @ (c + b), "The offset is added after the matrix, not before it."),
+check_place = check_function(
+    "`place(pixel, size, cells)`: where, in cells, the middle of a pixel lies along one axis.",
+    _pixels,
+    _clamped(_unclamped),
+    (*_PLACES, *((_clamped(place), hint) for place, hint in _PLACES[1:])),
+    "Pixels and cells share the picture's edges, not its outermost centres.",
 )
 
 
-@check(AFFINE_MISTAKES)
-def check_affine(apply_affine: Callable[[Tensor, Tensor], Any]) -> Feedback:
-    """`apply_affine(matrix, colour)`: a (3, 4) matrix on a colour (3,), to a colour (3,)."""
-    generator = fresh()
-    matrix, colour = torch.randn(3, 4, generator=generator), torch.rand(3, generator=generator)
-    got = tensor(apply_affine(matrix.clone(), colour.clone()), (3,), "a colour")
-    return judge(
-        lambda function: torch.allclose(
-            got, function(matrix[:, :3], matrix[:, 3], colour), atol=1e-5
-        ),
-        lambda a, b, c: (a * c).sum(1) + b,
-        AFFINE_MISTAKES,
-        "Each channel becomes a mixture of all three, plus a constant.",
-        "For a random matrix and colour the result differs from A c + b.",
-    )
+def _matrix_and_colour() -> list[tuple[Tensor, Tensor]]:
+    generator = rng()
+    return [(torch.randn(3, 4, generator=generator), torch.rand(3, generator=generator))]
+
+
+check_affine = check_function(
+    "`apply_affine(matrix, colour)`: a (3, 4) matrix on a colour (3,), to a colour (3,).",
+    _matrix_and_colour,
+    lambda a, b, c: (a * c).sum(1) + b,
+    (
+        (lambda a, _, c: a @ c, "The offset, the fourth column, is missing."),
+        (lambda a, b, c: a.T @ c + b, "Rows and columns are swapped: row r makes channel r."),
+        (lambda a, b, c: a.diagonal() * c + b, "Each channel may also depend on the other two."),
+        (lambda a, b, c: a @ (c + b), "The offset is added after the matrix, not before it."),
+    ),
+    "Each channel becomes a mixture of all three, plus a constant.",
+    "For a random matrix and colour the result differs from A c + b.",
+    facts=lambda matrix, colour: (matrix[:, :3], matrix[:, 3], colour),
+    returns="a colour",
+    atol=1e-5,
+)
 
 
 def _slice(
@@ -114,48 +106,50 @@ _CORNERS = (
     "Outermost pixels on outermost centres (align_corners)? The grid reaches from edge to edge."
 )
 _BORDER = "Right inside, wrong at the border: beyond the outer centres, hold the value."
-SLICE_MISTAKES = mistakes(
-    lambda grid, guide: _slice(grid, guide, mode="nearest"),
-    "You take the nearest cell. Mix the two nearest along each axis.",
-    lambda grid, guide: _slice(grid.transpose(2, 3), guide),
-    "Height and width of the grid are swapped: grid[:, z, y, x].",
-    lambda grid, guide: _slice(grid, guide, align_corners=True),
-    _CORNERS,
-    lambda grid, guide: _slice(
-        grid, (grid.shape[1] * guide - 0.5) / (grid.shape[1] - 1), align_corners=True
+
+
+def _grids_and_guides() -> list[tuple[Tensor, Tensor]]:
+    """A square one, for there swapped axes show in the values, and an oblong one."""
+    sizes = ((3, 3), (9, 9)), ((3, 5), (8, 11))
+    generator = rng()
+    return [
+        (torch.rand(2, 4, *cells, generator=generator), torch.rand(pixels, generator=generator))
+        for cells, pixels in sizes
+    ]
+
+
+check_slice = check_function(
+    "`slice_by_hand(grid, guide)`: (C, D, Gh, Gw) and (H, W) to (C, H, W), trilinear.",
+    _grids_and_guides,
+    _slice,
+    mistakes(
+        lambda grid, guide: _slice(grid, guide, mode="nearest"),
+        "You take the nearest cell. Mix the two nearest along each axis.",
+        lambda grid, guide: _slice(grid.transpose(2, 3), guide),
+        "Height and width of the grid are swapped: grid[:, z, y, x].",
+        lambda grid, guide: _slice(grid, guide, align_corners=True),
+        _CORNERS,
+        lambda grid, guide: _slice(
+            grid, (grid.shape[1] * guide - 0.5) / (grid.shape[1] - 1), align_corners=True
+        ),
+        _CORNERS,
+        lambda grid, guide: _slice(grid, guide, padding_mode="zeros"),
+        _BORDER,
+        lambda grid, guide: _slice(
+            pad(grid, (0, 0, 0, 0, 1, 1)), (grid.shape[1] * guide + 1) / (grid.shape[1] + 2)
+        ),
+        _BORDER,
+        _level_at(lambda guide, depth: (depth - 1) * guide),
+        "A guide of 0 or 1 lies at the edge of the outermost level: its place is D * guide - 1/2.",
+        _level_at(lambda guide, _: guide),
+        "The guide is in [0, 1]: its place among the D levels is D * guide - 1/2.",
+        lambda grid, guide: _slice(grid, 1 - guide),
+        "Level 0 is the dark end: a guide of 0 reads it.",
+        _level_at(lambda guide, depth: depth * guide),
+        "Half a level too high: the centre of level 0 is at half a level, D * guide - 1/2.",
     ),
-    _CORNERS,
-    lambda grid, guide: _slice(grid, guide, padding_mode="zeros"),
-    _BORDER,
-    lambda grid, guide: _slice(
-        pad(grid, (0, 0, 0, 0, 1, 1)), (grid.shape[1] * guide + 1) / (grid.shape[1] + 2)
-    ),
-    _BORDER,
-    _level_at(lambda guide, depth: (depth - 1) * guide),
-    "A guide of 0 or 1 lies at the edge of the outermost level: its place is D * guide - 1/2.",
-    _level_at(lambda guide, _: guide),
-    "The guide is in [0, 1]: its place among the D levels is D * guide - 1/2.",
-    lambda grid, guide: _slice(grid, 1 - guide),
-    "Level 0 is the dark end: a guide of 0 reads it.",
-    _level_at(lambda guide, depth: depth * guide),
-    "Half a level too high: the centre of level 0 is at half a level, D * guide - 1/2.",
+    "Your slicing equals torch's own trilinear sampling, at the borders too.",
+    "The largest difference from the trilinear value is {gap:.3f}.",
+    returns="that is (C, H, W)",
+    atol=1e-4,
 )
-
-
-@check(SLICE_MISTAKES)
-def check_slice(slice_by_hand: Callable[[Tensor, Tensor], Any]) -> Feedback:
-    """`slice_by_hand(grid, guide)`: (C, D, Gh, Gw) and (H, W) to (C, H, W), trilinear."""
-    generator = fresh()
-    square = torch.rand(2, 4, 3, 3, generator=generator), torch.rand(9, 9, generator=generator)
-    oblong = torch.rand(2, 4, 3, 5, generator=generator), torch.rand(8, 11, generator=generator)
-    for grid, guide in (square, oblong):  # on a square grid swapped axes show in the values
-        truth = _slice(grid, guide)
-        got = tensor(slice_by_hand(grid.clone(), guide.clone()), truth.shape, "that is (C, H, W)")
-        if torch.allclose(got, truth, atol=1e-5):
-            continue
-        for mistaken, hint in SLICE_MISTAKES:
-            if torch.allclose(got, mistaken(grid, guide), atol=1e-4):
-                return wrong(hint)
-        gap = float((got - truth).abs().max())
-        return wrong(f"The largest difference from the trilinear value is {gap:.3f}.")
-    return right("Your slicing equals torch's own trilinear sampling, at the borders too.")
