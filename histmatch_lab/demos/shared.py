@@ -14,7 +14,7 @@ from torch import Tensor
 
 from histmatch_lab.data.images import shrink, to_levels
 from histmatch_lab.demos.controls import Choice, Photograph
-from histmatch_lab.demos.style import COUNTS, FAINT, OURS, filled_steps
+from histmatch_lab.demos.style import CHANNEL_MARKS, CHANNELS, COUNTS, FAINT, OURS, filled_steps
 from histmatch_lab.distances import emd
 from histmatch_lab.histogram import (
     Outside,
@@ -236,6 +236,15 @@ def tone_axes(axes: Axes, *, margin: float = 0.05, **labels: Any) -> None:
     axes.plot((0, 1), (0, 1), color=FAINT, linewidth=1, zorder=1)
     axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(-margin, 1 + margin), yticks=(0, 0.5, 1))
     axes.set(**labels)
+
+
+def draw_dots(axes: Axes, x: Tensor, y: Tensor, count: int = 1000) -> None:
+    """About `count` of a picture's pixels, (3, H, W): y over x, a colour and a mark per channel."""
+    every = slice(None, None, 1 + x[0].numel() // count)
+    for one, other, name, color, mark in zip(x, y, "RGB", CHANNELS, CHANNEL_MARKS, strict=True):
+        pixels = one.flatten()[every], other.flatten()[every]
+        axes.plot(*pixels, mark, color=color, markersize=3, markeredgewidth=0.5, label=name)
+    axes.legend(loc="lower right")
 
 
 def hover_figure(trace: go.Image | go.Heatmap, title: str, **layout: Any) -> go.Figure:

@@ -7,7 +7,7 @@ told apart in grey print differ in dash or width as well.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -131,6 +131,26 @@ def picture(axes: Axes, image: Any, title: str = "") -> None:
     axes.imshow(array)
     axes.set_title(title)
     axes.set_axis_off()
+
+
+def pictures(axes: Sequence[Axes], images: Iterable[tuple[str, Any]]) -> None:
+    """Pictures one by one, each under its title; axes that are left over stay empty."""
+    for panel, (title, image) in zip(axes, images, strict=False):
+        picture(panel, image, title)
+
+
+def gallery(
+    images: Sequence[tuple[str, Any]], columns: int, row_height: float, gap: float = 0.35
+) -> tuple[Figure, list[Axes]]:
+    """A figure of pictures alone, row by row; `gap` inches between rows, which hold the titles."""
+    rows = -(-len(images) // columns)
+    figure, axes = subplots(
+        rows, columns, height=row_height * rows, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.1, gap)
+    )
+    for panel in axes:
+        panel.axis("off")
+    pictures(axes, images)
+    return figure, axes
 
 
 def number_map(

@@ -13,23 +13,11 @@ from torch import Tensor
 from histmatch_lab.color import srgb_to_linear
 from histmatch_lab.data.retouch import degrade, retouch
 from histmatch_lab.data.scenes import TEST_NAMES
+from histmatch_lab.demos import style
 from histmatch_lab.demos.controls import Choice, Photograph, Slider
 from histmatch_lab.demos.demo import Frame, demo
 from histmatch_lab.demos.shared import CHANNEL_NAMES, decibels, smooth_histograms, tone_axes
-from histmatch_lab.demos.style import (
-    COUNTS,
-    FAINT,
-    MARK,
-    OTHER,
-    OURS,
-    PICTURES,
-    SEQUENTIAL,
-    TARGET,
-    number_map,
-    picture,
-    styled,
-    subplots,
-)
+from histmatch_lab.demos.style import gallery, styled
 from histmatch_lab.hdrnet import Network
 from histmatch_lab.recipe import PAPER_BINS, PAPER_LAMS, Recipe
 from histmatch_lab.results.tables import network_of, own_names, results_for, seed_means, values_of
@@ -112,10 +100,10 @@ def before_after(
     name = ours(lam) if loss == LOSS.default else loss
     output = prediction(photo, expert, degradation, name)
     edge = round(swipe * photo.shape[2])
-    figure, (left, right) = subplots(1, 2, height=3.5, margins=PICTURES, gaps=(0.2, 0.4))
-    picture(left, torch.cat([image[..., :edge], output[..., edge:]], -1), "Input | output")
+    both = torch.cat([image[..., :edge], output[..., edge:]], -1)
+    shown = [("Input | output", both), ("What the expert made of it", target)]
+    figure, (left, _) = gallery(shown, 2, 3.4)
     left.plot((edge, edge), (0, photo.shape[1] - 1), color="white", linewidth=2)
-    picture(right, target, "What the expert made of it")
     emd_before, emd_after = (float(emds(shown, target).mean()) for shown in (image, output))
     caption = (
         f"{name}, {expert} expert: PSNR {decibels(image, target):.1f} dB before, "
@@ -130,14 +118,14 @@ def histograms(channel: str, lam: float, expert: str, degradation: str, photo: T
     """Fig. 3: histograms of the target and of the predictions."""
     _, target = input_and_target(photo, expert, degradation)
     index = CHANNEL_NAMES.index(channel)
-    figure, (left, right) = subplots(1, 2, height=3.5)
+    figure, (left, right) = style.subplots(1, 2, height=3.5)
     centers, shares = smooth_histograms(target)
     aim = shares[index]
-    fill: Any = {"color": TARGET, "alpha": 0.25, "linewidth": 0, "label": "target"}
+    fill: Any = {"color": style.TARGET, "alpha": 0.25, "linewidth": 0, "label": "target"}
     left.fill_between(centers.numpy(), aim.numpy(), **fill)
-    right.plot(centers, aim.cumsum(0), color=TARGET, linewidth=4, alpha=0.4, label="target")
+    right.plot(centers, aim.cumsum(0), color=style.TARGET, linewidth=4, alpha=0.4, label="target")
     parts = []
-    for name, colour, dash in (("l2", OTHER, "--"), (ours(lam), OURS, "-")):
+    for name, colour, dash in (("l2", style.OTHER, "--"), (ours(lam), style.OURS, "-")):
         output = prediction(photo, expert, degradation, name)
         of_channel = smooth_histograms(output)[1][index]
         left.plot(centers, of_channel, dash, color=colour, label=name)
@@ -168,15 +156,13 @@ def side_by_side(
     recipes = {"l2": "l2", "l1": "l1", f"l2+histmatch, λ {lam:g}": ours(lam)}
     outputs = {t: prediction(photo, expert, degradation, name) for t, name in recipes.items()}
     shown = {"input": image, **outputs, "target": target}
-    figure, axes = subplots(2, 5, height=3.6, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.08, 0.1))
     height, width = photo.shape[1:]
     side = min(height, width) // 3
     top, left = round(down * (height - side)), round(across * (width - side))
-    for column, (title, output) in enumerate(shown.items()):
-        picture(axes[column], output, title)
-        picture(axes[5 + column], output[:, top : top + side, left : left + side])
+    details = [("", picture[:, top : top + side, left : left + side]) for picture in shown.values()]
+    figure, axes = gallery([*shown.items(), *details], 5, 1.8, gap=0.1)
     box = ((left, left + side, left + side, left, left), (top, top, top + side, top + side, top))
-    axes[0].plot(*box, color=MARK, linewidth=2)
+    axes[0].plot(*box, color=style.MARK, linewidth=2)
     parts = [f"{t} {decibels(shown[t], target):.1f}" for t in ("input", *recipes)]
     place = f"{across:.0%} across, {down:.0%} down"
     return Frame(figure, f"PSNR in dB: {', '.join(parts)}. The detail is at {place}.")
@@ -185,9 +171,9 @@ def side_by_side(
 @demo(lam=LAM, expert=EXPERT)
 def tone_curves(lam: float, expert: str) -> Frame:
     """Fig. 5: what each network makes of a ramp of greys."""
-    lines = {"l2": (OTHER, "--"), "l1": (COUNTS, ":"), ours(lam): (OURS, "-")}
+    lines = {"l2": (style.OTHER, "--"), "l1": (style.COUNTS, ":"), ours(lam): (style.OURS, "-")}
     curves = {name: _curve(expert, name) for name in lines}
-    figure, axes = subplots(1, 3, height=3.3, gaps=(0.45, 0.5))
+    figure, axes = style.subplots(1, 3, height=3.3, gaps=(0.45, 0.5))
     greys = torch.linspace(0, 1, curves["l2"].shape[1])
     for index, (panel, channel) in enumerate(zip(axes, CHANNEL_NAMES, strict=True)):
         tone_axes(panel, margin=0.1, xlabel="grey before", title=channel)
@@ -212,14 +198,14 @@ def violins(measure: str, expert: str) -> Frame:
     tail = 5 if more_is_better else 95
     means = [float(np.mean(v)) for v in values]
     tails = [float(np.percentile(v, tail)) for v in values]
-    figure, (axes,) = subplots(1, 1, height=4.0, margins=(0.75, 0.2, 0.4, 0.75))
+    figure, (axes,) = style.subplots(1, 1, height=4.0, margins=(0.75, 0.2, 0.4, 0.75))
     places = range(len(shown))
     bodies: Any = axes.violinplot(values, list(places), widths=0.85, showextrema=False)["bodies"]
     for place, (body, name) in enumerate(zip(bodies, shown, strict=True)):
-        color, alpha = (OURS, 0.55) if "histmatch" in name else (FAINT, 0.9)
+        color, alpha = (style.OURS, 0.55) if "histmatch" in name else (style.FAINT, 0.9)
         body.set(facecolor=color, edgecolor="none", alpha=alpha)
         seeds = seed_means(expert, name, field)
-        axes.plot([place] * len(seeds), seeds, ".", color=COUNTS, markersize=4)
+        axes.plot([place] * len(seeds), seeds, ".", color=style.COUNTS, markersize=4)
     axes.plot(places, means, "+", color="black", markersize=13, markeredgewidth=2, label="mean")
     axes.plot(places, tails, "x", color="black", markersize=8, label=f"{tail}th percentile")
     axes.set_xticks(list(places), list(shown.values()))
@@ -248,11 +234,13 @@ def bins_and_lam(units: str, measure: str, expert: str) -> Frame:
     )
     means = seeds.mean(-1)  # (K, λ)
     goodness = means if more_is_better else -means
-    figure, (left, right) = subplots(1, 2, height=3.6, gaps=(0.95, 0.85))
+    figure, (left, right) = style.subplots(1, 2, height=3.6, gaps=(0.95, 0.85))
     texts = {
         f"{k}": [f"{mean:.4g}" for mean in row] for k, row in zip(PAPER_BINS, means, strict=True)
     }
-    number_map(left, goodness, texts, [f"{lam:g}" for lam in PAPER_LAMS], cmap=SEQUENTIAL)
+    style.number_map(
+        left, goodness, texts, [f"{lam:g}" for lam in PAPER_LAMS], cmap=style.SEQUENTIAL
+    )
     left.set(xlabel="λ, in intensity", ylabel="K, bins", title=label)
     _draw_search(right, seeds, units, label)
     best_k, best_lam = divmod(int(goodness.argmax()), len(PAPER_LAMS))
@@ -268,7 +256,7 @@ def bins_and_lam(units: str, measure: str, expert: str) -> Frame:
 
 def _draw_search(axes: Axes, seeds: np.ndarray, units: str, label: str) -> None:
     """A line for each K, through the means of the seeds; `seeds` is (K, λ, seed)."""
-    looks = ((COUNTS, ":", "o"), (TARGET, "--", "s"), (OURS, "-", "^"))
+    looks = ((style.COUNTS, ":", "o"), (style.TARGET, "--", "s"), (style.OURS, "-", "^"))
     for k, of_k, (colour, dash, mark) in zip(PAPER_BINS, seeds, looks, strict=True):
         weights = [lam / k if units == "bins" else lam for lam in PAPER_LAMS]
         axes.plot(weights, of_k.mean(-1), dash, color=colour, label=f"K = {k}")
@@ -286,14 +274,9 @@ def every_loss(photo: Tensor, expert: str) -> Frame:
     outputs = {name: prediction(photo, expert, AS_IT_IS, name) for name in names}
     _, target = input_and_target(photo, expert, AS_IT_IS)
     shown = {"your picture": photo, **outputs, "the expert": target}
-    rows = -(-len(shown) // 4)
-    margins, gaps = (0.05, 0.05, 0.35, 0.05), (0.1, 0.35)
-    figure, axes = subplots(rows, 4, height=2.1 * rows, margins=margins, gaps=gaps)
-    for panel in axes:
-        panel.axis("off")
-    for panel, (title, image) in zip(axes, shown.items(), strict=False):
-        picture(panel, image, title)
+    figure, _ = gallery([*shown.items()], 4, 2.1)
     changes = [f"{name} {float((out - photo).abs().mean()):.3f}" for name, out in outputs.items()]
     return Frame(
-        figure, f"How much each network changes the picture, mean per value: {', '.join(changes)}."
+        figure,
+        f"How much each network changes the picture, mean per value: {', '.join(changes)}.",
     )

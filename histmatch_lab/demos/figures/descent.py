@@ -37,13 +37,14 @@ class State(NamedTuple):
     """The picture after some steps, and both terms of Eq. 6 there.
 
     Attributes:
-        image: (3, H, W).
+        values: what is moved, the pixels or the knots of a curve; and `image`, (3, H, W).
         emd: L_hm, mean of the channels, in bins.
         error: L_rec, the mean squared error against the input.
-        norms: of the gradients of lam * L_hm and of L_rec with respect to the pixels.
+        norms: of the gradients of lam * L_hm with respect to the values, of L_rec to the pixels.
         dead: share of the values that L_hm pulls with less than a tenth of the exact EMD's force.
     """
 
+    values: Tensor
     image: Tensor
     emd: float
     error: float
@@ -51,41 +52,47 @@ class State(NamedTuple):
     dead: float
 
 
-def descend_pixels(
-    start: Tensor,
+def descend(
+    values: Tensor,
     photo: Tensor,
     target: Tensor,
     *,
     lam: float = 1.0,
     reconstruct: bool = False,
     alpha: float = PAPER_ALPHA,
+    render: Callable[[Tensor], Tensor] = torch.Tensor.clone,
+    settle: Callable[[Tensor], Tensor] = torch.Tensor.clone,
+    pixels: Tensor | float = 1.0,
 ) -> Iterator[State]:
-    """Gradient descent on Eq. 6 from `start`: ``STEPS + 1`` states, the start first.
+    """Gradient descent on Eq. 6 from `values`: ``STEPS + 1`` states, the start first.
 
     L_hm draws the pixels towards the colours of `target`, (3, any height, any width); L_rec, if
-    `reconstruct` is set, holds them near `photo`, (3, H, W) like `start`.
+    `reconstruct` is set, holds them near `photo`, (3, H, W). The values are the pixels themselves,
+    or `render` makes those of them, `pixels` depend on each, and `settle` tidies after a step.
     """
     aim = channel_cdfs(target, alpha)
-    image, values = start.clone(), start.numel()
-    fair = lam * PAPER_BINS / values  # the exact EMD's gradient on one value
+    count = photo.numel()
+    fair = lam * PAPER_BINS / count  # the exact EMD's gradient on one pixel
     for step in range(STEPS + 1):
-        image.requires_grad_()
+        values = values.clone().requires_grad_()
+        image = render(values)
         loss = emd_of_cdfs(channel_cdfs(image, alpha), aim).mean()
-        (match,) = torch.autograd.grad(lam * loss, image)
-        image = image.detach()
-        hold = 2 * (image - photo) / values
+        (match,) = torch.autograd.grad(lam * loss, values)
+        values, image = values.detach(), image.detach()
+        hold = 2 * (image - photo) / count
         yield State(
-            image=image,
+            values,
+            image,
             emd=float(loss.detach()),
             error=float((image - photo).square().mean()),
             norms=(float(match.norm()), float(hold.norm())),
-            dead=float((match.abs() < shared.WEAK * fair).float().mean()),
+            dead=float((match.abs() < shared.WEAK * fair * pixels).float().mean()),
         )
         length = step_length(step)
-        total = match + hold if reconstruct else match
-        # values / 2 would reach the minimum of L_rec in one step: longer ones would overshoot.
-        rate = min(length / fair, values / 2) if reconstruct else length / fair
-        image = (image - (rate * total).clamp(-length, length)).clamp(0, 1)
+        total = match + hold if reconstruct else match / pixels
+        # count / 2 would reach the minimum of L_rec in one step: longer ones would overshoot.
+        rate = min(length / fair, count / 2) if reconstruct else length / fair
+        values = settle((values - (rate * total).clamp(-length, length)).clamp(0, 1))
 
 
 @demo(
@@ -105,8 +112,7 @@ def descent_on_pixels(
     noise = torch.rand(photo.shape, generator=torch.Generator().manual_seed(3))
     first = noise if start == "noise" else photo
     states: tuple[State, ...] = ()
-    options: Any = {"lam": lam, "reconstruct": reconstruct, "alpha": alpha}
-    for state in descend_pixels(first, photo, target, **options):
+    for state in descend(first, photo, target, lam=lam, reconstruct=reconstruct, alpha=alpha):
         states += (state,)
         yield partial(_pixel_frame, photo, target, states, alpha, reconstruct)
 
@@ -115,24 +121,19 @@ def _pixel_frame(
     photo: Tensor, target: Tensor, states: tuple[State, ...], alpha: float, reconstruct: bool
 ) -> Frame:
     now, step = states[-1], len(states) - 1
-    figure, (left, middle, right, curves, losses, norms) = _six_axes()
-    style.picture(left, photo, "The photograph")
-    style.picture(middle, now.image, "Now")
-    style.picture(right, target, "The target of the colours")
+    pictures = {"The photograph": photo, "Now": now.image}
+    figure, (curves, losses, norms) = _axes_below(pictures, target)
     _draw_cdfs(curves, channel_cdfs(now.image, alpha), channel_cdfs(target, alpha))
     distances = [state.emd / PAPER_BINS for state in states]
     errors = [state.error**0.5 for state in states]
-    losses.plot(distances, color=style.OURS, label="$L_{hm}$, intensity")
-    losses.plot(errors, color=style.OTHER, linestyle="--", label="root of $L_{rec}$")
-    losses.plot(step, distances[-1], "o", color=style.OURS, clip_on=False)
-    _label_steps(losses, "Distances")
+    _draw_history(
+        losses, "Distances", {"$L_{hm}$, intensity": distances, "root of $L_{rec}$": errors}
+    )
     losses.set(ylim=(0, 0.8), yticks=(0, 0.4, 0.8))
-    norms.plot([state.norms[0] for state in states], color=style.OURS, label=r"of $\lambda L_{hm}$")
+    lines = {r"of $\lambda L_{hm}$": [state.norms[0] for state in states]}
     if reconstruct:
-        holds = [max(state.norms[1], 1e-9) for state in states]
-        norms.plot(holds, color=style.OTHER, linestyle="--", label="of $L_{rec}$")
-    norms.plot(step, now.norms[0], "o", color=style.OURS, clip_on=False)
-    _label_steps(norms, "Norms of the gradients")
+        lines["of $L_{rec}$"] = [max(state.norms[1], 1e-6) for state in states]
+    _draw_history(norms, "Norms of the gradients", lines)
     norms.set(yscale="log", ylim=(1e-6, 10), yticks=(1e-6, 1e-3, 1))
     caption = (
         f"Step {step} of {STEPS}: the colours are {now.emd:.1f} bins ({distances[-1]:.3f} in "
@@ -155,38 +156,29 @@ def _draw_cdfs(axes: Axes, got: Tensor, aim: Tensor) -> None:
     shared.label_cdf_axes(axes, "CDFs; dotted: target")
 
 
-def _six_axes() -> tuple[Figure, list[Axes]]:
-    return style.subplots(2, 3, height=4.9, gaps=(0.75, 0.6), margins=(0.75, 0.2, 0.35, 0.6))
+def _axes_below(pictures: dict[str, Tensor], target: Tensor) -> tuple[Figure, list[Axes]]:
+    margins, gaps = (0.75, 0.2, 0.35, 0.6), (0.75, 0.6)
+    figure, axes = style.subplots(2, 3, height=4.9, margins=margins, gaps=gaps)
+    style.pictures(axes, [*pictures.items(), ("The target of the colours", target)])
+    return figure, axes[3:]
 
 
-def _label_steps(axes: Axes, title: str) -> None:
+def _draw_history(axes: Axes, title: str, lines: dict[str, list[float]]) -> None:
+    """Lines over the steps so far, each by its label."""
+    looks = ((style.OURS, "-"), (style.OTHER, "--"))
+    for (label, values), (color, dash) in zip(lines.items(), looks, strict=False):
+        axes.plot(values, dash, color=color, label=label)
+        axes.plot(len(values) - 1, values[-1], "o", color=style.OURS, clip_on=False)
     axes.set(xlim=(0, STEPS), xticks=(0, STEPS // 2, STEPS), xlabel="step", title=title)
     axes.legend(loc="upper right")
 
 
-class ToneCurves:
-    """One tone curve per channel through evenly spaced knots, applied to one photograph.
-
-    Attributes:
-        knots: (3, n), the height of each knot; at first the identity.
-        pixels: (3, n), how many pixels depend on each knot, at least 1.
-    """
-
-    def __init__(self, photo: Tensor, count: int) -> None:
-        self.knots = torch.linspace(0, 1, count).repeat(3, 1)
-        place = photo.flatten(1) * (count - 1)
-        self._left = place.long().clamp(max=count - 2)
-        self._part = place - self._left
-        self._shape = photo.shape
-        pixels = torch.zeros_like(self.knots)
-        pixels.scatter_add_(1, self._left, 1 - self._part)
-        pixels.scatter_add_(1, self._left + 1, self._part)
-        self.pixels = pixels.clamp(min=1)
-
-    def apply(self, knots: Tensor) -> Tensor:
-        """The photograph under the curves through `knots`, (3, n) -> (3, H, W)."""
-        left, right = knots.gather(1, self._left), knots.gather(1, self._left + 1)
-        return torch.lerp(left, right, self._part).view(self._shape)
+def tone_curve(photo: Tensor, knots: Tensor) -> Tensor:
+    """A photograph under a curve per channel through even knots, (3, H, W), (3, n) -> (3, H, W)."""
+    place = photo.flatten(1) * (knots.shape[1] - 1)
+    left = place.long().clamp(max=knots.shape[1] - 2)
+    heights = torch.lerp(knots.gather(1, left), knots.gather(1, left + 1), place - left)
+    return heights.view_as(photo)
 
 
 def descend_curve(
@@ -196,27 +188,17 @@ def descend_curve(
     count: int = 16,
     rising: bool = True,
     alpha: float = PAPER_ALPHA,
-) -> Iterator[tuple[Tensor, Tensor, float]]:
-    """Gradient descent on Eq. 5 over a tone curve: knots (3, count), picture, EMD in bins.
+) -> Iterator[State]:
+    """Gradient descent on Eq. 5 over the `count` knots of a tone curve, at first the identity.
 
-    There are ``STEPS + 1`` of them, the start first. A knot moves by the mean pull on the pixels
-    that depend on it. With `rising`, no knot lies below the one before it.
+    A knot moves by the mean pull on the pixels that depend on it. With `rising`, no knot lies
+    below the one before it.
     """
-    aim = channel_cdfs(target, alpha)
-    curves = ToneCurves(photo, count)
-    fair = PAPER_BINS / photo.numel()
-    for step in range(STEPS + 1):
-        knots = curves.knots.requires_grad_()
-        image = curves.apply(knots)
-        loss = emd_of_cdfs(channel_cdfs(image, alpha), aim).mean()
-        (gradient,) = torch.autograd.grad(loss, knots)
-        knots = knots.detach()
-        yield knots, image.detach(), float(loss.detach())
-        length = step_length(step)
-        move = (length / fair * gradient / curves.pixels).clamp(-length, length)
-        curves.knots = (knots - move).clamp(0, 1)
-        if rising:
-            curves.knots = _rising(curves.knots)
+    knots = torch.linspace(0, 1, count).repeat(3, 1).requires_grad_()
+    render, settle = partial(tone_curve, photo), _rising if rising else torch.Tensor.clone
+    (pixels,) = torch.autograd.grad(render(knots).sum(), knots)
+    options: Any = {"alpha": alpha, "pixels": pixels.clamp(min=1)}
+    return descend(knots.detach(), photo, target, render=render, settle=settle, **options)
 
 
 def _rising(knots: Tensor) -> Tensor:
@@ -238,59 +220,45 @@ def descent_on_a_curve(
 ) -> Iterator[Callable[[], Frame]]:
     """The same descent on every pixel and on one tone curve per channel."""
     photo, target = small(photo, SIDE), small(target, SIDE)
-    pixels = descend_pixels(photo, photo, target, alpha=alpha)
+    pixels = descend(photo, photo, target, alpha=alpha)
     curve = descend_curve(photo, target, count=count, rising=rising, alpha=alpha)
-    history: tuple[tuple[float, float], ...] = ()
-    for free, (knots, image, loss) in zip(pixels, curve, strict=True):
-        history += ((free.emd, loss),)
-        yield partial(_curve_frame, photo, target, free.image, image, knots, history, rising)
+    history: tuple[tuple[State, State], ...] = ()
+    for both in zip(pixels, curve, strict=True):
+        history += (both,)
+        yield partial(_curve_frame, photo, target, history, rising)
 
 
 def _curve_frame(
-    photo: Tensor,
-    target: Tensor,
-    free: Tensor,
-    curved: Tensor,
-    knots: Tensor,
-    history: tuple[tuple[float, float], ...],
-    rising: bool,
+    photo: Tensor, target: Tensor, history: tuple[tuple[State, State], ...], rising: bool
 ) -> Frame:
-    step, count = len(history) - 1, knots.shape[1]
-    figure, (left, middle, right, dots, lines, losses) = _six_axes()
-    style.picture(left, free, "Each pixel free")
-    style.picture(middle, curved, f"A {'rising' if rising else 'free'} curve per channel")
-    style.picture(right, target, "The target of the colours")
-    _draw_mappings(dots, lines, photo, free, knots)
-    pixel_losses, curve_losses = zip(*history, strict=True)
-    losses.plot(pixel_losses, color=style.COUNTS, linestyle="--", label="pixels")
-    losses.plot(curve_losses, color=style.OURS, label="curve")
-    losses.plot((step, step), history[-1], "o", color=style.OURS, clip_on=False)
-    _label_steps(losses, "$L_{hm}$, bins")
+    free, curve = history[-1]
+    kind = "A rising curve per channel" if rising else "A free curve per channel"
+    pictures = {"Each pixel free": free.image, kind: curve.image}
+    figure, (dots, lines, losses) = _axes_below(pictures, target)
+    shared.draw_dots(dots, photo, free.image)
+    shared.tone_axes(dots, margin=0.03, xlabel="intensity before", ylabel="intensity now")
+    dots.set_title("Each dot: a pixel")
+    _draw_curves(lines, curve.values)
+    of_pixels, of_curve = ([both[i].emd for both in history] for i in (0, 1))
+    _draw_history(losses, "$L_{hm}$, bins", {"curve": of_curve, "pixels": of_pixels})
     losses.set(ylim=(0, 100), yticks=(0, 50, 100))
     caption = (
-        f"Step {step} of {STEPS}, from {pixel_losses[0]:.1f} bins. Each pixel on its own: "
-        f"{pixel_losses[-1]:.1f} bins left, and neighbouring pixels differ "
-        f"{_contrast(photo, free):.1f} times as much as in the photograph. {count} knots per "
-        f"channel: {curve_losses[-1]:.1f} bins left, {_contrast(photo, curved):.1f} times as much."
+        f"Step {len(history) - 1} of {STEPS}, from {of_pixels[0]:.1f} bins. Each pixel on its own: "
+        f"{free.emd:.1f} bins left, and neighbouring pixels differ "
+        f"{_contrast(photo, free.image):.1f} times as much as in the photograph. "
+        f"{curve.values.shape[1]} knots per channel: {curve.emd:.1f} bins left, "
+        f"{_contrast(photo, curve.image):.1f} times as much."
     )
     return Frame(figure, caption)
 
 
-def _draw_mappings(dots: Axes, lines: Axes, photo: Tensor, free: Tensor, knots: Tensor) -> None:
-    """Intensity now over intensity before: of each free pixel, and along the curves."""
-    every = slice(None, None, 1 + photo[0].numel() // 1000)
+def _draw_curves(axes: Axes, knots: Tensor) -> None:
     places = torch.linspace(0, 1, knots.shape[1])
-    looks = zip("RGB", style.CHANNELS, style.CHANNEL_MARKS, style.CHANNEL_WIDTHS, strict=True)
-    for (name, color, mark, width), *channel in zip(looks, photo, free, knots, strict=True):
-        before, now, heights = (values.flatten() for values in channel)
-        look: Any = {"color": color, "label": name}
-        dots.plot(before[every], now[every], mark, markersize=3, markeredgewidth=0.5, **look)
-        lines.plot(places, heights, ".-", linewidth=width, **look)
-    for axes in (dots, lines):
-        shared.tone_axes(axes, margin=0.03, xlabel="intensity before")
-        axes.legend(loc="lower right")
-    dots.set(ylabel="intensity now", title="Each dot: a pixel")
-    lines.set(title="The curves")
+    looks = zip(knots, "RGB", style.CHANNELS, style.CHANNEL_WIDTHS, strict=True)
+    for heights, name, color, width in looks:
+        axes.plot(places, heights, ".-", color=color, linewidth=width, label=name)
+    shared.tone_axes(axes, margin=0.03, xlabel="intensity before", title="The curves")
+    axes.legend(loc="lower right")
 
 
 def _contrast(before: Tensor, after: Tensor) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import numpy as np
 import plotly.graph_objects as go
 import torch
 from matplotlib.axes import Axes
@@ -13,20 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from histmatch_lab.data.retouch import retouch
+from histmatch_lab.demos import style
 from histmatch_lab.demos.controls import Choice, Photograph, Slider, Toggle
 from histmatch_lab.demos.demo import Frame, demo
 from histmatch_lab.demos.shared import CHANNEL_NAMES, hover_figure, tone_axes
-from histmatch_lab.demos.style import (
-    CHANNELS,
-    COUNTS,
-    DIVERGING,
-    MARK,
-    OURS,
-    PICTURES,
-    number_map,
-    picture,
-    subplots,
-)
 from histmatch_lab.hdrnet import HDRNet
 from histmatch_lab.histogram import bin_centers
 from histmatch_lab.losses import EnhancementLoss
@@ -80,8 +69,8 @@ def one_coefficient(out: str, into: str, level: int, photo: Tensor) -> Frame:
     neutral = float(out == into)
     layer, read = parts.grid[number, level], parts.coefficients[number]
     cells = f"{len(layer)} x {layer.shape[1]}"
-    figure, (left, middle, right) = subplots(1, 3, height=3.0, margins=PICTURES)
-    picture(left, photo, "The picture")
+    figure, (left, middle, right) = style.subplots(1, 3, height=3.0, margins=style.PICTURES)
+    style.picture(left, photo, "The picture")
     _map(middle, layer - neutral, 0.5, photo, f"Level {level} of the grid, {cells}")
     _map(right, read - neutral, 0.5, photo, "Read at each pixel")
     low, high = read.quantile(torch.tensor([0.01, 0.99])).tolist()
@@ -96,7 +85,7 @@ def one_coefficient(out: str, into: str, level: int, photo: Tensor) -> Frame:
 def _map(axes: Axes, values: Tensor, top: float, photo: Tensor, title: str) -> None:
     """A map of -top to top, as large as the photograph; 0 is white."""
     extent = (0, photo.shape[2], photo.shape[1], 0)
-    axes.imshow(values.numpy(), cmap=DIVERGING, vmin=-top, vmax=top, extent=extent)
+    axes.imshow(values.numpy(), cmap=style.DIVERGING, vmin=-top, vmax=top, extent=extent)
     axes.set_title(title)
     axes.set_axis_off()
 
@@ -106,16 +95,16 @@ def guide_and_level(level: int, photo: Tensor) -> Frame:
     """The guide, and who reads one level of the grid."""
     guide = taken_apart(photo).guide
     weight = _tent(guide, level)
-    figure, (left, middle, right) = subplots(
+    figure, (left, middle, right) = style.subplots(
         1, 3, height=3.0, margins=(0.1, 0.2, 0.4, 0.6), widths=(1, 1, 1.1), gaps=(0.6, 0.4)
     )
-    picture(left, guide.expand(3, -1, -1), "The guide")
-    picture(middle, 1 - weight * (1 - photo), f"Who reads level {level}")
+    style.picture(left, guide.expand(3, -1, -1), "The guide")
+    style.picture(middle, 1 - weight * (1 - photo), f"Who reads level {level}")
     counts = torch.histc(guide, 64, 0, 1) / guide.numel()
-    fill: Any = {"step": "mid", "color": COUNTS, "alpha": 0.35, "linewidth": 0}
+    fill: Any = {"step": "mid", "color": style.COUNTS, "alpha": 0.35, "linewidth": 0}
     right.fill_between(bin_centers(64).numpy(), counts.numpy(), **fill)
     along, top = torch.linspace(0, 1, 801), float(counts.max())
-    right.plot(along, top * _tent(along, level), color=OURS, label=f"weight of level {level}")
+    right.plot(along, top * _tent(along, level), color=style.OURS, label=f"weight of level {level}")
     right.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(0, 1.25 * top), yticks=())
     right.set(xlabel="guide", title="Grey: how often each value occurs")
     right.legend(loc="upper right")
@@ -144,14 +133,16 @@ def matrix_at_a_pixel(across: float, down: float, photo: Tensor) -> Frame:
     y, x = round(down * (height - 1)), round(across * (width - 1))
     matrix = parts.coefficients[:, y, x].view(3, 4)
     before, after = photo[:, y, x], parts.output[:, y, x]
-    figure, (left, middle, right) = subplots(
+    figure, (left, middle, right) = style.subplots(
         1, 3, height=3.3, margins=(0.1, 0.2, 0.4, 0.6), widths=(1.15, 1, 1), gaps=(0.7, 0.4)
     )
-    picture(left, photo, "The picture")
-    left.plot(x, y, "o", color=MARK, markersize=13, fillstyle="none", markeredgewidth=3)
+    style.picture(left, photo, "The picture")
+    left.plot(x, y, "o", color=style.MARK, markersize=13, fillstyle="none", markeredgewidth=3)
     _draw_matrix(middle, matrix)
     _draw_tone(right, parts.grid, (y + 0.5) / height, (x + 0.5) / width)
-    right.plot(before, after, "o", color=MARK, markersize=8, fillstyle="none", markeredgewidth=2)
+    right.plot(
+        before, after, "o", color=style.MARK, markersize=8, fillstyle="none", markeredgewidth=2
+    )
     rgb = "/".join(f"{v:.2f}" for v in before), "/".join(f"{v:.2f}" for v in after)
     caption = (
         f"At {across:.0%} across and {down:.0%} down, red/green/blue {rgb[0]} becomes {rgb[1]} "
@@ -164,7 +155,7 @@ def matrix_at_a_pixel(across: float, down: float, photo: Tensor) -> Frame:
 def _draw_matrix(axes: Axes, matrix: Tensor) -> None:
     texts = {to: [f"{value:.2f}" for value in row] for to, row in zip("RGB", matrix, strict=True)}
     shades = (matrix - torch.eye(3, 4)).numpy()
-    number_map(axes, shades, texts, "RGB1", cmap=DIVERGING, vmin=-1, vmax=1)
+    style.number_map(axes, shades, texts, "RGB1", cmap=style.DIVERGING, vmin=-1, vmax=1)
     axes.set(xlabel="from", title="Its matrix; white: identity")
 
 
@@ -173,14 +164,12 @@ def _draw_tone(axes: Axes, grid: Tensor, down: float, across: float) -> None:
     """What greys of every brightness would become at this place of the picture."""
     greys = torch.linspace(0, 1, 65)
     guide = trained().guide(greys.expand(1, 3, 1, -1)).flatten()
-    size = 99
-    row, column = min(int(down * size), size - 1), min(int(across * size), size - 1)
-    centers = bin_centers(DEPTH)
-    levels = torch.cat([bilateral_slice(grid[None], c.expand(1, size, size)) for c in centers])
-    columns = levels[:, :, row, column].T  # between the levels' centres, slicing is linear
-    matrix = torch.tensor(np.stack([np.interp(guide, centers, c) for c in columns])).view(3, 4, -1)
+    x, y = (2 * place - 1 + 0 * guide for place in (across, down))
+    places = torch.stack([x, y, 2 * guide - 1], -1)[None, None, None]  # slicing at one place
+    read = F.grid_sample(grid[None], places, padding_mode="border", align_corners=False)
+    matrix = read.view(3, 4, -1)
     curves = matrix[:, :3].sum(1) * greys + matrix[:, 3]
-    for curve, colour, dash in zip(curves, CHANNELS, ("-", "--", ":"), strict=True):
+    for curve, colour, dash in zip(curves, style.CHANNELS, ("-", "--", ":"), strict=True):
         axes.plot(greys, curve, dash, color=colour)
     tone_axes(axes, margin=0.1, xlabel="grey before", title="Tone curves here")
 
@@ -196,8 +185,8 @@ def pull_on_the_grid(loss: str, shuffled: bool, photo: Tensor) -> Frame:
     """The pull of a loss on each pixel, and what arrives at the cells of the grid."""
     target = _target(photo, shuffled)
     on_pixels, on_cells, value = _pulls(loss, photo, shuffled)
-    figure, (left, middle, right) = subplots(1, 3, height=3.0, margins=PICTURES)
-    picture(left, target, "The target, shuffled" if shuffled else "The target")
+    figure, (left, middle, right) = style.subplots(1, 3, height=3.0, margins=style.PICTURES)
+    style.picture(left, target, "The target, shuffled" if shuffled else "The target")
     for axes, pull, title in (
         (middle, on_pixels, "Pull on the pixels' brightness"),
         (right, on_cells, "What the cells receive"),
@@ -253,10 +242,7 @@ def hover_matrix(photo: str | Tensor) -> go.Figure:
     lines += [f"becomes {'/'.join(places[12:15])}", f"guide {places[15]}<extra></extra>"]
     trace = go.Image(
         z=(before * 255).round().int().movedim(0, -1).tolist(),
-        customdata=[
-            [[round(v, 2) for v in pixel] for pixel in row]
-            for row in numbers.movedim(0, -1).tolist()
-        ],
+        customdata=numbers.double().round(decimals=2).movedim(0, -1).tolist(),
         hovertemplate="<br>".join(lines),
     )
     return hover_figure(

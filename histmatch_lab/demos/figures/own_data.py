@@ -13,20 +13,10 @@ from torch import Tensor
 from histmatch_lab.color import convert_primaries, linear_to_srgb, luminance, pq_to_nits
 from histmatch_lab.data.own.movies import Sync
 from histmatch_lab.data.pairs import Pair
-from histmatch_lab.demos import evening
+from histmatch_lab.demos import evening, style
 from histmatch_lab.demos.controls import Slider
 from histmatch_lab.demos.demo import Frame, demo
-from histmatch_lab.demos.style import (
-    COUNTS,
-    FAINT,
-    MARK,
-    OURS,
-    PICTURES,
-    SEQUENTIAL,
-    picture,
-    styled,
-    subplots,
-)
+from histmatch_lab.demos.style import gallery, styled
 
 SDR_WHITE = 100.0  # nits that a screen shows as white at exposure 0
 LEVELS = 64
@@ -35,13 +25,9 @@ LEVELS = 64
 @styled
 def contact_sheet(pairs: Sequence[Pair]) -> Frame:
     """Up to five pairs, the input above its target, as their values are."""
-    shown = list(pairs[:5])
-    figure, axes = subplots(
-        2, len(shown), height=3.4, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.08, 0.35)
-    )
-    for place, pair in enumerate(shown):
-        picture(axes[place], pair.input, f"{pair.name}, input")
-        picture(axes[len(shown) + place], pair.target, "target")
+    shown = pairs[:5]
+    inputs = [(f"{pair.name}, input", pair.input) for pair in shown]
+    figure, _ = gallery([*inputs, *(("target", pair.target) for pair in shown)], len(shown), 1.7)
     changes = [f"{p.name} {float((p.target - p.input).abs().mean()):.2f}" for p in shown]
     return Frame(figure, f"Mean change from input to target, in intensity: {', '.join(changes)}.")
 
@@ -58,19 +44,21 @@ def joint_histogram(pairs: Sequence[Pair]) -> Frame:
     curve = torch.bincount(cells, after, minlength=LEVELS) / counts.clamp(min=1)
     rest = (after - curve[cells]).square().mean() / after.var(correction=0).clamp(min=1e-12)
     joint, *_ = np.histogram2d(before, after, bins=LEVELS, range=((0, 1), (0, 1)))
-    figure, (axes, bar) = subplots(
+    figure, (axes, bar) = style.subplots(
         1, 2, height=4.4, widths=(40, 1), margins=(2.2, 2.6, 0.4, 0.6), gaps=(0.2, 0)
     )
     shown = np.ma.masked_equal(joint.T / joint.sum(), 0)
-    image = axes.imshow(shown, origin="lower", extent=(0, 1, 0, 1), cmap=SEQUENTIAL, norm=LogNorm())
+    image = axes.imshow(
+        shown, origin="lower", extent=(0, 1, 0, 1), cmap=style.SEQUENTIAL, norm=LogNorm()
+    )
     figure.colorbar(image, cax=bar, label="share of pixels")
     bar.grid(visible=False)
     centers = (torch.arange(LEVELS) + 0.5) / LEVELS
     seen = counts > 0
-    axes.plot(centers[seen], curve[seen], color=OURS, label="mean target: the best curve")
-    axes.plot((0, 1), (0, 1), "--", color=FAINT, linewidth=1, label="no change")
+    axes.plot(centers[seen], curve[seen], color=style.OURS, label="mean target: the best curve")
+    axes.plot((0, 1), (0, 1), "--", color=style.FAINT, linewidth=1, label="no change")
     axes.set(xlabel="luma of the input", ylabel="luma of the target")
-    axes.legend(loc="lower right", fontsize=8.5, labelcolor=COUNTS)
+    axes.legend(loc="lower right", fontsize=8.5, labelcolor=style.COUNTS)
     caption = (
         f"One tone curve for all {len(pairs)} pairs explains {1 - float(rest):.0%} of the variance "
         "of the target's luma."
@@ -81,10 +69,10 @@ def joint_histogram(pairs: Sequence[Pair]) -> Frame:
 @styled
 def sync_curve(sync: Sync) -> Frame:
     """How alike two movies move, shifted against each other."""
-    figure, (axes,) = subplots(1, 1, height=2.6)
-    axes.plot(sync.lags, sync.correlations, color=COUNTS)
+    figure, (axes,) = style.subplots(1, 1, height=2.6)
+    axes.plot(sync.lags, sync.correlations, color=style.COUNTS)
     peak = max(sync.correlations)
-    axes.plot([sync.offset], [peak], "o", color=OURS, label=f"offset {sync.offset:+d}")
+    axes.plot([sync.offset], [peak], "o", color=style.OURS, label=f"offset {sync.offset:+d}")
     axes.set(xlabel="SDR frame less HDR frame", ylabel="correlation of motion")
     axes.legend(loc="upper right")
     return Frame(
@@ -112,11 +100,13 @@ def pq_on_screen(stops: int, frame: int, across: float, down: float) -> Frame:
     light = luminance(colours)
     row, column = (round(p * (n - 1)) for p, n in zip((down, across), light.shape, strict=True))
     nits = float(light[row, column])
-    figure, (left, right) = subplots(1, 2, height=3.1, margins=PICTURES, gaps=(0.2, 0.4))
-    picture(left, stored, "The values of the file, as they are (PQ)")
-    picture(right, on_screen(colours, stops), f"On a screen at {stops:+d} stops")
-    for axes in (left, right):
-        axes.plot([column], [row], "+", color=MARK, markersize=14, markeredgewidth=2)
+    shown = {
+        "The values of the file, as they are (PQ)": stored,
+        f"On a screen at {stops:+d} stops": on_screen(colours, stops),
+    }
+    figure, both = gallery([*shown.items()], 2, 3.0)
+    for axes in both:
+        axes.plot([column], [row], "+", color=style.MARK, markersize=14, markeredgewidth=2)
     share = float((light * 2.0**stops > SDR_WHITE).float().mean())
     caption = (
         f"Under the cross, {across:.0%} across and {down:.0%} down: {nits:.4g} nits. At "
@@ -131,11 +121,8 @@ def exposures(stored: Tensor, stops: Sequence[int] = (-4, -2, 0, 2)) -> Frame:
     """An HDR picture, PQ in BT.2020, at several exposures on an SDR screen."""
     colours = _bt709(stored)
     light = luminance(colours)
-    figure, axes = subplots(
-        1, len(stops), height=1.9, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.08, 0)
-    )
-    for panel, stop in zip(axes, stops, strict=True):
-        picture(panel, on_screen(colours, stop), f"{stop:+d} stops")
+    shown = [(f"{stop:+d} stops", on_screen(colours, stop)) for stop in stops]
+    figure, _ = gallery(shown, len(stops), 1.9)
     low, high = torch.quantile(light.flatten()[::7], torch.tensor([0.01, 0.99])).tolist()
     return Frame(
         figure,
