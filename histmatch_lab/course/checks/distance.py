@@ -148,7 +148,7 @@ check_pull_sign = check_function(
     ),
     "Where the picture's CDF lies above the target's, too many pixels are too dark, and the loss "
     "makes them lighter.",
-    "{wrong} of {count} are wrong. It is 1, 0 or -1: which bin does x lie in, and is there a gap?",
+    "Some are wrong. It is 1, 0 or -1: which bin does x lie in, and is there a gap?",
     facts=_gap_and_bin,
 )
 

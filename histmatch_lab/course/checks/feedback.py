@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import update_wrapper
 from random import SystemRandom
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -110,17 +110,13 @@ def check_function(
         about: its docstring.
         asked: makes the arguments of each call.
         truth: the right answer; it and the mistakes are functions of the `facts` of a call.
-        praise, otherwise: what to say if all is right, and if no mistake fits: {wrong} of {count}
-            calls are; {given}, {got}, {truth} and their {gap} are of the first of these.
+        praise, otherwise: what to say if all is right, and if no mistake fits: {given}, {got},
+            {truth} and their {gap} are of the first call that went wrong, or else of the first.
         returns: in words, the tensor to return, if it is not a number.
     """
 
     def diagnose(function: Callable[..., Any]) -> Feedback:
-        calls = []
-        for given in asked():
-            due = torch.as_tensor(truth(*facts(*given)), dtype=torch.float64)
-            copies = [x.clone() if isinstance(x, Tensor) else x for x in given]
-            calls.append((given, _like(due, function(*copies), returns), due))
+        calls = [_call(function, given, truth(*facts(*given)), returns) for given in asked()]
 
         def made(other: Callable[..., Any]) -> bool:
             return all(close(got, other(*facts(*given)), rtol, atol) for given, got, _ in calls)
@@ -128,11 +124,8 @@ def check_function(
         missed = [call for call in calls if not close(*call[1:], rtol, atol)]
         given, got, due = (missed or calls)[0]
         numbers = ", ".join(f"{x:.4g}" for x in given if not isinstance(x, Tensor))
-        gap: Any = (got - due).abs().max()
-        said: Any = {"given": numbers, "got": got, "truth": due, "gap": gap}
-        said |= {"wrong": len(missed), "count": len(calls)}
-        texts = (text.format(**said) for text in (praise, otherwise))
-        return judge(not missed, mistakes, made, *texts)
+        said: Any = {"given": numbers, "got": got, "truth": due, "gap": (got - due).abs().max()}
+        return judge(not missed, mistakes, made, praise.format(**said), otherwise.format(**said))
 
     diagnose.__doc__ = about
     return Check(diagnose, [(_of_arguments(one, facts), hint) for one, hint in mistakes])
@@ -142,19 +135,23 @@ def _of_arguments(function: Callable[..., Any], facts: Callable[..., Any]) -> Ca
     return lambda *given: function(*facts(*given))
 
 
-def _like(truth: Tensor, answer: Any, returns: str) -> Tensor:
-    """The learner's answer as a tensor, if it is of the kind and the shape of the truth."""
+def _call(
+    function: Callable[..., Any], given: tuple[Any, ...], truth: Any, returns: str
+) -> tuple[tuple[Any, ...], Tensor, Tensor]:
+    """The arguments, the learner's answer to them and the right one, both of one kind and shape."""
+    due = torch.as_tensor(truth, dtype=torch.float64)
+    answer = function(*(x.clone() if isinstance(x, Tensor) else x for x in given))
     tensor = isinstance(answer, Tensor)
-    if truth.requires_grad and not tensor:
+    if due.requires_grad and not tensor:
         problem = "Return a tensor, without .item() or float(): a number has no gradient."
         raise Unclear(False, problem)
-    if truth.dim() == 0:
-        return number(answer)
+    if due.dim() == 0:
+        return given, number(answer), due
     found = tuple(answer.shape) if tensor else type(answer).__name__
-    if found != truth.shape:
-        problem = f"Return a tensor of shape {tuple(truth.shape)}, {returns}; got {found}."
+    if found != due.shape:
+        problem = f"Return a tensor of shape {tuple(due.shape)}, {returns}; got {found}."
         raise Unclear(False, problem)
-    return cast(Tensor, answer).double()
+    return given, answer.double(), due
 
 
 def judge(

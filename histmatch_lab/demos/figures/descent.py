@@ -66,22 +66,21 @@ def descend(
 ) -> Iterator[State]:
     """Gradient descent on Eq. 6 from `values`: ``STEPS + 1`` states, the start first.
 
-    L_hm draws the pixels towards the colours of `target`, (3, any height, any width); L_rec, if
-    `reconstruct` is set, holds them near `photo`, (3, H, W). The values are the pixels themselves,
-    or `render` makes those of them, `pixels` depend on each, and `settle` tidies after a step.
+    L_hm draws the pixels towards the colours of `target`, (3, any, any); L_rec, if `reconstruct`,
+    holds them near `photo`, (3, H, W). The values are the pixels themselves, or `render` makes
+    those from them, `pixels` of them from each; `settle` is applied after each step.
     """
-    aim = channel_cdfs(target, alpha)
-    count = photo.numel()
+    aim, count = channel_cdfs(target, alpha), photo.numel()
     fair = lam * PAPER_BINS / count  # the exact EMD's gradient on one pixel
     for step in range(STEPS + 1):
         values = values.clone().requires_grad_()
         image = render(values)
         loss = emd_of_cdfs(channel_cdfs(image, alpha), aim).mean()
         (match,) = torch.autograd.grad(lam * loss, values)
-        values, image = values.detach(), image.detach()
+        image = image.detach()
         hold = 2 * (image - photo) / count
         yield State(
-            values,
+            values.detach(),
             image,
             emd=float(loss.detach()),
             error=float((image - photo).square().mean()),
@@ -89,10 +88,10 @@ def descend(
             dead=float((match.abs() < shared.WEAK * fair * pixels).float().mean()),
         )
         length = step_length(step)
-        total = match + hold if reconstruct else match / pixels
-        # count / 2 would reach the minimum of L_rec in one step: longer ones would overshoot.
-        rate = min(length / fair, count / 2) if reconstruct else length / fair
-        values = settle((values - (rate * total).clamp(-length, length)).clamp(0, 1))
+        move = length / fair * match / pixels
+        if reconstruct:  # a rate of count / 2 would reach the minimum of L_rec: not beyond it
+            move = min(length / fair, count / 2) * (match + hold)
+        values = settle((values.detach() - move.clamp(-length, length)).clamp(0, 1))
 
 
 @demo(
