@@ -102,7 +102,7 @@ def test_the_search_is_of_the_shipped_scores(units, measure, sign):
         at = [lam / k if units == "bins" else lam for lam in lams]
         close(lines[0].get_xdata(), at)
         close(lines[0].get_ydata(), of_k.mean(-1), rtol=1e-6)
-        for dots, seed_means in zip(lines[1:], of_k, strict=True):
+        for dots, seed_means in zip(lines[1:], of_k.T, strict=True):
             close(dots.get_ydata(), seed_means, rtol=1e-6)
     row, column = np.unravel_index((sign * means).argmax(), means.shape)
     lam = lams[column] / (bins[row] if units == "bins" else 1)

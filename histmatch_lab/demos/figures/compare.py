@@ -25,11 +25,11 @@ from histmatch_lab.training.evaluation import channel_emds, colour_cast, tone_cu
 
 AS_IT_IS = "as it is"
 ALL_LAMS = (0.01, *PAPER_LAMS)
-MEASURES = {  # the field of a score, label, whether more is better
-    "PSNR": ("psnr", "PSNR, dB", True),
-    "SSIM": ("ssim", "SSIM", True),
-    "CIEDE2000": ("ciede2000", "CIEDE2000", False),
-    "EMD": ("emd", "EMD, intensity", False),
+MEASURES = {  # the field of a score, label, 1 if more is better, else -1
+    "PSNR": ("psnr", "PSNR, dB", 1),
+    "SSIM": ("ssim", "SSIM", 1),
+    "CIEDE2000": ("ciede2000", "CIEDE2000", -1),
+    "EMD": ("emd", "EMD, intensity", -1),
 }
 SHOWN = {
     "input": "input",
@@ -63,15 +63,10 @@ def input_and_target(photo: Tensor, expert: str, degradation: str) -> tuple[Tens
     return (degrade(srgb_to_linear(photo), generator) if number else photo), target
 
 
-def prediction(photo: Tensor, expert: str, degradation: str, recipe: str) -> Tensor:
-    """What the network of a recipe makes of the input, clamped, (3, H, W)."""
-    image, _ = input_and_target(photo, expert, degradation)
-    return _enhanced(network_of(expert, recipe), image)
-
-
 @lru_cache(maxsize=32)
 @torch.no_grad()
-def _enhanced(network: Network, image: Tensor) -> Tensor:
+def enhanced(network: Network, image: Tensor) -> Tensor:
+    """What a network makes of a picture, clamped, (3, H, W)."""
     output: Tensor = network(image[None])[0].clamp(0, 1)
     return output
 
@@ -98,7 +93,7 @@ def before_after(
     """Before and after, with each loss."""
     image, target = input_and_target(photo, expert, degradation)
     name = ours(lam) if loss == LOSS.default else loss
-    output = prediction(photo, expert, degradation, name)
+    output = enhanced(network_of(expert, name), image)
     edge = round(swipe * photo.shape[2])
     both = torch.cat([image[..., :edge], output[..., edge:]], -1)
     shown = [("Input | output", both), ("What the expert made of it", target)]
@@ -116,7 +111,7 @@ def before_after(
 @demo(channel=CHANNEL, lam=LAM, expert=EXPERT, degradation=DEGRADATION, photo=PHOTO)
 def histograms(channel: str, lam: float, expert: str, degradation: str, photo: Tensor) -> Frame:
     """Fig. 3: histograms of the target and of the predictions."""
-    _, target = input_and_target(photo, expert, degradation)
+    image, target = input_and_target(photo, expert, degradation)
     index = CHANNEL_NAMES.index(channel)
     figure, (left, right) = style.subplots(1, 2, height=3.5)
     centers, shares = smooth_histograms(target)
@@ -126,7 +121,7 @@ def histograms(channel: str, lam: float, expert: str, degradation: str, photo: T
     right.plot(centers, aim.cumsum(0), color=style.TARGET, linewidth=4, alpha=0.4, label="target")
     parts = []
     for name, colour, dash in (("l2", style.OTHER, "--"), (ours(lam), style.OURS, "-")):
-        output = prediction(photo, expert, degradation, name)
+        output = enhanced(network_of(expert, name), image)
         of_channel = smooth_histograms(output)[1][index]
         left.plot(centers, of_channel, dash, color=colour, label=name)
         right.plot(centers, of_channel.cumsum(0), dash, color=colour, label=name)
@@ -154,7 +149,7 @@ def side_by_side(
     """Fig. 4: the picture after each loss, and a detail."""
     image, target = input_and_target(photo, expert, degradation)
     recipes = {"l2": "l2", "l1": "l1", f"l2+histmatch, λ {lam:g}": ours(lam)}
-    outputs = {t: prediction(photo, expert, degradation, name) for t, name in recipes.items()}
+    outputs = {t: enhanced(network_of(expert, name), image) for t, name in recipes.items()}
     shown = {"input": image, **outputs, "target": target}
     height, width = photo.shape[1:]
     side = min(height, width) // 3
@@ -172,7 +167,7 @@ def side_by_side(
 def tone_curves(lam: float, expert: str) -> Frame:
     """Fig. 5: what each network makes of a ramp of greys."""
     lines = {"l2": (style.OTHER, "--"), "l1": (style.COUNTS, ":"), ours(lam): (style.OURS, "-")}
-    curves = {name: _curve(expert, name) for name in lines}
+    curves = {name: tone_curve(network_of(expert, name)) for name in lines}
     figure, axes = style.subplots(1, 3, height=3.3, gaps=(0.45, 0.5))
     greys = torch.linspace(0, 1, curves["l2"].shape[1])
     for index, (panel, channel) in enumerate(zip(axes, CHANNEL_NAMES, strict=True)):
@@ -184,39 +179,33 @@ def tone_curves(lam: float, expert: str) -> Frame:
     return Frame(figure, f"How far the channels part on greys, on average: {casts} in intensity.")
 
 
-@lru_cache(maxsize=32)
-def _curve(expert: str, recipe: str) -> Tensor:
-    return tone_curve(network_of(expert, recipe))
-
-
 @demo(measure=MEASURE, expert=EXPERT)
 def violins(measure: str, expert: str) -> Frame:
     """Fig. 6: each loss over all test pictures and seeds."""
-    field, label, more_is_better = MEASURES[measure]
+    field, label, sign = MEASURES[measure]
     shown = SHOWN | {name: name.replace(" ", "\n") for name in own_names(expert)}
     values = [values_of(expert, name, field) for name in shown]
-    tail = 5 if more_is_better else 95
-    means = [float(np.mean(v)) for v in values]
-    tails = [float(np.percentile(v, tail)) for v in values]
+    tail = 5 if sign > 0 else 95
+    means = {name: float(np.mean(v)) for name, v in zip(shown, values, strict=True)}
+    tails = [np.percentile(v, tail) for v in values]
     figure, (axes,) = style.subplots(1, 1, height=4.0, margins=(0.75, 0.2, 0.4, 0.75))
-    places = range(len(shown))
-    bodies: Any = axes.violinplot(values, list(places), widths=0.85, showextrema=False)["bodies"]
+    places = list(range(len(shown)))
+    bodies: Any = axes.violinplot(values, places, widths=0.85, showextrema=False)["bodies"]
     for place, (body, name) in enumerate(zip(bodies, shown, strict=True)):
         color, alpha = (style.OURS, 0.55) if "histmatch" in name else (style.FAINT, 0.9)
         body.set(facecolor=color, edgecolor="none", alpha=alpha)
         seeds = seed_means(expert, name, field)
         axes.plot([place] * len(seeds), seeds, ".", color=style.COUNTS, markersize=4)
-    axes.plot(places, means, "+", color="black", markersize=13, markeredgewidth=2, label="mean")
-    axes.plot(places, tails, "x", color="black", markersize=8, label=f"{tail}th percentile")
-    axes.set_xticks(list(places), list(shown.values()))
+    axes.plot(places, list(means.values()), "k+", markersize=13, markeredgewidth=2, label="mean")
+    axes.plot(places, tails, "kx", markersize=8, label=f"{tail}th percentile")
+    axes.set_xticks(places, list(shown.values()))
     axes.set(xlim=(-0.6, len(shown) - 0.4), xlabel="orange: L2 + histogram, K = 256")
     axes.set(ylabel=label, title="Dots: the mean of each seed")
     axes.legend(loc="best", ncols=2)
-    mean_of = dict(zip(shown, means, strict=True))
-    best = (max if more_is_better else min)(list(shown)[2:], key=mean_of.__getitem__)
+    best = max(list(shown)[2:], key=lambda name: sign * means[name])
     caption = (
         f"{measure} for the {expert} expert: the best mean has {shown[best].replace(chr(10), ' ')},"
-        f" {mean_of[best]:.3g}; L2 has {mean_of['l2']:.3g}, the input {mean_of['input']:.3g}."
+        f" {means[best]:.3g}; L2 has {means['l2']:.3g}, the input {means['input']:.3g}."
     )
     return Frame(figure, caption)
 
@@ -228,22 +217,21 @@ def violins(measure: str, expert: str) -> Frame:
 )
 def bins_and_lam(units: str, measure: str, expert: str) -> Frame:
     """The grid search over K and λ, in both units."""
-    field, label, more_is_better = MEASURES[measure]
+    field, label, sign = MEASURES[measure]
     seeds = np.array(
         [[seed_means(expert, ours(lam, k), field) for lam in PAPER_LAMS] for k in PAPER_BINS]
     )
     means = seeds.mean(-1)  # (K, λ)
-    goodness = means if more_is_better else -means
     figure, (left, right) = style.subplots(1, 2, height=3.6, gaps=(0.95, 0.85))
     texts = {
         f"{k}": [f"{mean:.4g}" for mean in row] for k, row in zip(PAPER_BINS, means, strict=True)
     }
     style.number_map(
-        left, goodness, texts, [f"{lam:g}" for lam in PAPER_LAMS], cmap=style.SEQUENTIAL
+        left, sign * means, texts, [f"{lam:g}" for lam in PAPER_LAMS], cmap=style.SEQUENTIAL
     )
     left.set(xlabel="λ, in intensity", ylabel="K, bins", title=label)
     _draw_search(right, seeds, units, label)
-    best_k, best_lam = divmod(int(goodness.argmax()), len(PAPER_LAMS))
+    best_k, best_lam = divmod(int((sign * means).argmax()), len(PAPER_LAMS))
     shown = PAPER_LAMS[best_lam] / (PAPER_BINS[best_k] if units == "bins" else 1)
     across, along = (float(np.ptp(means, axis=axis).mean()) for axis in (0, 1))
     caption = (
@@ -260,8 +248,7 @@ def _draw_search(axes: Axes, seeds: np.ndarray, units: str, label: str) -> None:
     for k, of_k, (colour, dash, mark) in zip(PAPER_BINS, seeds, looks, strict=True):
         weights = [lam / k if units == "bins" else lam for lam in PAPER_LAMS]
         axes.plot(weights, of_k.mean(-1), dash, color=colour, label=f"K = {k}")
-        for weight, values in zip(weights, of_k, strict=True):
-            axes.plot([weight] * len(values), values, mark, color=colour, markersize=3.5)
+        axes.plot(weights, of_k, mark, color=colour, markersize=3.5)
     axes.set(xscale="log", xlabel=f"λ, in {units}", ylabel=label, title="Dots: seeds")
     axes.legend(loc="best")
 
@@ -271,7 +258,7 @@ def every_loss(photo: Tensor, expert: str) -> Frame:
     """One picture, as it is, after each network, the reader's too: for a picture of your own."""
     own = [name for name in own_names(expert) if results_for(expert, name)[0].weights]
     names = ["l2", "l1", *map(ours, ALL_LAMS), *own]
-    outputs = {name: prediction(photo, expert, AS_IT_IS, name) for name in names}
+    outputs = {name: enhanced(network_of(expert, name), photo) for name in names}
     _, target = input_and_target(photo, expert, AS_IT_IS)
     shown = {"your picture": photo, **outputs, "the expert": target}
     figure, _ = gallery([*shown.items()], 4, 2.1)

@@ -15,7 +15,7 @@ from histmatch_lab.data.retouch import retouch
 from histmatch_lab.demos import style
 from histmatch_lab.demos.controls import Choice, Photograph, Slider, Toggle
 from histmatch_lab.demos.demo import Frame, demo
-from histmatch_lab.demos.shared import CHANNEL_NAMES, hover_figure, tone_axes
+from histmatch_lab.demos.shared import CHANNEL_NAMES, hover_figure, random_order, tone_axes
 from histmatch_lab.hdrnet import HDRNet
 from histmatch_lab.histogram import bin_centers
 from histmatch_lab.losses import EnhancementLoss
@@ -204,10 +204,8 @@ def pull_on_the_grid(loss: str, shuffled: bool, photo: Tensor) -> Frame:
 @lru_cache(maxsize=8)
 def _target(photo: Tensor, shuffled: bool) -> Tensor:
     target = retouch(photo, "local")
-    if not shuffled:
-        return target
-    order = torch.randperm(photo[0].numel(), generator=torch.Generator().manual_seed(1))
-    return target.flatten(1)[:, order].view_as(photo)
+    mixed = target.flatten(1)[:, random_order(photo[0].numel(), 1)].view_as(photo)
+    return mixed if shuffled else target
 
 
 @lru_cache(maxsize=8)

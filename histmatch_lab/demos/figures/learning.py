@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 
 import torch
 from matplotlib.axes import Axes
@@ -70,8 +71,5 @@ def _draw_histograms(axes: Axes, pred: Tensor, target: Tensor) -> None:
     axes.set(xlabel="intensity", title="Histograms; dotted: target")
 
 
-def _running_mean(values: Sequence[float], width: int = 25) -> Tensor:
-    sums = torch.cat([torch.zeros(1, dtype=torch.float64), torch.tensor(values).double().cumsum(0)])
-    ends = torch.arange(1, len(values) + 1)
-    starts = (ends - width).clamp(min=0)
-    return (sums[ends] - sums[starts]) / (ends - starts)
+def _running_mean(values: Sequence[float], width: int = 25) -> list[float]:
+    return [fmean(values[max(0, end - width) : end]) for end in range(1, len(values) + 1)]

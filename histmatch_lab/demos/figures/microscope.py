@@ -63,25 +63,24 @@ class Lens(NamedTuple):
 
 
 class View(NamedTuple):
-    """A picture and its target through a lens, one channel of both.
+    """The green of a picture and of its target through a lens; one pixel is moved.
 
     Attributes:
         values, shares: (257,), the levels and the picked pixel's intensity, and the share of the
             picture's pixels at each.
-        cdf, wanted: (bins,), the soft CDFs of the picture and of the target.
+        cdf, wanted: (bins,), the soft CDFs of the picture and of the target; gap: the difference.
         pixel: (bins,), the soft CDF of the picked pixel alone.
+        pull: (257,), on a pixel at each of the values.
     """
 
+    lens: Lens
     values: Tensor
     shares: Tensor
     cdf: Tensor
     wanted: Tensor
+    gap: Tensor
     pixel: Tensor
-
-    @property
-    def gap(self) -> Tensor:
-        gap = self.cdf - self.wanted
-        return torch.where(gap.abs() < AGREE, 0, gap)
+    pull: Tensor
 
     @property
     def emd(self) -> float:
@@ -90,18 +89,17 @@ class View(NamedTuple):
 
 
 def look(photo: Tensor, target: Tensor, lens: Lens, x: float) -> View:
-    """The green of a picture, its central pixel moved to x, and of its target through a lens.
-
-    photo, target: (3, H, W) in [0, 1], of any two sizes.
-    """
+    """A picture, its central pixel moved to x, and its target: (3, H, W) in [0, 1]."""
     values = torch.cat([LEVELS, LEVELS.new_tensor([x])])
     levels = shared.levels_of(photo, "green")
     shares = torch.cat([level_shares(photo, "green"), LEVELS.new_zeros(1)])
     shares[levels[center(photo)]] -= 1 / levels.numel()
     shares[-1] += 1 / levels.numel()
     cdfs = soft_cdf(values[:, None], lens.bins, **lens.options)
-    wanted = level_shares(target, "green") @ cdfs[:-1]
-    return View(values, shares, shares @ cdfs, wanted, cdfs[-1])
+    cdf, wanted = shares @ cdfs, level_shares(target, "green") @ cdfs[:-1]
+    gap = torch.where((cdf - wanted).abs() < AGREE, 0, cdf - wanted)
+    pull = shared.pull_at(values, gap.sign(), **lens.options)
+    return View(lens, values, shares, cdf, wanted, gap, cdfs[-1], pull)
 
 
 def center(photo: Tensor) -> tuple[int, int]:
@@ -139,23 +137,22 @@ def microscope(
 
     Histogram, CDF, EMD and gradient of a photograph, and of one of its pixels.
     """
-    lens = lens_of(alpha, bins, bandwidth, extent, outside)
-    view = look(photo, target, lens, pixel)
-    pull = shared.pull_at(view.values, view.gap.sign(), **lens.options)
-
+    view = look(photo, target, lens_of(alpha, bins, bandwidth, extent, outside), pixel)
     figure, (left, heights, map_, cdfs, close, pulls) = style.subplots(
         3, 2, height=6.6, widths=(1, 1.65), heights=(1.2, 1.2, 1), gaps=(0.8, 0.45), margins=MARGINS
     )
-    _draw_pictures(left, map_, photo, pixel, pull)
-    _draw_histograms(heights, view, lens)
-    _draw_gap(cdfs, view, lens)
-    _draw_pull(pulls, view, lens, float(pull[-1]))
-    _draw_close_up(close, view, lens)
+    _draw_pictures(left, map_, photo, view)
+    _draw_histograms(heights, view)
+    _draw_gap(cdfs, view)
+    _draw_pull(pulls, view)
+    _draw_close_up(close, view)
     for axes in (heights, cdfs, pulls):
         axes.axvline(pixel, color=style.MARK, linestyle=":", linewidth=2)
         axes.set_xlim(0, 1)
+    for axes in (heights, cdfs):
+        axes.xaxis.set_visible(False)
     pulls.set_xticks((0, 0.5, 1))
-    return Frame(figure, _caption(view, lens, pull))
+    return Frame(figure, _caption(view))
 
 
 def lens_of(alpha: float, bins: int, bandwidth: str, extent: str, outside: Outside) -> Lens:
@@ -164,14 +161,14 @@ def lens_of(alpha: float, bins: int, bandwidth: str, extent: str, outside: Outsi
     return lens if bandwidth == "1" else lens._replace(slope=2.5 * alpha / lens.bin_width)
 
 
-def _draw_pictures(left: Axes, right: Axes, photo: Tensor, x: float, pull: Tensor) -> None:
+def _draw_pictures(left: Axes, right: Axes, photo: Tensor, view: View) -> None:
     """The picture and the pull on each of its pixels; a dot for the picked one."""
     stride = math.ceil(max(photo.shape) / SIDE)
     shown = shared.levels_of(photo, "green")[::stride, ::stride]
-    felt = float(pull[-1] / (2 * MAP_TOP) + 0.5)
+    x, felt = float(view.values[-1]), float(view.pull[-1] / (2 * MAP_TOP) + 0.5)
     row, column = (side // stride for side in center(photo))
     left.imshow(shown.numpy(), cmap="gray", vmin=0, vmax=255)
-    right.imshow(pull[shown].numpy(), cmap=style.DIVERGING, vmin=-MAP_TOP, vmax=MAP_TOP)
+    right.imshow(view.pull[shown].numpy(), cmap=style.DIVERGING, vmin=-MAP_TOP, vmax=MAP_TOP)
     for axes, fill in ((left, str(x)), (right, colormaps[style.DIVERGING](felt))):
         axes.plot(column, row, "o", color=style.MARK, markerfacecolor=fill, markersize=9, mew=2)
         axes.set(anchor="W")
@@ -180,8 +177,9 @@ def _draw_pictures(left: Axes, right: Axes, photo: Tensor, x: float, pull: Tenso
     right.set_title("Orange: made lighter. Purple: darker")
 
 
-def _draw_histograms(axes: Axes, view: View, lens: Lens) -> None:
+def _draw_histograms(axes: Axes, view: View) -> None:
     """Counted, soft, the target's, and the picked pixel's kernel (not to scale)."""
+    lens = view.lens
     counted = view.shares @ hard_histogram(view.values[:, None], lens.bins, range=lens.range)
     wanted, alone = in_bins(view.wanted), in_bins(view.pixel)
     top = shared.nice_limit(110 * float(torch.stack([counted, wanted]).quantile(0.98, dim=1).max()))
@@ -192,12 +190,11 @@ def _draw_histograms(axes: Axes, view: View, lens: Lens) -> None:
     style.steps(axes, 100 * wanted, lens.edges, ls=DASHES, color=style.TARGET, linewidth=1.1)
     axes.set(ylim=(0, top), yticks=(0, top / 2, top), ylabel="% of pixels")
     axes.set_title("Histogram: counted (grey), soft (line), target (dashed)")
-    axes.xaxis.set_visible(False)
 
 
-def _draw_gap(axes: Axes, view: View, lens: Lens) -> None:
+def _draw_gap(axes: Axes, view: View) -> None:
     """The area between the CDFs, in the colour of the pull that comes of it."""
-    edges = lens.edges.numpy()
+    edges = view.lens.edges.numpy()
     cdf, wanted = (np.append(0, below) for below in (view.cdf, view.wanted))
     for color, there in ((LIGHTER, cdf > wanted), (DARKER, cdf < wanted)):
         axes.fill_between(edges, cdf, wanted, there, True, color=color, alpha=0.5, linewidth=0)
@@ -205,18 +202,16 @@ def _draw_gap(axes: Axes, view: View, lens: Lens) -> None:
     axes.plot(edges, wanted, color=style.TARGET, linewidth=1.5, linestyle=DASHES)
     axes.set(ylim=(0, 1.05), yticks=(0, 0.5, 1), ylabel="share below")
     axes.set_title("CDFs: the area between is the EMD")
-    text = f"EMD {view.emd:.1f} bins = {view.emd * lens.bin_width:.3f}"
+    text = f"EMD {view.emd:.1f} bins = {view.emd * view.lens.bin_width:.3f}"
     axes.text(0.98, 0.1, text, transform=axes.transAxes, ha="right")
-    axes.xaxis.set_visible(False)
 
 
-def _draw_pull(axes: Axes, view: View, lens: Lens, felt: float) -> None:
+def _draw_pull(axes: Axes, view: View) -> None:
     """The pull on a pixel at every intensity, and on the picked one."""
-    points = shared.dense_points(lens.edges, lens.slope)
-    # An outline keeps narrow bumps visible.
-    along = shared.pull_at(points, view.gap.sign(), **lens.options)
-    shared.fill_pull(axes, points, along, linewidth=0.8)
-    x = float(view.values[-1])
+    points = shared.dense_points(view.lens.edges, view.lens.slope)
+    along = shared.pull_at(points, view.gap.sign(), **view.lens.options)
+    shared.fill_pull(axes, points, along, linewidth=0.8)  # an outline keeps narrow bumps visible
+    x, felt = float(view.values[-1]), float(view.pull[-1])
     dot: Any = {"color": style.MARK, "mec": "white", "zorder": 3, "clip_on": False}
     axes.plot(x, max(-TOP, min(felt, TOP)), "o", **dot)
     text = f"on the pixel: {felt:+.2f}"
@@ -225,8 +220,9 @@ def _draw_pull(axes: Axes, view: View, lens: Lens, felt: float) -> None:
     axes.set(xlabel="intensity", ylabel="pull (exact: ±1)", title="The pull on a pixel there")
 
 
-def _draw_close_up(axes: Axes, view: View, lens: Lens) -> None:
+def _draw_close_up(axes: Axes, view: View) -> None:
     """The picked pixel's kernel, its share of each bin, and what each edge adds to its pull."""
+    lens = view.lens
     step = lens.slope * lens.bin_width
     places = (lens.edges - view.values[-1]) / lens.bin_width
     near = torch.nonzero(places.abs() < REACH + 1)[:, 0]
@@ -248,13 +244,13 @@ def in_bins(cdf: Tensor) -> Tensor:
     return cdf.diff(prepend=cdf.new_zeros(1))
 
 
-def _caption(view: View, lens: Lens, pull: Tensor) -> str:
-    loss, felt = view.emd, float(pull[-1])
+def _caption(view: View) -> str:
+    lens, felt = view.lens, float(view.pull[-1])
     ripple = gradient_ripple(lens.bins, alpha=lens.slope, range=lens.range)
-    dead = float(view.shares[pull.abs() < shared.WEAK].sum())
+    dead = float(view.shares[view.pull.abs() < shared.WEAK].sum())
     feels = "no pull" if abs(felt) < 0.005 else f"a pull of {felt:+.2f}"
     return (
-        f"EMD {loss:.1f} of {lens.bins} bins = {loss * lens.bin_width:.3f} in intensity. "
+        f"EMD {view.emd:.1f} of {lens.bins} bins = {view.emd * lens.bin_width:.3f} in intensity. "
         f"Ripple {ripple:,.0%}; {dead:.0%} of the pixels feel less than a tenth of the exact EMD's "
         f"pull. The pixel at {float(view.values[-1]):.3f} feels {feels}."
     )
