@@ -238,9 +238,9 @@ def tone_axes(axes: Axes, *, margin: float = 0.05, **labels: Any) -> None:
     axes.set(**labels)
 
 
-def draw_dots(axes: Axes, x: Tensor, y: Tensor, count: int = 1000) -> None:
-    """About `count` of a picture's pixels, (3, H, W): y over x, a colour and a mark per channel."""
-    every = slice(None, None, 1 + x[0].numel() // count)
+def draw_dots(axes: Axes, x: Tensor, y: Tensor) -> None:
+    """About 1000 of a picture's pixels, (3, H, W): y over x, a colour and a mark per channel."""
+    every = slice(None, None, 1 + x[0].numel() // 1000)
     for one, other, name, color, mark in zip(x, y, "RGB", CHANNELS, CHANNEL_MARKS, strict=True):
         pixels = one.flatten()[every], other.flatten()[every]
         axes.plot(*pixels, mark, color=color, markersize=3, markeredgewidth=0.5, label=name)

@@ -80,20 +80,19 @@ def test_the_map_is_the_gradient_of_the_loss_on_that_very_picture(photos, name):
     value = loss(image[None, None], _eight_bit(target)[None, None])
     (gradient,) = torch.autograd.grad(value, image)
     view = look(photo, target, lens, X)
-    felt = pull_at(view.values, view.gap.sign(), **lens.options)
-    found = felt[levels_of(photo, "green")]
-    found[center(photo)] = felt[-1]
+    found = view.pull[levels_of(photo, "green")]
+    found[center(photo)] = view.pull[-1]
     np.testing.assert_allclose(found, -gradient * image.numel(), rtol=1e-4, atol=1e-4)
 
 
 def test_the_figure_shows_that_map_and_the_picture(photos):
     axes = microscope(photo="astronaut", pixel=X).figure.axes
-    lens = LENSES["paper"]
-    view = look(photos[0], photos[1], lens, X)
-    felt = pull_at(view.values, view.gap.sign(), **lens.options)
+    view = look(photos[0], photos[1], LENSES["paper"], X)
     levels = levels_of(photos[0], "green")[::2, ::2]
     np.testing.assert_array_equal(axes[0].images[0].get_array(), levels)
-    np.testing.assert_allclose(np.asarray(axes[2].images[0].get_array()), felt[levels], atol=1e-12)
+    np.testing.assert_allclose(
+        np.asarray(axes[2].images[0].get_array()), view.pull[levels], atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("x", [0.0, 0.002, X, 1.0])
@@ -148,7 +147,7 @@ def test_it_says_the_distance_in_both_units_the_ripple_and_who_feels_nothing(pho
     assert (bins, of) == (pytest.approx(view.emd, abs=0.06), 50)
     assert intensity == pytest.approx(view.emd / 50, abs=6e-4)
     assert f"Ripple {gradient_ripple(50, alpha=1000):.0%}" in caption
-    felt = pull_at(view.values, view.gap.sign(), **lens.options)[levels_of(photos[0], "green")]
+    felt = view.pull[levels_of(photos[0], "green")]
     assert f"{float((felt.abs() < 0.1).double().mean()):.0%} of the pixels feel" in caption
 
 

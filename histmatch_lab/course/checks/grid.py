@@ -30,11 +30,14 @@ def _clamped(place: Callable[[float, int, int], float]) -> Callable[[float, int,
     return lambda pixel, size, cells: min(max(place(pixel, size, cells), 0), cells - 1)
 
 
+_CORNERS = (
+    "Outermost pixels on outermost centres (align_corners)? The grid reaches from edge to edge."
+)
 _PLACES = mistakes(
     _unclamped,
     "Beyond the outermost centres the grid stays as it is: clamp to [0, cells-1].",
     lambda pixel, size, cells: pixel / (size - 1) * (cells - 1),
-    "Outermost pixels on outermost centres (align_corners)? The grid reaches from edge to edge.",
+    _CORNERS,
     lambda pixel, size, cells: pixel * cells / size,
     "You count from the left edge of the pixel, and of the cell. Both have their middle at + 1/2.",
     lambda pixel, size, cells: (pixel + 0.5) * cells / size,
@@ -97,14 +100,6 @@ def _slice(
     return grid_sample(grid[None], places, mode, padding_mode, align_corners)[0, :, 0]
 
 
-def _level_at(place: Callable[[Tensor, int], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    """Slicing where the guide's place among the `depth` levels is another one."""
-    return lambda grid, guide: _slice(grid, (place(guide, grid.shape[1]) + 0.5) / grid.shape[1])
-
-
-_CORNERS = (
-    "Outermost pixels on outermost centres (align_corners)? The grid reaches from edge to edge."
-)
 _BORDER = "Right inside, wrong at the border: beyond the outer centres, hold the value."
 
 
@@ -121,35 +116,32 @@ def _grids_and_guides() -> list[tuple[Tensor, Tensor]]:
 check_slice = check_function(
     "`slice_by_hand(grid, guide)`: (C, D, Gh, Gw) and (H, W) to (C, H, W), trilinear.",
     _grids_and_guides,
-    _slice,
+    lambda grid, z, _: _slice(grid, z),
     mistakes(
-        lambda grid, guide: _slice(grid, guide, mode="nearest"),
+        lambda grid, z, _: _slice(grid, z, mode="nearest"),
         "You take the nearest cell. Mix the two nearest along each axis.",
-        lambda grid, guide: _slice(grid.transpose(2, 3), guide),
+        lambda grid, z, _: _slice(grid.transpose(2, 3), z),
         "Height and width of the grid are swapped: grid[:, z, y, x].",
-        lambda grid, guide: _slice(grid, guide, align_corners=True),
+        lambda grid, z, _: _slice(grid, z, align_corners=True),
         _CORNERS,
-        lambda grid, guide: _slice(
-            grid, (grid.shape[1] * guide - 0.5) / (grid.shape[1] - 1), align_corners=True
-        ),
+        lambda grid, z, depth: _slice(grid, (depth * z - 0.5) / (depth - 1), align_corners=True),
         _CORNERS,
-        lambda grid, guide: _slice(grid, guide, padding_mode="zeros"),
+        lambda grid, z, _: _slice(grid, z, padding_mode="zeros"),
         _BORDER,
-        lambda grid, guide: _slice(
-            pad(grid, (0, 0, 0, 0, 1, 1)), (grid.shape[1] * guide + 1) / (grid.shape[1] + 2)
-        ),
+        lambda grid, z, depth: _slice(pad(grid, (0, 0, 0, 0, 1, 1)), (depth * z + 1) / (depth + 2)),
         _BORDER,
-        _level_at(lambda guide, depth: (depth - 1) * guide),
+        lambda grid, z, depth: _slice(grid, ((depth - 1) * z + 0.5) / depth),
         "A guide of 0 or 1 lies at the edge of the outermost level: its place is D * guide - 1/2.",
-        _level_at(lambda guide, _: guide),
+        lambda grid, z, depth: _slice(grid, (z + 0.5) / depth),
         "The guide is in [0, 1]: its place among the D levels is D * guide - 1/2.",
-        lambda grid, guide: _slice(grid, 1 - guide),
+        lambda grid, z, _: _slice(grid, 1 - z),
         "Level 0 is the dark end: a guide of 0 reads it.",
-        _level_at(lambda guide, depth: depth * guide),
+        lambda grid, z, depth: _slice(grid, z + 0.5 / depth),
         "Half a level too high: the centre of level 0 is at half a level, D * guide - 1/2.",
     ),
     "Your slicing equals torch's own trilinear sampling, at the borders too.",
     "The largest difference from the trilinear value is {gap:.3f}.",
+    facts=lambda grid, guide: (grid, guide, grid.shape[1]),
     returns="that is (C, H, W)",
     atol=1e-4,
 )

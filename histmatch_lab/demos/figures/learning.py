@@ -42,7 +42,7 @@ def training_so_far(history: Sequence[Step]) -> Frame:
     decibels.set(title="PSNR of the batch, dB")
     for axes in (losses, decibels):
         axes.set(xlim=(1, max(2, step.of)), xlabel="step")
-    draw_dots(rest, target, pred, 800)
+    draw_dots(rest, target, pred)
     tone_axes(rest, xlabel="intensity of the target", title="Each dot: a pixel of the output")
     return Frame(figure, f"Step {step.number} of {step.of}: {step}.")
 
