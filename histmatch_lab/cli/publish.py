@@ -1,6 +1,5 @@
 """`histmatch-lab report`, `site` and `lecturer`: the course as pages."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,7 @@ def _all_if_none(
     return paths
 
 
-def _from_notebooks_to(folder: str) -> Callable[[Any], Any]:
-    """The argument NOTEBOOKS, and an option for the folder of what is made of them."""
-
-    def decorate(command: Any) -> Any:
-        command = click.option(
-            "-o", "--output", type=OUT, default=folder, show_default=True, help="Its folder."
-        )(command)
-        return click.argument("notebooks", nargs=-1, type=FILE, callback=_all_if_none)(command)
-
-    return decorate
+notebooks_or_all = click.argument("notebooks", nargs=-1, type=FILE, callback=_all_if_none)
 
 
 def _import(module: str) -> Any:
@@ -36,7 +26,8 @@ def _import(module: str) -> Any:
 
 
 @click.command()
-@_from_notebooks_to("report")
+@notebooks_or_all
+@click.option("-o", "--output", type=OUT, default="report", show_default=True, help="Its folder.")
 @click.option(
     "-p",
     "--parameter",
@@ -72,7 +63,8 @@ def report(
 
 
 @click.command()
-@_from_notebooks_to("site")
+@notebooks_or_all
+@click.option("-o", "--output", type=OUT, default="site", show_default=True, help="Its folder.")
 def site(notebooks: tuple[Path, ...], output: Path) -> None:
     """Write the course as a site that opens from a file: NOTEBOOKS as they were run.
 
@@ -84,7 +76,8 @@ def site(notebooks: tuple[Path, ...], output: Path) -> None:
 
 
 @click.command()
-@_from_notebooks_to("lecturer")
+@notebooks_or_all
+@click.option("-o", "--output", type=OUT, default="lecturer", show_default=True, help="Its folder.")
 def lecturer(notebooks: tuple[Path, ...], output: Path) -> None:
     """Write the lecturer's version of NOTEBOOKS (all of ./notebooks if none is named), with slides.
 

@@ -44,20 +44,14 @@ print(torch.cuda.get_device_name() if on_cuda else "mps" if on_mps else "cpu")""
 
 
 class NotebookError(Exception):
-    """A notebook that failed.
-
-    Attributes:
-        cell: the source of the cell where it happened; empty if that cannot be said.
-        number: that cell's execution count.
-        notebook: with the outputs up to the error.
-    """
+    """A notebook that failed; its outputs go up to the error."""
 
     def __init__(
         self, message: str, notebook: NotebookNode, cell: NotebookNode | None = None
     ) -> None:
         super().__init__(message)
         self.notebook = _strip(notebook)
-        self.cell: str = cell.source if cell else ""
+        self.cell: str = cell.source if cell else ""  # where it happened, if that can be said
         self.number: int | None = cell.execution_count if cell else None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import html
 import json
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from histmatch_lab.publish.contents import notebook_title
 from histmatch_lab.publish.markdown import render_markdown
 
 _FILES = Path(__file__).with_name("files")
+_TEMPLATES = Environment(loader=FileSystemLoader(_FILES), autoescape=True, trim_blocks=True)
 _PLOTLY = "application/vnd.plotly.v1+json"
 _PLOTLY_FILE = "plotly.min.js"
 _SPENT = ("", "Output()")  # what stays of a progress bar that has gone
@@ -45,7 +45,8 @@ def write_page(notebook: NotebookNode, file: Path) -> None:
     for cell in shown.cells:
         if cell.cell_type != "code":
             continue
-        cell.outputs = [output for output in cell.outputs if not _is_spent(output)]
+        outputs = [(output, output.get("data", {})) for output in cell.outputs]
+        cell.outputs = [output for output, data in outputs if data.get("text/plain") not in _SPENT]
         if any(_PLOTLY in output.get("data", {}) for output in cell.outputs):
             write_whole(file.with_name(_PLOTLY_FILE), get_plotlyjs().encode())
             scripts = [_PLOTLY_FILE]
@@ -60,16 +61,7 @@ def write_page(notebook: NotebookNode, file: Path) -> None:
 
 def write_framed(file: Path, template: str, **values: Any) -> None:
     """Write a page from its template, which brings the links to what all pages share."""
-    write_whole(file, _templates().get_template(template).render(**values).encode())
-
-
-@cache
-def _templates() -> Environment:
-    return Environment(loader=FileSystemLoader(_FILES), autoescape=True, trim_blocks=True)
-
-
-def _is_spent(output: NotebookNode) -> bool:
-    return output.get("data", {}).get("text/plain") in _SPENT
+    write_whole(file, _TEMPLATES.get_template(template).render(**values).encode())
 
 
 def _make_still_or_standalone(output: NotebookNode) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from IPython.core.inputtransformer2 import TransformerManager
@@ -53,18 +54,12 @@ def parse_parameters(notebook: NotebookNode, given: Mapping[str, str]) -> dict[s
 
 def _code(notebook: NotebookNode, *, tagged: bool) -> list[ast.Module]:
     """The syntax of the code cells that are, or are not, tagged `parameters`."""
-    return [
-        _parse(cell.source)
-        for cell in notebook.cells
-        if cell.cell_type == "code" and ("parameters" in cell.metadata.get("tags", [])) == tagged
-    ]
-
-
-def _parse(source: str) -> ast.Module:
-    try:
-        return ast.parse(TransformerManager().transform_cell(source))  # magics become Python
-    except SyntaxError:
-        return ast.Module(body=[], type_ignores=[])  # running the cell says it better
+    found = []
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and ("parameters" in cell.metadata.get("tags", [])) == tagged:
+            with suppress(SyntaxError):  # running the cell says it better
+                found.append(ast.parse(TransformerManager().transform_cell(cell.source)))
+    return found
 
 
 def _literal(code: str | ast.expr, otherwise: Any) -> Any:

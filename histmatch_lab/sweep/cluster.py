@@ -16,7 +16,7 @@ import platform
 import time
 import traceback
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,8 @@ def connect(scheduler: str | None = None, workers: int | None = None) -> Iterato
         "preload": [_IGNORE_SIGINT],
     }
     with dask.config.set(_KEEP_MEMORY), _LocalCluster(n_workers=0, **options) as cluster:
-        cluster.scale(workers or _workers_here())
+        gpus = torch.cuda.device_count() or int(best_device().type != "cpu")
+        cluster.scale(workers or gpus or dask.system.CPU_COUNT)
         with distributed.Client(cluster) as client:
             yield client
 
@@ -108,12 +109,6 @@ class _LocalCluster(distributed.LocalCluster):  # type: ignore[name-defined]
         return {number: spec}
 
 
-def _workers_here() -> int:
-    if best_device().type == "cpu":
-        return int(dask.system.CPU_COUNT)
-    return max(1, torch.cuda.device_count())
-
-
 def sweep(runs: Sequence[Recipe], table: Path, client: Any) -> Generator[Status]:
     """Run what is not finished yet, and yield the Status, again and again, until all have ended.
 
@@ -126,7 +121,12 @@ def sweep(runs: Sequence[Recipe], table: Path, client: Any) -> Generator[Status]
     waiting = {key: _steps(job.recipe) for key, job in jobs.items() if key not in results}
     status = Status(len(results), results, waiting)
     client.subscribe_topic(TOPIC, lambda event: status.steps.update([event[1]]))
-    futures = {key: _submit(client, jobs[key], folders[key]) for key in waiting}
+    futures = {}
+    for key in waiting:
+        folders[key].mkdir(parents=True, exist_ok=True)
+        # the first part of the key is Dask's group; those of a large one are handed out one by one
+        task = _work, jobs[key], folders[key].resolve()
+        futures[key] = client.submit(*task, key=(TOPIC, key), pure=False)
     try:
         while waiting:
             yield status
@@ -160,23 +160,16 @@ def _write(table: Path, results: dict[str, Result], keys: Iterable[str]) -> None
         write_table(table, [results[key].row() | {"key": key} for key in keys if key in results])
 
 
-def _submit(client: Any, job: Job, folder: Path) -> Any:
-    folder.mkdir(parents=True, exist_ok=True)
-    # the first part of the key is Dask's group; those of a large one are handed out one by one
-    return client.submit(_work, job, folder.resolve(), key=(TOPIC, job.key), pure=False)
-
-
 def _outcome(future: Any) -> Result | str | None:
     """A run's result or traceback; None if its worker was lost, and it begins again."""
     if future.status == "error":  # not of the run, which returns its own: such as of a lost worker
         return "".join(traceback.format_exception(future.exception()))
     if future.status == "cancelled":
         raise SweepError("the scheduler was lost; what was finished is kept")
-    try:
+    with suppress(TimeoutError):
         ended: Result | str = future.result(timeout="10s")
-    except TimeoutError:
-        return None
-    return ended
+        return ended
+    return None
 
 
 def _work(job: Job, folder: Path) -> Result | str:
