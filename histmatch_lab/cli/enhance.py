@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from histmatch_lab.cli.shared import FILE, OUT, usage_errors
+from histmatch_lab.cli.shared import FILE, OUT, exit_codes
 from histmatch_lab.data.images import ImageError, decode_image, read_bytes, save_image
 from histmatch_lab.hdrnet import Network, load_network
 
@@ -39,7 +39,7 @@ def enhance(weights: Path, images: tuple[Path, ...], output: Path) -> None:
     colour profile are respected, 16 bits are kept. Exits with 1 if a picture could not be read or
     written, with 2 if nothing was begun.
     """
-    with usage_errors():
+    with exit_codes():
         network = load_network(weights).eval()
         places = _places([picture for path in images for picture in _pictures(path)], output)
     console, failed = Console(stderr=True), 0

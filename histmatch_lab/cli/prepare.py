@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from histmatch_lab.cli.shared import FILE, FOLDER, OUT, usage_errors
+from histmatch_lab.cli.shared import FILE, FOLDER, OUT, exit_codes
 from histmatch_lab.data.own.fivek import FIVEK_EXPERTS, fivek_source
 from histmatch_lab.data.own.folders import folder_source
 from histmatch_lab.data.own.movie_file import Encoding
@@ -103,7 +103,7 @@ def _prepare(out: Path, split: str | None, make: Callable[[], Source]) -> None:
     skipped: list[Skipped] = []
     pairs = existing = 0
     try:
-        with usage_errors():
+        with exit_codes():
             source = make()
             results = fill(source, out, _split(split) if split else None)
             click.echo("\n".join(source.found))
@@ -117,9 +117,6 @@ def _prepare(out: Path, split: str | None, make: Callable[[], Source]) -> None:
     except OSError as problem:
         done = f"; {pairs} pairs are done, the same command goes on from there" if pairs else ""
         raise click.ClickException(f"{problem.filename or out}: {problem.strerror}{done}") from None
-    except KeyboardInterrupt:
-        click.echo(f"Stopped after {pairs} pairs; the same command goes on from there.")
-        raise click.exceptions.Exit(130) from None
     finally:
         for one in skipped[:20]:
             click.echo(f"  {one.name}: {one.why}")

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from histmatch_lab._checks import import_extra
-from histmatch_lab.cli.shared import FILE, OUT, usage_errors
+from histmatch_lab.cli.shared import FILE, OUT, exit_codes
 
 
 def _all_if_none(
@@ -52,7 +52,7 @@ def report(
     Exits with 1 if a cell, a widget or a page failed, with 2 if it was asked for something that
     cannot be, with 130 after Ctrl-C.
     """
-    with usage_errors():
+    with exit_codes():
         batch = _import("publish.batch")
         runs = batch.report(notebooks, output, parameters=dict(parameters), jobs=jobs)
     states = {run.status for run in runs}
@@ -70,8 +70,8 @@ def site(notebooks: tuple[Path, ...], output: Path) -> None:
 
     Without NOTEBOOKS all of ./notebooks. Nothing is run again; `report` does that.
     """
-    with usage_errors():
-        _import("publish").write_site(notebooks, output)
+    with exit_codes():
+        _import("publish.site").write_site(notebooks, output)
     click.echo(output / "index.html")
 
 
@@ -84,6 +84,6 @@ def lecturer(notebooks: tuple[Path, ...], output: Path) -> None:
     Beside it lie learner/ (nothing run) and solved/ (solutions filled in). Figures are those that
     the notebooks have stored. The slides need a network: they fetch reveal.js and MathJax.
     """
-    with usage_errors():
+    with exit_codes():
         _import("course.lessons").publish(notebooks, output)
     click.echo(f"Lessons written to {output}: {len(notebooks)}")

@@ -12,9 +12,12 @@ OUT = click.Path(file_okay=False, path_type=Path)
 
 
 @contextmanager
-def usage_errors() -> Iterator[None]:
-    """What the block says cannot be, such as an option's value, ends the command with 2."""
+def exit_codes() -> Iterator[None]:
+    """What the block says cannot be, such as an option's value, ends with 2, Ctrl-C with 130."""
     try:
         yield
     except (ValueError, FileNotFoundError, ModuleNotFoundError) as problem:
         raise click.UsageError(str(problem)) from None
+    except KeyboardInterrupt:
+        click.echo("Stopped: what was finished is kept; the same command goes on from there.")
+        raise click.exceptions.Exit(130) from None

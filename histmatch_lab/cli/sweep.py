@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from histmatch_lab.cli.shared import FILE, OUT, usage_errors
+from histmatch_lab.cli.shared import FILE, OUT, exit_codes
 
 
 @click.command()
@@ -31,20 +31,17 @@ def sweep(file: Path, scheduler: str | None, workers: int | None, output: Path) 
     """
     if scheduler and workers:
         raise click.UsageError("--workers are made on this machine, --scheduler brings its own")
-    with usage_errors():  # without the extra
-        from histmatch_lab.sweep import cluster, plan, view
     table = output / f"{file.stem}.csv"
-    try:
-        with usage_errors():
-            runs = plan.read_sweep(file)
+    with exit_codes():
+        from histmatch_lab.sweep import cluster, plan, view  # which need the extra
+
+        runs = plan.read_sweep(file)
+        try:
             output.mkdir(parents=True, exist_ok=True)
             with cluster.connect(scheduler, workers) as client:
                 status = view.watch(cluster.sweep(runs, table, client))
-    except KeyboardInterrupt:
-        click.echo("Stopped: what was finished is kept; the same command goes on from there.")
-        raise click.exceptions.Exit(130) from None
-    except (OSError, cluster.SweepError) as problem:
-        raise click.ClickException(str(problem)) from None
+        except (OSError, cluster.SweepError) as problem:
+            raise click.ClickException(str(problem)) from None
     click.echo(f"{len(status.results)} runs in {table}; {len(status.failures)} failed")
     for key in status.failures:
         click.echo(f"  {output / key / 'error.txt'}")

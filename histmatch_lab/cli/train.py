@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 from rich.console import Console
 
-from histmatch_lab.cli.shared import OUT, usage_errors
+from histmatch_lab.cli.shared import OUT, exit_codes
 from histmatch_lab.recipe import Recipe
 from histmatch_lab.training import progress
 from histmatch_lab.training.distributed import fabric_as_launched
@@ -58,7 +58,7 @@ def train(data: str, out: Path, threads: int | None, **options: Any) -> None:
     May be stopped at any moment: the same command goes on where it was. Exits with 1 if training
     cannot go on, with 2 if nothing was begun, with 130 after Ctrl-C.
     """
-    with usage_errors():
+    with exit_codes():
         recipe = Recipe(data=data, **options)
         _refuse_unused(recipe.options)
         fabric = fabric_as_launched()
@@ -67,7 +67,7 @@ def train(data: str, out: Path, threads: int | None, **options: Any) -> None:
     if not first:  # an interrupt is the first process's, which has the state to write
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with usage_errors():  # another run's folder, a batch that cannot be shared
+        with exit_codes():  # another run's folder, a batch that cannot be shared
             progress.run(training.steps(), Console(stderr=True, quiet=not first))
     except TrainingError as problem:
         raise click.ClickException(str(problem)) from None

@@ -4,8 +4,3 @@ Demos get sliders that work on the page, and formulas are drawn by KaTeX, which 
 pages of a folder share one style sheet, one script, and one list of contents, by which each of them
 leads to the others and searches them all.
 """
-
-from histmatch_lab.publish.page import write_page
-from histmatch_lab.publish.site import write_site
-
-__all__ = ["write_page", "write_site"]

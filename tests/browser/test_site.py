@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
 
-from histmatch_lab.publish import write_site
-from histmatch_lab.publish.site import DEMO_PAGES
+from histmatch_lab.publish.site import DEMO_PAGES, write_site
 from tests.browser.accessibility import raw_formulas, serious_findings, unseen_focus
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))

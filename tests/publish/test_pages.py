@@ -11,10 +11,9 @@ from nbformat import v4
 
 from histmatch_lab.cli import app
 from histmatch_lab.demos import find_demo
-from histmatch_lab.publish import write_page, write_site
 from histmatch_lab.publish.contents import notebook_contents, write_contents
-from histmatch_lab.publish.page import write_shared_files
-from histmatch_lab.publish.site import DEMO_PAGES
+from histmatch_lab.publish.page import write_page, write_shared_files
+from histmatch_lab.publish.site import DEMO_PAGES, write_site
 
 FIRST = """\
 # Bumps

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from histmatch_lab.data.samples import ENVIRONMENT_VARIABLE, data_samples_dir
-from histmatch_lab.publish import write_page
+from histmatch_lab.publish.page import write_page
 from histmatch_lab.results import tables
 from histmatch_lab.training.evaluation import read_table, write_table
 from tools import ledger

@@ -20,7 +20,7 @@ from histmatch_lab.data.images import (
     size_at_short_side,
     to_levels,
 )
-from histmatch_lab.data.own.prepare import Existing, Made, Result, Skipped
+from histmatch_lab.data.own.prepare import Existing, Made, Result, Skipped, stamp
 from histmatch_lab.data.own.splits import SPLITS, Split
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
@@ -74,7 +74,7 @@ class PictureSource:
     def _make(self, files: FilePair, made_from: Callable[[str], Any]) -> Result:
         paths = files.input, files.target
         try:
-            stamps = [_stamp(path) for path in paths]
+            stamps = [stamp(path) for path in paths]
             if made_from(files.name) == stamps:
                 return Existing(files.name)
             contents = [read_bytes(path) for path in paths]
@@ -165,11 +165,6 @@ def files_by_name(root: Path, endings: tuple[str, ...] = PICTURES) -> Files:
                 name = path.relative_to(root).with_suffix("").as_posix()
                 found.setdefault(name, []).append(path)
     return found
-
-
-def _stamp(path: Path) -> list[Any]:
-    status = path.stat()
-    return [str(path), status.st_size, status.st_mtime_ns]
 
 
 def _some(found: Files) -> str:

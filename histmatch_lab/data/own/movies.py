@@ -18,7 +18,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from histmatch_lab.data.images import to_levels
 from histmatch_lab.data.own.movie_file import Encoding, Movie, MovieError, open_movie, planes
-from histmatch_lab.data.own.prepare import Existing, Made, Result, Skipped
+from histmatch_lab.data.own.prepare import Existing, Made, Result, Skipped, stamp
 from histmatch_lab.data.own.splits import Split, chronological_split
 
 EVERY = 120
@@ -102,8 +102,8 @@ class MovieSource:
     def facts(self) -> dict[str, Any]:
         return {
             "source": "movies",
-            "input": _stamp(self.hdr),
-            "target": _stamp(self.sdr),
+            "input": [*stamp(self.hdr.path.resolve()), ",".join(self.hdr.encoding)],
+            "target": [*stamp(self.sdr.path.resolve()), ",".join(self.sdr.encoding)],
             "every": self.every,
             "size": list(self.size),
             "offset": self.offset,
@@ -187,12 +187,6 @@ def _check_size(movie: Movie, size: tuple[int, int]) -> None:
             f"size must have the shape of {movie.path}, {movie.width}x{movie.height}, such as "
             f"{width}x{fitting}, got {width}x{height}"
         )
-
-
-def _stamp(movie: Movie) -> list[Any]:
-    status = movie.path.stat()
-    place = str(movie.path.resolve())
-    return [place, status.st_size, status.st_mtime_ns, ",".join(movie.encoding)]
 
 
 def _thumbnails(movie: Movie) -> Tensor:

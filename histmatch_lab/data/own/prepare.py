@@ -107,6 +107,12 @@ def prepare(source: Source, folder: Path, split: Split | None = None) -> Generat
     _write_manifest(folder, {**source.facts, "split": split.name}, sides, skipped)
 
 
+def stamp(path: Path) -> list[Any]:
+    """By which a file that has changed is known."""
+    status = path.stat()
+    return [str(path), status.st_size, status.st_mtime_ns]
+
+
 def _claim(folder: Path, facts: dict[str, Any]) -> None:
     """Make the folder this preparation's, and clear away what killed ones left half-written."""
     path = folder / PREPARATION
