@@ -40,14 +40,19 @@ def write_pictures(folder: Path, names: list[str], *, bits: int = 8, **size: int
         save_image(picture(number, **size), path, bits=bits)
 
 
+def prepare(*arguments: object, code: int = 0) -> str:
+    """What `histmatch-lab prepare` says; it must exit with this code."""
+    result = CliRunner().invoke(app, ["prepare", *map(str, arguments)])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
 def prepared_pairs(folder: Path) -> Path:
     """Five pairs of 32 x 32 pixels as `histmatch-lab prepare` writes them, four to train on."""
     names = [f"{number}.png" for number in range(5)]
     write_pictures(folder / "in", names, height=32, width=32)
     write_pictures(folder / "out", names[1:] + names[:1], height=32, width=32)
-    places = [str(folder / name) for name in ("in", "out", "pairs")]
-    result = CliRunner().invoke(app, ["prepare", "folder", *places])
-    assert result.exit_code == 0, result.output
+    prepare("folder", *(folder / name for name in ("in", "out", "pairs")))
     return folder / "pairs"
 
 

@@ -2,20 +2,20 @@
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 from torch.nn.functional import adaptive_avg_pool2d
 
-from histmatch_lab.cli import app
 from histmatch_lab.data.own.movie_file import Encoding, MovieError, _upsample, open_movie
 from histmatch_lab.data.own.movies import find_offset
 from histmatch_lab.data.own.prepared import PreparedPairs, read_manifest
 from histmatch_lab.demos import evening
 from histmatch_lab.training.evaluation import psnr
+from tests.data.files import prepare
 from tools.make_movies import HDR, SDR, encode
 
 MOVIES = Path(__file__).parents[3] / "data_samples" / "movies"
@@ -40,8 +40,7 @@ def movies():
     return MOVIES / "evening_hdr.mkv", MOVIES / "evening_sdr.mp4"
 
 
-def _prepare(*arguments):
-    return CliRunner().invoke(app, ["prepare", "movies", *map(str, arguments)])
+_prepare = partial(prepare, "movies")
 
 
 def _decibels(got, wanted):
@@ -49,10 +48,9 @@ def _decibels(got, wanted):
 
 
 def test_every_tenth_frame_and_its_twin(movies, tmp_path):
-    result = _prepare(*movies, tmp_path, "--every", 10, "--size", SIZE)
-    assert result.exit_code == 0, result.output
-    assert "evening_hdr.mkv: 320 x 180, 10 bits, bt2020, limited range, 96 frames" in result.output
-    assert f"offset -{SHIFT} frames, found by motion" in result.output
+    output = _prepare(*movies, tmp_path, "--every", 10, "--size", SIZE)
+    assert "evening_hdr.mkv: 320 x 180, 10 bits, bt2020, limited range, 96 frames" in output
+    assert f"offset -{SHIFT} frames, found by motion" in output
     manifest = read_manifest(tmp_path)
     assert [p["name"] for p in manifest["pairs"]] == [f"{n:07d}" for n in range(10, 96, 10)]
     assert [p["split"] for p in manifest["pairs"]] == ["train"] * 7 + ["test"] * 2
@@ -94,24 +92,18 @@ def test_running_twice_and_after_a_kill(movies, tmp_path):
     process.kill()
     process.communicate()
     assert not (tmp_path / "a" / "manifest.json").exists()
-    result = _prepare(*arguments)
-    assert result.exit_code == 0
-    assert "already there" in result.output
-    assert _prepare(*arguments[:2], tmp_path / "b", *arguments[3:]).exit_code == 0
+    assert "already there" in _prepare(*arguments)
+    _prepare(*arguments[:2], tmp_path / "b", *arguments[3:])
     for path in (tmp_path / "b").rglob("*.safetensors"):
         assert path.read_bytes() == (tmp_path / "a" / path.relative_to(tmp_path / "b")).read_bytes()
-    result = _prepare(*arguments[:4], "5", *arguments[5:])
-    assert result.exit_code == 2
-    assert "every was 4, now it is 5" in result.output
+    assert "every was 4, now it is 5" in _prepare(*arguments[:4], "5", *arguments[5:], code=2)
 
 
 def test_a_movie_that_ends_early(movies, tmp_path):
     data = movies[0].read_bytes()
     (tmp_path / "cut.mkv").write_bytes(data[: len(data) * 2 // 3])
     places = tmp_path / "cut.mkv", movies[1], tmp_path / "out"
-    result = _prepare(*places, "--every", 5, "--size", SIZE)
-    assert result.exit_code == 1
-    assert "cut.mkv: it ends after" in result.output
+    assert "cut.mkv: it ends after" in _prepare(*places, "--every", 5, "--size", SIZE, code=1)
     assert 3 < len(read_manifest(tmp_path / "out")["pairs"]) < 18
 
 
@@ -121,9 +113,7 @@ def test_a_movie_with_a_broken_packet(movies, tmp_path):
     data[middle : middle + 600] = bytes(600)
     (tmp_path / "broken.mp4").write_bytes(data)
     places = movies[0], tmp_path / "broken.mp4", tmp_path / "out"
-    result = _prepare(*places, "--every", 4, "--size", SIZE)
-    assert result.exit_code == 1
-    assert "broken.mp4" in result.output
+    assert "broken.mp4" in _prepare(*places, "--every", 4, "--size", SIZE, code=1)
     pairs = PreparedPairs(tmp_path / "out", crop=64, device="cpu")
     assert len(pairs) > 2
     for place, name in enumerate(pairs.train_names):
@@ -135,15 +125,12 @@ def test_an_untagged_movie_is_refused_unless_it_is_stated(movies, tmp_path):
     nothing = {"colorspace": 2, "color_range": 0, "color_trc": 2, "color_primaries": 2}
     encode(tmp_path / "bare.mp4", SDR, _sdr, 48, **nothing)
     arguments = (movies[0], tmp_path / "bare.mp4", tmp_path / "out", "--every", 20, "--size", SIZE)
-    result = _prepare(*arguments)
-    assert result.exit_code == 2
-    assert "bare.mp4 does not say its matrix" in result.output
-    assert "bt709,limited" in result.output
-    result = _prepare(*arguments, "--sdr-as", "bt709,limited")
-    assert result.exit_code == 0, result.output
-    result = _prepare(*arguments, "--sdr-as", "bt708,limited")
-    assert result.exit_code == 2
-    assert "encoding must be one of bt601, bt709, bt2020" in result.output
+    output = _prepare(*arguments, code=2)
+    assert "bare.mp4 does not say its matrix" in output
+    assert "bt709,limited" in output
+    output = _prepare(*arguments, "--sdr-as", "bt709,limited")
+    output = _prepare(*arguments, "--sdr-as", "bt708,limited", code=2)
+    assert "encoding must be one of bt601, bt709, bt2020" in output
 
 
 def test_what_is_stated_must_not_contradict_the_tags(movies):
@@ -180,15 +167,12 @@ def test_no_movie_at_all(tmp_path, content, wrong):
 
 
 def test_sizes_that_do_not_fit(movies, tmp_path):
-    result = _prepare(*movies, tmp_path / "out")
-    assert result.exit_code == 2
-    assert "320x180, since nothing is enlarged, got 960x540" in result.output
-    result = _prepare(*movies, tmp_path / "out", "--size", "240x160")
-    assert result.exit_code == 2
-    assert "320x180, such as 240x136, got 240x160" in result.output
-    result = _prepare(*movies, tmp_path / "out", "--size", "large")
-    assert result.exit_code == 2
-    assert "size must be WIDTHxHEIGHT" in result.output
+    output = _prepare(*movies, tmp_path / "out", code=2)
+    assert "320x180, since nothing is enlarged, got 960x540" in output
+    output = _prepare(*movies, tmp_path / "out", "--size", "240x160", code=2)
+    assert "320x180, such as 240x136, got 240x160" in output
+    output = _prepare(*movies, tmp_path / "out", "--size", "large", code=2)
+    assert "size must be WIDTHxHEIGHT" in output
     assert not (tmp_path / "out").exists()
 
 
@@ -218,8 +202,7 @@ def test_movies_that_cannot_be_aligned():
 
 
 def test_a_stated_offset_is_taken(movies, tmp_path):
-    result = _prepare(*movies, tmp_path, "--every", 30, "--size", SIZE, "--offset", 3)
-    assert result.exit_code == 0
+    _prepare(*movies, tmp_path, "--every", 30, "--size", SIZE, "--offset", 3)
     assert read_manifest(tmp_path)["pairs"][0]["sources"] == [0, 3]
 
 
@@ -258,9 +241,7 @@ def test_memory_does_not_grow_with_the_movie(tmp_path):
 
 def test_without_pyav(movies, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)  # as if it were not installed
-    result = _prepare(*movies, tmp_path / "out")
-    assert result.exit_code == 2
-    assert "pip install 'histmatch-lab[movies]'" in result.output
+    assert "pip install 'histmatch-lab[movies]'" in _prepare(*movies, tmp_path / "out", code=2)
 
 
 def test_codes_are_read_from_padded_planes(tmp_path):

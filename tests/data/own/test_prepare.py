@@ -9,21 +9,20 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
 import tifffile
 import torch
-from click.testing import CliRunner
 from safetensors.numpy import load_file
 
-from histmatch_lab.cli import app
 from histmatch_lab.data.images import decode_image
 from histmatch_lab.data.own import prepare as engine
 from histmatch_lab.data.own.folders import PictureSource, folder_source
 from histmatch_lab.data.own.prepared import PreparedPairs, pair_path, read_head, read_manifest
 from histmatch_lab.data.own.splits import chronological_split, random_split, read_split
-from tests.data.files import levels, picture, write_pictures
+from tests.data.files import levels, picture, prepare, write_pictures
 
 NAMES = [f"{n:02d}" for n in range(10)]
 
@@ -36,15 +35,13 @@ def places(tmp_path):
     return tmp_path / "in", tmp_path / "out", tmp_path / "prepared"
 
 
-def _prepare(*arguments):
-    return CliRunner().invoke(app, ["prepare", "folder", *map(str, arguments)])
+_prepare = partial(prepare, "folder")
 
 
 def test_pairs_by_name(places):
-    result = _prepare(*places)
-    assert result.exit_code == 0, result.output
-    assert "10 pairs" in result.output
-    assert "0 skipped" in result.output
+    output = _prepare(*places)
+    assert "10 pairs" in output
+    assert "0 skipped" in output
     manifest = read_manifest(places[2])
     assert [pair["name"] for pair in manifest["pairs"]] == NAMES
     assert [p["split"] for p in manifest["pairs"]].count("test") == 2
@@ -67,7 +64,7 @@ def test_16_bits_stay_and_lzw_is_read(tmp_path):
             compression="lzw" if side == "in" else None,
         )
         write_pictures(tmp_path / side, ["b.png", "c.png"], bits=16, height=64, width=96)
-    assert _prepare(tmp_path / "in", tmp_path / "out", tmp_path / "to").exit_code == 0
+    _prepare(tmp_path / "in", tmp_path / "out", tmp_path / "to")
     names = [pair["name"] for pair in read_manifest(tmp_path / "to")["pairs"]]
     assert names == ["a", "b", "c"]
     for name, number in zip(names, (1, 0, 1), strict=True):
@@ -86,9 +83,7 @@ def test_twice_changes_nothing_and_decodes_nothing(places, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in places[2].rglob("*.safetensors")}
     manifest = (places[2] / "manifest.json").read_bytes()
     monkeypatch.setattr("histmatch_lab.data.own.folders.decode_image", None)
-    result = _prepare(*places)
-    assert result.exit_code == 0
-    assert "10 of them already there" in result.output
+    assert "10 of them already there" in _prepare(*places)
     assert {path: path.stat().st_mtime_ns for path in places[2].rglob("*.safetensors")} == before
     assert (places[2] / "manifest.json").read_bytes() == manifest
 
@@ -103,7 +98,7 @@ def test_each_source_is_read_once(places, monkeypatch):
 
     monkeypatch.setattr("io.open", counted)
     monkeypatch.setattr("builtins.open", counted)
-    assert _prepare(*places).exit_code == 0
+    _prepare(*places)
     sources = [str(path) for side in places[:2] for path in side.iterdir()]
     assert [opened[source] for source in sources] == [1] * 20
 
@@ -111,8 +106,7 @@ def test_each_source_is_read_once(places, monkeypatch):
 def test_a_changed_source_is_prepared_again(places):
     _prepare(*places)
     write_pictures(places[0], ["00.png"], bits=8)
-    result = _prepare(*places)
-    assert "9 of them already there" in result.output
+    assert "9 of them already there" in _prepare(*places)
     assert PreparedPairs(places[2], crop=16).manifest["pairs"][0]["name"] == "00"
     assert _input(places[2], "00").dtype == np.uint8
 
@@ -151,9 +145,9 @@ def test_a_killed_run_goes_on(tmp_path):
         for path in (tmp_path / "to").rglob("*.safetensors"):
             assert read_head(path), path
         whole = len(list((tmp_path / "to").rglob("*.safetensors")))
-    assert _prepare(*arguments).exit_code == 0
+    _prepare(*arguments)
     other = tmp_path / "at one go"
-    assert _prepare(*arguments[:2], other).exit_code == 0
+    _prepare(*arguments[:2], other)
     for path in other.rglob("*.safetensors"):
         assert path.read_bytes() == (tmp_path / "to" / path.relative_to(other)).read_bytes()
     assert (other / "split.csv").read_bytes() == (tmp_path / "to" / "split.csv").read_bytes()
@@ -172,21 +166,16 @@ def test_what_a_killed_run_left_half_written_goes_in_time(places):
 
 def test_two_preparations_do_not_share_a_folder(places):
     _prepare(*places)
-    result = _prepare(*places, "--short-side", 20)
-    assert result.exit_code == 2
-    assert "short_side was None, now it is 20" in result.output
+    assert "short_side was None, now it is 20" in _prepare(*places, "--short-side", 20, code=2)
     (places[0].parent / "mine").mkdir()
     (places[0].parent / "mine" / "letter.txt").write_text("")
-    result = _prepare(*places[:2], places[0].parent / "mine")
-    assert result.exit_code == 2
-    assert "holds other things" in result.output
+    assert "holds other things" in _prepare(*places[:2], places[0].parent / "mine", code=2)
 
 
 def test_a_short_side_makes_smaller_and_never_larger(places):
     write_pictures(places[0], ["00.png"], bits=16, height=60, width=80)
     write_pictures(places[1], ["00.JPG"], height=60, width=80)
-    result = _prepare(*places, "--short-side", 30)
-    assert result.exit_code == 0, result.output
+    _prepare(*places, "--short-side", 30)
     sizes = [(p["height"], p["width"]) for p in read_manifest(places[2])["pairs"]]
     assert sizes == [(30, 40), *[(24, 32)] * 9]
 
@@ -201,8 +190,7 @@ def test_bad_pairs_are_told_and_the_rest_is_prepared(places):
     (inputs / "04.png").write_bytes(b"")
     write_pictures(inputs, ["05.bmp.png", "05.tif"])
     (inputs / "._06.png").write_bytes(b"a Mac's")
-    result = _prepare(*places)
-    assert result.exit_code == 1
+    output = _prepare(*places, code=1)
     skipped = {s["name"]: s["why"] for s in read_manifest(out)["skipped"]}
     assert skipped["00"] == "its target is missing"
     assert skipped["01"] == "the input has 32 x 24, its target 40 x 30 pixels; they must agree"
@@ -213,7 +201,7 @@ def test_bad_pairs_are_told_and_the_rest_is_prepared(places):
     assert skipped["05.bmp"] == "its target is missing"
     assert set(skipped) == {"00", "01", "02", "03", "04", "05", "05.bmp"}
     for name, why in skipped.items():
-        assert f"{name}: {why}" in result.output
+        assert f"{name}: {why}" in output
     assert [p["name"] for p in read_manifest(out)["pairs"]] == ["06", "07", "08", "09"]
 
 
@@ -225,8 +213,7 @@ def test_spaces_other_scripts_folders_and_links(tmp_path):
         write_pictures(tmp_path / "elsewhere" / side, ["far.png"])
         (tmp_path / side / "linked").symlink_to(tmp_path / "elsewhere" / side)
     out = tmp_path / "mit Leerzeichen é"
-    result = _prepare(tmp_path / "in", tmp_path / "out", out)
-    assert result.exit_code == 0, result.output
+    _prepare(tmp_path / "in", tmp_path / "out", out)
     names = {pair["name"] for pair in read_manifest(out)["pairs"]}
     assert names == {"ein Bild ä", "linked/far", "日本/写真"}
     assert PreparedPairs(out, crop=16).batch(2, torch.Generator())[0].shape == (2, 3, 16, 16)
@@ -235,31 +222,24 @@ def test_spaces_other_scripts_folders_and_links(tmp_path):
 def test_nothing_to_prepare(places, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
-    result = _prepare(empty, places[1], places[2])
-    assert result.exit_code == 2
-    assert "holds no pictures" in result.output
+    assert "holds no pictures" in _prepare(empty, places[1], places[2], code=2)
     write_pictures(empty, ["other.png"])
-    result = _prepare(empty, places[1], places[2])
-    assert result.exit_code == 2
-    assert "has a partner of the same name" in result.output
+    assert "has a partner of the same name" in _prepare(empty, places[1], places[2], code=2)
     assert not places[2].exists()
 
 
 def test_every_pair_bad(places):
     for path in places[0].iterdir():
         path.write_text("text")
-    result = _prepare(*places)
-    assert result.exit_code == 2
-    assert "not a single pair" in result.output
-    assert "holds text" in result.output
+    output = _prepare(*places, code=2)
+    assert "not a single pair" in output
+    assert "holds text" in output
 
 
 def test_room_is_looked_for_first(places, monkeypatch):
     usage = shutil.disk_usage("/")._replace(free=10_000)
     monkeypatch.setattr(engine.shutil, "disk_usage", lambda _: usage)
-    result = _prepare(*places)
-    assert result.exit_code == 1
-    assert "are needed for 10 pairs and 0.00 GB are free" in result.output
+    assert "are needed for 10 pairs and 0.00 GB are free" in _prepare(*places, code=1)
     assert not list(places[2].rglob("*.safetensors"))
 
 
@@ -339,24 +319,22 @@ def test_a_written_split_can_be_used_again(places):
     _prepare(*places)
     split = places[2] / "split.csv"
     other = places[2].with_name("again")
-    assert _prepare(*places[:2], other, "--split", split).exit_code == 0
+    _prepare(*places[:2], other, "--split", split)
     assert (other / "split.csv").read_bytes() == split.read_bytes()
     split.write_text("name,split\n00,train\n01,test\n")
     third = places[2].with_name("third")
-    assert _prepare(*places[:2], third, "--split", split).exit_code == 0
+    _prepare(*places[:2], third, "--split", split)
     assert PreparedPairs(third, crop=16).test_names == ["01"]
     assert read_manifest(third)["split"] == "as split.csv says"
     split.write_text("zz,train\n")
-    result = _prepare(*places[:2], places[2].with_name("fourth"), "--split", split)
-    assert result.exit_code == 2
-    assert "names none of the 10 pairs" in result.output
+    output = _prepare(*places[:2], places[2].with_name("fourth"), "--split", split, code=2)
+    assert "names none of the 10 pairs" in output
     assert not (places[2].with_name("fourth") / "manifest.json").exists()
     split.write_text("00,training\n")
     with pytest.raises(ValueError, match=r"must be NAME,train or NAME,test, got '00,training'"):
         read_split(split)
-    result = _prepare(*places[:2], third, "--split", "papper")
-    assert result.exit_code == 2
-    assert "split must be one of paper, 4500-500 or a file, got 'papper'" in result.output
+    output = _prepare(*places[:2], third, "--split", "papper", code=2)
+    assert "split must be one of paper, 4500-500 or a file, got 'papper'" in output
 
 
 def test_the_manifest_says_what_it_was_made_from(places):
