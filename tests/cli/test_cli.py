@@ -2,10 +2,9 @@
 
 import nbformat
 import pytest
-from click.testing import CliRunner
 from nbformat import v4
 
-from histmatch_lab.cli import app
+from tests.command import run
 
 
 @pytest.fixture
@@ -20,25 +19,19 @@ def course(tmp_path, monkeypatch):
     return tmp_path
 
 
-def _invoke(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
 def test_version():
-    assert _invoke("--version").output == "histmatch-lab, version 0.1.0\n"
+    assert run("--version") == "histmatch-lab, version 0.1.0\n"
 
 
 def test_all_notebooks_are_run_and_a_failure_is_told(course):
-    result = _invoke("report")
-    assert result.exit_code == 1
-    assert "ZeroDivisionError" in result.output
-    assert "print(BINS / 0)" in result.output
+    output = run("report", code=1)
+    assert "ZeroDivisionError" in output
+    assert "print(BINS / 0)" in output
     assert (course / "report/good.html").exists()
 
 
 def test_a_parameter_is_passed(course):
-    result = _invoke("report", "notebooks/good.ipynb", "-p", "BINS", "77", "-o", "pages")
-    assert result.exit_code == 0, result.output
+    run("report", "notebooks/good.ipynb", "-p", "BINS", "77", "-o", "pages")
     assert "77" in (course / "pages/good.html").read_text()
 
 
@@ -54,13 +47,10 @@ def test_a_parameter_is_passed(course):
 )
 @pytest.mark.usefixtures("course")
 def test_what_cannot_be_is_refused(arguments, says):
-    result = _invoke(*arguments)
-    assert result.exit_code == 2
-    assert says in result.output
+    assert says in run(*arguments, code=2)
 
 
 def test_an_empty_folder_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = _invoke("report")
-    assert result.exit_code == 2
-    assert "no notebooks" in result.output
+    assert "no notebooks" in run("report", code=2)
+    assert "no notebooks" in run("lecturer", code=2)

@@ -5,11 +5,10 @@ import re
 
 import nbformat
 import pytest
-from click.testing import CliRunner
 from nbformat import v4
 
-from histmatch_lab.cli import app
 from histmatch_lab.course.lessons import all_checks, exercises, learner, lecturer, solved
+from tests.command import run
 from tools.refresh import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -136,10 +135,8 @@ def test_an_exercise_that_is_marked_wrongly_is_refused(says, break_it, tmp_path)
     with pytest.raises(ValueError, match=says):
         exercises(notebook)
     nbformat.write(notebook, tmp_path / "bad.ipynb")
-    arguments = ["lecturer", str(tmp_path / "bad.ipynb"), "-o", str(tmp_path / "out")]
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 2
-    assert "bad.ipynb: cell" in result.output
+    output = run("lecturer", tmp_path / "bad.ipynb", "-o", tmp_path / "out", code=2)
+    assert "bad.ipynb: cell" in output
     assert not (tmp_path / "out").exists()
 
 
@@ -149,10 +146,7 @@ def test_the_command_writes_every_version(tmp_path):
     notebook.cells[2].update(outputs=[output], execution_count=1)
     nbformat.write(notebook, tmp_path / "one.ipynb")
     before = copy.deepcopy(notebook)
-    arguments = ["lecturer", str(tmp_path / "one.ipynb"), "-o", str(tmp_path / "out")]
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0, result.output
-    assert "out: 1" in result.output
+    assert "out: 1" in run("lecturer", tmp_path / "one.ipynb", "-o", tmp_path / "out")
     versions = {
         name: nbformat.read(tmp_path / "out" / name / "one.ipynb", 4)
         for name in ("learner", "solved", "")
@@ -166,8 +160,3 @@ def test_the_command_writes_every_version(tmp_path):
     assert slides.count("<section") == 7
     assert "What learners get wrong" in slides
     assert "Right" in slides
-
-
-def test_no_notebooks_are_refused(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert "no notebooks" in CliRunner().invoke(app, ["lecturer"]).output

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import torch
-from click.testing import CliRunner
 
-from histmatch_lab.cli import app
 from histmatch_lab.data.images import save_image
+from tests.command import run
 
 SRGB_TO_XYZ = (
     (0.4124564, 0.3575761, 0.1804375),
@@ -40,19 +39,12 @@ def write_pictures(folder: Path, names: list[str], *, bits: int = 8, **size: int
         save_image(picture(number, **size), path, bits=bits)
 
 
-def prepare(*arguments: object, code: int = 0) -> str:
-    """What `histmatch-lab prepare` says; it must exit with this code."""
-    result = CliRunner().invoke(app, ["prepare", *map(str, arguments)])
-    assert result.exit_code == code, result.output
-    return result.output
-
-
 def prepared_pairs(folder: Path) -> Path:
     """Five pairs of 32 x 32 pixels as `histmatch-lab prepare` writes them, four to train on."""
     names = [f"{number}.png" for number in range(5)]
     write_pictures(folder / "in", names, height=32, width=32)
     write_pictures(folder / "out", names[1:] + names[:1], height=32, width=32)
-    prepare("folder", *(folder / name for name in ("in", "out", "pairs")))
+    run("prepare", "folder", *(folder / name for name in ("in", "out", "pairs")))
     return folder / "pairs"
 
 

@@ -6,14 +6,13 @@ import re
 
 import nbformat
 import pytest
-from click.testing import CliRunner
 from nbformat import v4
 
-from histmatch_lab.cli import app
 from histmatch_lab.demos import find_demo
 from histmatch_lab.publish.contents import notebook_contents, write_contents
 from histmatch_lab.publish.page import write_page, write_shared_files
 from histmatch_lab.publish.site import DEMO_PAGES, write_site
+from tests.command import run
 
 FIRST = """\
 # Bumps
@@ -49,8 +48,7 @@ def small_site(tmp_path_factory):
     path = stored(folder, "01_bumps", v4.new_markdown_cell(FIRST), run_cell("1"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("histmatch_lab.publish.site.DEMO_PAGES", ("tests.publish.small_demo:bump",))
-        result = CliRunner().invoke(app, ["site", str(path), "-o", str(folder / "out")])
-    assert result.exit_code == 0, result.output
+        run("site", path, "-o", folder / "out")
     return folder / "out"
 
 
@@ -73,8 +71,7 @@ def test_a_notebook_that_was_not_run_is_refused_before_anything_is_written(tmp_p
     path = stored(tmp_path, "idle", v4.new_code_cell("1"))
     with pytest.raises(ValueError, match=r"idle.ipynb was not run; .*make notebooks"):
         write_site([path], tmp_path / "out")
-    result = CliRunner().invoke(app, ["site", str(path), "-o", str(tmp_path / "out")])
-    assert result.exit_code == 2
+    run("site", path, "-o", tmp_path / "out", code=2)
     assert not (tmp_path / "out").exists()
 
 

@@ -17,10 +17,8 @@ import distributed
 import psutil
 import pytest
 import torch
-from click.testing import CliRunner
 from rich.console import Console
 
-from histmatch_lab.cli import app
 from histmatch_lab.recipe import Recipe
 from histmatch_lab.results.tables import load
 from histmatch_lab.sweep import cluster, view
@@ -29,6 +27,7 @@ from histmatch_lab.sweep.plan import Job, read_sweep
 from histmatch_lab.training.checkpoint import SAVE_EVERY
 from histmatch_lab.training.evaluation import Summary, read_table
 from histmatch_lab.training.result import Result
+from tests.command import run
 from tests.data.files import prepared_pairs
 
 SHIPPED = Path(__file__).parents[2] / "sweeps"
@@ -117,10 +116,9 @@ BAD = {
 @pytest.mark.parametrize("lines", BAD)
 def test_what_cannot_be_run_is_refused_before_anything_is(write, tmp_path, monkeypatch, lines):
     monkeypatch.setattr(cluster, "connect", None)
-    result = CliRunner().invoke(app, ["sweep", str(write(lines)), "-o", str(tmp_path / "out")])
-    assert result.exit_code == 2, result.output
-    assert BAD[lines] in " ".join(result.output.split())
-    assert "tiny.yaml" in result.output
+    output = run("sweep", write(lines), "-o", tmp_path / "out", code=2)
+    assert BAD[lines] in " ".join(output.split())
+    assert "tiny.yaml" in output
     assert not (tmp_path / "out").exists()
 
 
@@ -137,13 +135,10 @@ def test_a_scheduler_that_is_not_there_is_refused(write, tmp_path, monkeypatch):
         raise OSError("timed out")
 
     monkeypatch.setattr(cluster.distributed, "Client", nobody)
-    options = ["--scheduler", "tcp://127.0.0.1:9", "-o", str(tmp_path / "out")]
-    result = CliRunner().invoke(app, ["sweep", str(write("loss: l2")), *options])
-    assert result.exit_code == 2
-    assert "nobody answers at scheduler tcp://127.0.0.1:9: timed out" in result.output
-    result = CliRunner().invoke(app, ["sweep", str(write("loss: l2")), *options, "--workers", "2"])
-    assert result.exit_code == 2
-    assert "--scheduler brings its own" in result.output
+    options = [write("loss: l2"), "--scheduler", "tcp://127.0.0.1:9", "-o", tmp_path / "out"]
+    output = run("sweep", *options, code=2)
+    assert "nobody answers at scheduler tcp://127.0.0.1:9: timed out" in output
+    assert "--scheduler brings its own" in run("sweep", *options, "--workers", 2, code=2)
 
 
 # what names a result
@@ -279,13 +274,12 @@ def test_a_scheduler_elsewhere_and_a_run_that_fails(write, tmp_path):
         _process("dask", "worker", "--nthreads", 1, "--nworkers", 2, *options),
     ):
         address = json.loads(_wait_until(lambda: place.exists() and place.read_text()))["address"]
-        arguments = ["sweep", str(file), "--scheduler", address, "-o", str(tmp_path / "out")]
-        result = CliRunner().invoke(app, arguments)
-        assert result.exit_code == 1, result.output
-        assert "TrainingError: step 1: the gradient of the loss" in result.output
-        assert "in train_and_score" in result.output
-        assert "2 runs in" in result.output
-        assert "2 failed" in result.output
+        arguments = ["sweep", file, "--scheduler", address, "-o", tmp_path / "out"]
+        output = run(*arguments, code=1)
+        assert "TrainingError: step 1: the gradient of the loss" in output
+        assert "in train_and_score" in output
+        assert "2 runs in" in output
+        assert "2 failed" in output
         rows = read_table(tmp_path / "out/tiny.csv")
         assert [(row["lam"], row["seed"]) for row in rows] == [("1.0", "0"), ("1.0", "1")]
         errors = list((tmp_path / "out").glob("*/error.txt"))
@@ -293,9 +287,7 @@ def test_a_scheduler_elsewhere_and_a_run_that_fails(write, tmp_path):
         assert all("TrainingError" in path.read_text() for path in errors)
         assert len(errors) == 2
         file.write_text(file.read_text().replace(", 1.0e+38", ""))
-        result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0, result.output
-    assert "2 runs were finished before" in result.output
+        assert "2 runs were finished before" in run(*arguments)
 
 
 def test_a_worker_with_several_threads_refuses(monkeypatch):

@@ -15,10 +15,10 @@ from histmatch_lab.data.images import ImageError, resize
 from histmatch_lab.data.own.fivek import develop, fivek_source, read_expert_tiff
 from histmatch_lab.data.own.prepared import PreparedPairs, read_manifest
 from histmatch_lab.training.evaluation import psnr
+from tests.command import run
 from tests.data.files import (
     levels,
     picture,
-    prepare,
     write_dng,
     write_pictures,
     write_prophoto_tiff,
@@ -27,7 +27,7 @@ from tests.data.files import (
 NAMES = [f"a{n:04d}-cam_{n}" for n in range(1, 7)]
 
 
-_prepare = partial(prepare, "fivek")
+_prepare = partial(run, "prepare", "fivek")
 
 
 def _archive(root, *, expert="c", raw="raw_photos"):

@@ -15,7 +15,7 @@ from histmatch_lab.data.own.movies import find_offset
 from histmatch_lab.data.own.prepared import PreparedPairs, read_manifest
 from histmatch_lab.demos import evening
 from histmatch_lab.training.evaluation import psnr
-from tests.data.files import prepare
+from tests.command import run
 from tools.make_movies import HDR, SDR, encode
 
 MOVIES = Path(__file__).parents[3] / "data_samples" / "movies"
@@ -40,7 +40,7 @@ def movies():
     return MOVIES / "evening_hdr.mkv", MOVIES / "evening_sdr.mp4"
 
 
-_prepare = partial(prepare, "movies")
+_prepare = partial(run, "prepare", "movies")
 
 
 def _decibels(got, wanted):

@@ -22,7 +22,8 @@ from histmatch_lab.data.own import prepare as engine
 from histmatch_lab.data.own.folders import PictureSource, folder_source
 from histmatch_lab.data.own.prepared import PreparedPairs, pair_path, read_head, read_manifest
 from histmatch_lab.data.own.splits import chronological_split, random_split, read_split
-from tests.data.files import levels, picture, prepare, write_pictures
+from tests.command import run
+from tests.data.files import levels, picture, write_pictures
 
 NAMES = [f"{n:02d}" for n in range(10)]
 
@@ -35,7 +36,7 @@ def places(tmp_path):
     return tmp_path / "in", tmp_path / "out", tmp_path / "prepared"
 
 
-_prepare = partial(prepare, "folder")
+_prepare = partial(run, "prepare", "folder")
 
 
 def test_pairs_by_name(places):
