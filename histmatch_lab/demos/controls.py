@@ -5,14 +5,12 @@
     Choice("channel", "red", ("red", "green", "blue"), "The same settings on another channel.")
     Photograph("target", "china", "Another target moves the CDFs apart elsewhere.")
 
-A control knows its label, its default and its range; the last words are a hint, one sentence on
-what the reader should watch while moving it. `histmatch_lab.demos.live` turns it into a live
-widget, `histmatch_lab.demos.page` into a slider on a page without a kernel, and the tests move it
-to its ends. Values are what a user can type (numbers, words, a photograph's name or path);
-`resolve` turns such a value into what the figure's function receives.
+A control has a label (with the unit), a default, and a hint: one sentence on what the reader should
+watch while moving it. Its `positions` are values in order, from lowest to highest, the default
+among them. Values are what a user can type (numbers, words, a photograph's name or path): `resolve`
+turns one into what the figure's function receives, or raises a ValueError if it is out of range,
+and `text` is how a reader sees it.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Sequence
@@ -30,89 +28,60 @@ PHOTO_POSITIONS = 4
 PHOTO_MAX_SIDE = 600
 
 
-class Control:
-    """What every control has.
-
-    Attributes:
-        label: what stands beside it, with the unit if there is one.
-        default: the value to start with.
-        hint: one sentence: what the reader should watch while moving it.
-    """
-
-    label: Any
-    default: Any
-    hint: Any
-
-    @property
-    def positions(self) -> tuple[Any, ...]:
-        """Values in order, from lowest to highest, with the default among them."""
-        raise NotImplementedError
-
-    def resolve(self, value: Any) -> Any:
-        """Turn a user's value into the function's argument; ValueError if it is out of range."""
-        raise NotImplementedError
-
-    def text(self, value: Any) -> str:
-        """The value as a reader sees it."""
-        return str(value)
-
-
 @dataclass(frozen=True)
-class Slider(Control):
-    """A number between `minimum` and `maximum` in steps of `step`; whole if `step` is an int."""
-
-    label: str
-    default: float
-    minimum: float
-    maximum: float
-    hint: str = ""
-    step: float = 0.01
-
-    @property
-    def positions(self) -> tuple[float, ...]:
-        count = round((self.maximum - self.minimum) / self.step)
-        stride = max(1, math.ceil(count / (POSITIONS - 1)))
-        picks = {*range(0, count, stride), count}
-        values = {self._snap(self.minimum + i * self.step) for i in picks}
-        return tuple(sorted(values | {self.default}))
-
-    def resolve(self, value: Any) -> float:
-        return _number_within(self, value, self.minimum, self.maximum)
-
-    def text(self, value: float) -> str:
-        return f"{value:g}"
-
-    def _snap(self, value: float) -> float:
-        return value if isinstance(self.step, int) else round(value, 10)
-
-
-@dataclass(frozen=True)
-class LogSlider(Control):
-    """A positive number between `minimum` and `maximum`, evenly spaced in its logarithm."""
-
+class _Number:
     label: str
     default: float
     minimum: float
     maximum: float
     hint: str = ""
 
-    @property
-    def positions(self) -> tuple[float, ...]:
-        low, high = math.log10(self.minimum), math.log10(self.maximum)
-        values = (10 ** (low + (high - low) * i / (POSITIONS - 1)) for i in range(POSITIONS))
-        inner = (float(f"{value:.3g}") for value in values)
-        return tuple(sorted({self.minimum, *list(inner)[1:-1], self.maximum, self.default}))
-
     def resolve(self, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"{self.label} must be a number, got {value!r}")
         # A slider on an exponent misses its own ends by a rounding error.
-        return _number_within(self, value, self.minimum * (1 - 1e-9), self.maximum * (1 + 1e-9))
+        at_an_end = math.isclose(value, self.minimum) or math.isclose(value, self.maximum)
+        if not (at_an_end or self.minimum <= value <= self.maximum):
+            raise ValueError(
+                f"{self.label} must be a number from {self.minimum:g} to {self.maximum:g}, "
+                f"got {value:g}"
+            )
+        return value
 
     def text(self, value: float) -> str:
         return f"{value:.4g}"
 
 
 @dataclass(frozen=True)
-class Choice(Control):
+class Slider(_Number):
+    """A number between `minimum` and `maximum` in steps of `step`; whole if `step` is an int."""
+
+    step: float = 0.01
+
+    @property
+    def positions(self) -> tuple[float, ...]:
+        count = round((self.maximum - self.minimum) / self.step)
+        stride = max(1, math.ceil(count / (POSITIONS - 1)))
+        picks = (*range(0, count, stride), count)
+        # Sums of steps of 0.1 miss its multiples by rounding errors; whole numbers stay whole.
+        values = {round(self.minimum + i * self.step, 10) for i in picks}
+        return tuple(sorted(values | {self.default}))
+
+
+@dataclass(frozen=True)
+class LogSlider(_Number):
+    """A positive number between `minimum` and `maximum`, evenly spaced in its logarithm."""
+
+    @property
+    def positions(self) -> tuple[float, ...]:
+        low, high = math.log10(self.minimum), math.log10(self.maximum)
+        inner = (low + (high - low) * i / (POSITIONS - 1) for i in range(1, POSITIONS - 1))
+        values = {float(f"{10**exponent:.3g}") for exponent in inner}
+        return tuple(sorted(values | {self.minimum, self.maximum, self.default}))
+
+
+@dataclass(frozen=True)
+class Choice:
     """One of a few options."""
 
     label: str
@@ -129,9 +98,12 @@ class Choice(Control):
             raise ValueError(f"{self.label} must be one of {self.options}, got {value!r}")
         return value
 
+    def text(self, value: Any) -> str:
+        return str(value)
+
 
 @dataclass(frozen=True)
-class Toggle(Control):
+class Toggle:
     """On or off."""
 
     label: str
@@ -152,11 +124,11 @@ class Toggle(Control):
 
 
 @dataclass(frozen=True)
-class Photograph(Control):
+class Photograph:
     """A sample photograph's name, or a path to one's own; resolves to (3, H, W) in [0, 1].
 
-    The picture is reduced to at most 600 pixels a side, so that a slider stays immediate.
-    `names` are the samples to choose from; all of them, if it is empty.
+    It is at most 600 pixels a side, so that a slider stays immediate. `names` are the samples to
+    choose from: all, if it is empty.
     """
 
     label: str = "photograph"
@@ -177,7 +149,7 @@ class Photograph(Control):
         return _small_photo(value)
 
     def text(self, value: str) -> str:
-        return value if value in self._samples else Path(value).name
+        return Path(value).name
 
     @property
     def _samples(self) -> tuple[str, ...]:
@@ -185,16 +157,9 @@ class Photograph(Control):
         return self.names or photo_names()
 
 
+Control = Slider | LogSlider | Choice | Toggle | Photograph
+
+
 @lru_cache(maxsize=16)
 def _small_photo(name_or_path: str) -> torch.Tensor:
     return open_photo(name_or_path, max_side=PHOTO_MAX_SIDE)
-
-
-def _number_within(control: Control, value: Any, minimum: float, maximum: float) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{control.label} must be a number, got {value!r}")
-    if not minimum <= value <= maximum:
-        raise ValueError(
-            f"{control.label} must be a number from {minimum:g} to {maximum:g}, got {value:g}"
-        )
-    return value

@@ -13,11 +13,7 @@ a play button. At each step it yields a function without arguments that draws th
 step (`yield partial(draw_state, state)`), so that a step nobody looks at costs no picture.
 
 `presets={"sharp": {"alpha": 1e5}}` gives a button that moves several controls at once.
-
-`histmatch_lab.demos.live` shows a demo live, as a page without a kernel, and as a captioned PNG.
 """
-
-from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -38,13 +34,10 @@ PLAY_IT = "Play it, or go to a step by hand: what changes first, what last?"
 
 @dataclass(frozen=True)
 class Frame:
-    """One state of a demo.
+    """One state of a demo: a figure made for it alone, and a caption.
 
-    Attributes:
-        figure: a matplotlib figure, made for this frame alone.
-        caption: one or two sentences on what the picture shows now, with the numbers that matter.
-            They stand under the live picture, are the still's caption and alt text, and are
-            read aloud.
+    The caption is one or two sentences on what the picture shows now, with the numbers that matter.
+    They stand under the live picture, are the still's caption and alt text, and are read aloud.
     """
 
     figure: Figure
@@ -83,21 +76,17 @@ class Demo:
             self.settings(**settings)
             self._resolve(settings)
         # The last two runs: a reader goes back and forth between two settings.
-        self._animation = lru_cache(maxsize=2)(self._start_animation)
-
-    def __repr__(self) -> str:
-        return f"<Demo {self.name} of {', '.join(self.controls)}>"
+        self._animation = lru_cache(maxsize=2)(lambda values: _player(self._run(dict(values))))
 
     @styled
     def __call__(self, **settings: Any) -> Frame:
         """The Frame at these settings; a control that is not named stands at its default."""
         values = self.settings(**settings)
-        step = values.pop("step", None)
-        if step is None:
-            frame: Frame = self.__wrapped__(**self._resolve(values))
+        if "step" not in values:
+            frame: Frame = self._run(values)
             return frame
-        step = self.controls["step"].resolve(step)
-        return self._animation(tuple(values.items())).frame(step)
+        [step] = self._resolve({"step": values.pop("step")}).values()
+        return self._animation(tuple(values.items()))(step)
 
     def settings(self, **settings: Any) -> dict[str, Any]:
         """All controls' values, in order: those given, else the defaults."""
@@ -109,24 +98,22 @@ class Demo:
             )
         return {name: settings.get(name, c.default) for name, c in self.controls.items()}
 
+    def _run(self, values: Mapping[str, Any]) -> Any:
+        return self.__wrapped__(**self._resolve(values))
+
     def _resolve(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return {name: self.controls[name].resolve(value) for name, value in values.items()}
 
-    def _start_animation(self, values: tuple[tuple[str, Any], ...]) -> _Animation:
-        return _Animation(self.__wrapped__(**self._resolve(dict(values))))
 
+def _player(steps: Iterator[Callable[[], Frame]]) -> Callable[[int], Frame]:
+    """Draws an animation's frame of a step, or its last; steps are computed when first needed."""
+    drawers: list[Callable[[], Frame]] = []
 
-class _Animation:
-    """The steps of a generator, computed when they are first asked for."""
+    def frame(step: int) -> Frame:
+        drawers.extend(islice(steps, max(0, step + 1 - len(drawers))))
+        return drawers[min(step, len(drawers) - 1)]()
 
-    def __init__(self, steps: Iterator[Callable[[], Frame]]) -> None:
-        self._rest = steps
-        self._drawers: list[Callable[[], Frame]] = []
-
-    def frame(self, step: int) -> Frame:
-        """The Frame of that step, or of the last one if the animation ends before."""
-        self._drawers.extend(islice(self._rest, max(0, step + 1 - len(self._drawers))))
-        return self._drawers[min(step, len(self._drawers) - 1)]()
+    return frame
 
 
 def demo(
@@ -137,15 +124,9 @@ def demo(
 ) -> Callable[[Callable[..., Any]], Demo]:
     """Make a Demo of a function of these controls (see the module's docstring).
 
-    Args:
-        steps: for a generator: the number of steps that its play button goes through.
-        presets: settings worth a button of their own, by its name; what a preset does not set
-            stays as the reader has it.
-        controls: one control for each argument of the function.
-
-    Raises:
-        TypeError: controls that are not the function's arguments, a preset of an unknown control.
-        ValueError: a preset out of its control's range.
+    What a preset does not set stays as the reader has it. Raises TypeError where the controls are
+    not the function's arguments or a preset's control is unknown, ValueError where a preset is out
+    of its control's range.
     """
 
     def wrap(function: Callable[..., Any]) -> Demo:

@@ -1,7 +1,5 @@
 """Frames to bytes: for a live widget, for a page of many pictures, for a still with its caption."""
 
-from __future__ import annotations
-
 import io
 from textwrap import fill
 
@@ -55,10 +53,8 @@ def encode_small(pixels: np.ndarray, backdrop: np.ndarray | None = None) -> byte
 
     Blocks that equal the backdrop's are left transparent, to be laid over it. Whole blocks, since a
     lossy picture's lines bleed into the block around them. Of two encodings the smaller is taken:
-    64 colours without loss (lines) or a lossy one (photographs).
-
-    Raises:
-        ValueError: the two are not of one size.
+    64 colours without loss (lines) or a lossy one (photographs). Raises ValueError if the two are
+    not of one size.
     """
     if backdrop is not None and pixels.shape != backdrop.shape:
         raise ValueError(

@@ -4,8 +4,6 @@ Live pictures are core ipywidgets (an Image, sliders, a line of text): they work
 ipywidgets 7.7.1 (Colab) and 8, never flicker, and need no extension.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import html
@@ -29,24 +27,18 @@ from histmatch_lab.data.images import load_image
 from histmatch_lab.demos.controls import Photograph
 from histmatch_lab.demos.demo import Demo, Frame
 from histmatch_lab.demos.encoding import captioned, encode, still
-from histmatch_lab.demos.page import WIDGET_VIEW, to_html
-from histmatch_lab.demos.screen_reader import speak
+from histmatch_lab.demos.page import WIDGET_VIEW
 from histmatch_lab.demos.widgets import TOOLTIP, value_widget, with_play_button
 from histmatch_lab.training.loop import History, Step
 
-__all__ = ["Live", "show", "show_frame", "show_hover", "to_html", "watch"]
+_SCREEN_READER = Path(__file__).with_name("screen_reader.js").read_text(encoding="utf-8")
 
 
 def show(demo: Demo, **settings: Any) -> None:
     """Display a demo: live where a kernel runs, as a captioned PNG elsewhere.
 
-    Args:
-        demo: what to show.
-        settings: where its controls start; the others start at their defaults.
-
-    Raises:
-        TypeError: a setting that is none of its controls.
-        ValueError: a setting out of its control's range.
+    settings: where its controls start, if not at their defaults. Raises TypeError for a setting
+    that is none of its controls, ValueError for one out of its control's range.
     """
     # Demos' tensors are small: where the browser keeps the other core busy, waiting for it at each
     # operation makes a redraw twenty times slower.
@@ -64,12 +56,9 @@ def show(demo: Demo, **settings: Any) -> None:
 def show_hover(figure: go.Figure, fallback: Frame) -> None:
     """Display a plotly figure with its read-out under the pointer, where plotly can be drawn.
 
-    JupyterLab and VS Code draw it from the stored data; a code host, or a page made by
-    nbconvert, shows the fallback. Colab knows only its own renderer.
-
-    Args:
-        figure: its numbers should be rounded, so that a stored notebook stays the same.
-        fallback: the same as a still picture, with its sentence.
+    JupyterLab and VS Code draw it from the stored data; a code host, or a page made by nbconvert,
+    shows the fallback. Colab knows only its own renderer. The figure's numbers should be rounded,
+    so that a stored notebook stays the same.
     """
     if pio.renderers.default == "colab":
         figure.show()
@@ -103,14 +92,10 @@ async def watch(
 
     To be awaited, `history = await watch(...)`: so the notebook can react to the button between two
     steps (ipykernel 7.4 and newer). Interrupting the kernel stops it everywhere. Either way what
-    was learned is kept.
+    was learned is kept, and the steps are returned.
 
-    Args:
-        steps: what `train` gives.
-        draw: the Frame of the steps so far, of which only the last has its pictures.
-        seconds: at least between two pictures.
-
-    Returns the steps, like `histmatch_lab.training.progress.run`.
+    draw: the Frame of the steps so far, of which only the last has its pictures.
+    seconds: at least between two pictures.
     """
     history = History()
     stopped: list[bool] = []
@@ -152,18 +137,21 @@ def _png(frame: Frame) -> str:
 
 
 class View(widgets.VBox):
-    """A picture with its caption below, and what stands above them.
+    """A picture with a line below, the caption or what was wrong, and what stands above them.
 
-    Attributes:
-        picture: the Image that shows the figure.
-        line: the HTML line below it: the caption, or what was wrong.
+    A script tells screen readers what core ipywidgets don't: a slider's name, a logarithmic
+    slider's value, whether a button is pressed, and the line as the picture's alt text. Where no
+    script runs, most of it is still in the page as text.
     """
 
     def __init__(self, *above: widgets.Widget) -> None:
         self.picture = widgets.Image(layout=widgets.Layout(max_width="100%", height="auto"))
         self.line = widgets.HTML(layout=widgets.Layout(margin="0 0 8px 12px"))
-        super().__init__([*above, self.picture, self.line])
-        speak(self)
+        script = {"application/javascript": _SCREEN_READER, "text/plain": ""}
+        output = {"output_type": "display_data", "data": script, "metadata": {}}
+        unseen = widgets.Output(outputs=(output,), layout=widgets.Layout(display="none"))
+        super().__init__([*above, self.picture, self.line, unseen])
+        self.add_class("histmatch-lab-demo")
 
     def put(self, frame: Frame) -> None:
         with self.picture.hold_sync():
@@ -187,10 +175,7 @@ class Live(View):
         for name, widget in self.controls.items():
             widget.observe(self._redraw if name == "step" else self._restart, "value")
         wrap = widgets.Layout(display="flex", flex_flow="row wrap", align_items="center")
-        rows = [
-            [self._preset(name) for name in demo.presets],
-            [self._row(n) for n in demo.controls],
-        ]
+        rows = [[*map(self._preset, demo.presets)], [*map(self._row, demo.controls)]]
         super().__init__(*(widgets.Box(row, layout=wrap) for row in rows if row))
         self.put(self.frame)
 
@@ -226,12 +211,8 @@ class Live(View):
         if name == "step":
             return with_play_button(widget)
         if isinstance(self._demo.controls[name], Photograph):
-            upload = widgets.FileUpload(
-                accept="image/*,.tif,.tiff",
-                multiple=False,
-                description="your own",
-                **{TOOLTIP: "Open a picture of your own"},
-            )
+            upload = widgets.FileUpload(accept="image/*,.tif,.tiff", description="your own")
+            setattr(upload, TOOLTIP, "Open a picture of your own")
             upload.observe(lambda change: self._take_upload(name, change["new"]), "value")
             return widgets.HBox([widget, upload])
         return widget
@@ -245,18 +226,16 @@ class Live(View):
 
     def _redraw(self, _change: Any = None) -> None:
         try:
-            frame = self._demo(**self.values)
-        except ValueError as problem:
-            self._warn(problem)
-            return
+            self.frame = self._demo(**self.values)
         except Exception as problem:
             self._warn(problem)
+            if isinstance(problem, ValueError):
+                return
             raise
-        self.frame = frame
-        self.put(frame)
+        self.put(self.frame)
 
     def _warn(self, problem: Exception) -> None:
-        text = html.escape(f"{problem}")
+        text = html.escape(str(problem))
         self.line.value = (
             f'<p role="alert" class="histmatch-lab-error"><b>That did not work:</b> {text}</p>'
         )
@@ -266,11 +245,9 @@ class Live(View):
             return
         # ipywidgets 8 gives a tuple of files, 7 a dictionary of them by name.
         if isinstance(uploaded, dict):
-            [(file_name, file)] = list(uploaded.items())[-1:]
-        else:
-            file = uploaded[-1]
-            file_name = file["name"]
-        path = Path(tempfile.mkdtemp(prefix="histmatch-lab-")) / Path(file_name).name
+            uploaded = [{"name": key, **file} for key, file in uploaded.items()]
+        file = uploaded[-1]
+        path = Path(tempfile.mkdtemp(prefix="histmatch-lab-")) / Path(file["name"]).name
         path.write_bytes(bytes(file["content"]))
         try:
             load_image(path)

@@ -1,7 +1,5 @@
 """A demo as a piece of HTML whose sliders work without a kernel: for reports and the site."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,18 +20,13 @@ _FIGURE = _FILES.get_template("figure.html.j2")
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"  # a live widget, in a notebook's output
 
 
-def to_html(demo: Demo, settings: dict[str, Any] | None = None) -> str:
+def to_figure(demo: Demo, settings: dict[str, Any] | None = None) -> str:
     """The demo as a piece of HTML with working sliders and no kernel.
 
     Each control is swept over its positions while the others stay at `settings`: the cost is the
     sum of the controls' positions, not their product. A preset jumps to a frame of its own. The
-    piece loads nothing from anywhere.
+    piece loads nothing from anywhere; its page brings STYLE, and after all demos SCRIPT, once.
     """
-    return f"<style>{STYLE}</style>\n{to_figure(demo, settings)}\n<script>{SCRIPT}</script>"
-
-
-def to_figure(demo: Demo, settings: dict[str, Any] | None = None) -> str:
-    """The same for a page of several demos, which brings STYLE, and after them SCRIPT, once."""
     values = demo.settings(**(settings or {}))
     if "step" in values:
         # An animation stands at its end, where the others show; its play button begins anew.
@@ -67,29 +60,26 @@ class _Frames:
     """The pictures of a page: a backdrop, and of each other one what differs from it."""
 
     def __init__(self, demo: Demo, values: Mapping[str, Any]) -> None:
-        self._demo, self._values = demo, values
-        first = demo(**values)
-        self._backdrop = first.pixels
-        self.backdrop = _address(first.pixels, None)
-        self.overlays = [{"src": "", "caption": first.caption}]
+        self._demo, self._values, self._first = demo, values, demo(**values)
+        self.backdrop = _address(encode_small(self._first.pixels))
+        self.overlays = [{"src": "", "caption": self._first.caption}]
 
     def index(self, changed: Mapping[str, Any]) -> int:
         """Which of the overlays shows the demo with these settings changed."""
         values = {**self._values, **changed}
         if values == self._values:
             return 0
-        frame = self._demo(**values)
-        same = np.array_equal(frame.pixels, self._backdrop)
-        source = "" if same else _address(frame.pixels, self._backdrop)
+        frame, under = self._demo(**values), self._first.pixels
+        same = np.array_equal(frame.pixels, under)
+        source = "" if same else _address(encode_small(frame.pixels, under))
         overlay = {"src": source, "caption": frame.caption}
         if overlay not in self.overlays:
             self.overlays.append(overlay)
         return self.overlays.index(overlay)
 
 
-def _address(pixels: np.ndarray, backdrop: np.ndarray | None) -> str:
-    """An image's address that holds all of it, or what is to be laid over the backdrop."""
-    return f"data:image/webp;base64,{base64.b64encode(encode_small(pixels, backdrop)).decode()}"
+def _address(webp: bytes) -> str:
+    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
 
 
 def _positions(demo: Demo, name: str, value: Any) -> list[Any]:
@@ -103,6 +93,5 @@ def _positions(demo: Demo, name: str, value: Any) -> list[Any]:
         found = [p for p in found if p in (found[0], control.default, found[-1])]
     for extra in (value, *(p[name] for p in demo.presets.values() if name in p)):
         if extra not in found:
-            number = isinstance(extra, int | float)
-            found = sorted([*found, extra]) if number else [extra, *found]
-    return found
+            found.insert(0, extra)
+    return sorted(found) if isinstance(value, int | float) else found

@@ -6,8 +6,6 @@ under a key made of everything it shows; a redraw copies it and draws only the d
 result equals a full draw pixel for pixel (a contract test holds each demo against it).
 """
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Hashable
 
@@ -18,7 +16,6 @@ from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import FixedLocator, LogFormatter, NullFormatter, ScalarFormatter
 
 _BACKDROPS: OrderedDict[Hashable, np.ndarray] = OrderedDict()
 _BACKDROPS_KEPT = 32
@@ -51,8 +48,6 @@ def _data_artists(axes: Axes) -> list[Artist]:
         *axes.patches,
         *axes.images,
         *axes.texts,
-        *axes.artists,
-        *axes.tables,
         *([legend] if legend else []),
         *(axes.spines.values() if axes.axison else []),
     )
@@ -81,17 +76,14 @@ def _frame_key(axes: Axes) -> Hashable:
 
 
 def _axis_key(axis: Axis) -> Hashable:
-    locator, formatter = axis.get_major_locator(), axis.get_major_formatter()
-    # Automatic ticks follow from the limits alone; others are told apart by what they print.
-    automatic = isinstance(formatter, ScalarFormatter | LogFormatter | NullFormatter)
-    ticks = tuple(locator()) if isinstance(locator, FixedLocator) else type(locator)
+    ticks = list(axis.get_major_locator()())
     return (
         _text_key(axis.label),
         axis.get_scale(),
         tuple(axis.get_view_interval()),
         axis.get_visible(),
-        ticks,
-        type(formatter) if automatic else tuple(formatter.format_ticks(list(locator()))),
+        tuple(ticks),
+        tuple(axis.get_major_formatter().format_ticks(ticks)),
         type(axis.get_minor_locator()),
         tuple(sorted(map(str, axis.get_tick_params().items()))),
     )

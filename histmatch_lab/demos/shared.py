@@ -1,7 +1,5 @@
 """What the figures of several notebooks share: controls, a photograph's numbers, the pull, axes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from functools import lru_cache
@@ -94,24 +92,13 @@ def bin_of(value: float, bins: int) -> int:
 
 
 class Estimate(NamedTuple):
-    """The counted and the soft histogram of one channel, both (bins,)."""
+    """A channel's counted and soft histogram, (bins,), how far apart they are, and what leaks."""
 
     counts: Tensor
     soft: Tensor
-
-    @property
-    def emd(self) -> float:
-        """In bins."""
-        return float(emd(self.soft, self.counts))
-
-    @property
-    def l1(self) -> float:
-        return float((self.soft - self.counts).abs().sum())
-
-    @property
-    def leak(self) -> float:
-        """The share of the soft histogram's mass that is in no bin."""
-        return 1 - float(self.soft.double().sum())
+    emd: float  # in bins
+    l1: float
+    leak: float  # the share of the soft histogram's mass that is in no bin
 
 
 @lru_cache(maxsize=64)
@@ -122,8 +109,10 @@ def estimate(
     # A histogram is a mean over pixels, and there are only 256 different ones. In float32 first, as
     # in a photograph: a level on an edge then counts in the bin above for every K.
     shares, levels = level_shares(photo, channel), LEVELS.float().double()[:, None]
-    soft = soft_histogram(levels, bins, alpha=slope, outside=outside)
-    return Estimate(shares @ hard_histogram(levels, bins), shares @ soft)
+    counts = shares @ hard_histogram(levels, bins)
+    soft = shares @ soft_histogram(levels, bins, alpha=slope, outside=outside)
+    l1 = float((soft - counts).abs().sum())
+    return Estimate(counts, soft, float(emd(soft, counts)), l1, 1 - float(soft.sum()))
 
 
 def kernel(z: Tensor, slope: float) -> Tensor:
@@ -147,9 +136,8 @@ def pull_at(
     """Minus the gradient of Eq. 5 on a pixel at each of `values`, (M,) -> (M,).
 
     For N pixels it is -N dL/dI(p) with L in intensity: above 0 the loss makes the pixel lighter,
-    and the exact EMD's pull is 1, 0 or -1. With a sign of 1 everywhere it is `pixel_gradient`.
-
-    sign: of CDF(picture) - CDF(target), (bins,).
+    and the exact EMD's pull is 1, 0 or -1. `sign` is that of CDF(picture) - CDF(target), (bins,);
+    where it is 1 everywhere, this is `pixel_gradient`.
     """
     values = values.detach().requires_grad_()
     cdf = soft_cdf(values[:, None], len(sign), alpha=alpha, range=range, outside=outside)
@@ -186,17 +174,19 @@ def nice_limit(value: float, steps: Sequence[float] = (1, 2, 3, 5, 10)) -> float
     return next(step * power for step in steps if step * power >= value * (1 - 1e-9))
 
 
-def draw_counts(axes: Axes, shares: Tensor, label: str | None = None) -> None:
-    """A counted histogram over [0, 1] in light grey, in percent of the pixels."""
-    filled_steps(axes, 100 * shares, bin_edges(len(shares)), color=FAINT, label=label)
+def draw_counts(axes: Axes, shares: Tensor, edges: Tensor | None = None) -> None:
+    """A counted histogram in light grey, in percent of the pixels; over [0, 1] if not told else."""
+    edges = bin_edges(len(shares)) if edges is None else edges
+    filled_steps(axes, 100 * shares, edges, color=FAINT, label="counted")
 
 
-def draw_pull(axes: Axes, x: Tensor, y: Tensor, top: float) -> None:
-    """The pull y on a pixel at x; grey where there is none."""
+def draw_pull(axes: Axes, x: Tensor, y: Tensor, low: float, high: float) -> None:
+    """The pull y on a pixel at x, from x's first to its last; grey where there is none."""
     dead = (y.abs() < DEAD).numpy()
-    axes.fill_between(x.numpy(), -0.5, top, where=dead, color=FAINT, alpha=0.6, linewidth=0)
+    axes.fill_between(x.numpy(), low, high, where=dead, color=FAINT, alpha=0.6, linewidth=0)
     axes.axhline(1, color=COUNTS, linewidth=1, linestyle="--")
     axes.plot(x, y.clamp(-20, 20), color=OURS)
+    axes.set(xlim=(x[0], x[-1]), ylim=(low, high), yticks=range(int(high) + 1))
     axes.set(ylabel="pull (fair: 1)", title="The pull on a pixel; grey: none")
 
 
@@ -207,11 +197,21 @@ def fill_pull(axes: Axes, x: Tensor, y: Tensor, linewidth: float) -> None:
     axes.axhline(0, color=FAINT, linewidth=1)
 
 
-def label_axes(axes: Axes, highest: float, title: str, ylabel: str = "") -> None:
+def label_axes(axes: Axes, highest: float, title: str, ylabel: str) -> None:
     """The axes of a histogram over intensity, up to a round limit above `highest`."""
-    top = nice_limit(1.12 * highest, FINE)
-    axes.set(xlim=(0, 1), ylim=(0, top), xlabel="intensity", ylabel=ylabel)
-    axes.set(xticks=(0, 0.25, 0.5, 0.75, 1), yticks=(0, top / 2, top), title=title)
+    axes.set(xlim=(0, 1), xticks=(0, 0.25, 0.5, 0.75, 1), xlabel="intensity", title=title)
+    limit_heights(axes, 1.12 * highest, ylabel, FINE)
+
+
+def limit_heights(
+    axes: Axes,
+    highest: float,
+    ylabel: str = "% of pixels",
+    steps: Sequence[float] = (1, 2, 3, 5, 10),
+) -> None:
+    """Heights from 0 to a round limit not below `highest`, with a tick in the middle."""
+    top = nice_limit(highest, steps)
+    axes.set(ylim=(0, top), yticks=(0, top / 2, top), ylabel=ylabel)
 
 
 def label_cdf_axes(axes: Axes, title: str = "", ylabel: str = "share of pixels") -> None:

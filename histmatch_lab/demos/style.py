@@ -5,9 +5,8 @@ means "ours" (the soft histogram, the histogram loss) throughout the course. Lin
 told apart in grey print differ in dash or width as well.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -15,6 +14,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
+from torch import Tensor
+
+from histmatch_lab.data.images import to_levels
 
 OURS = "#D55E00"  # vermilion: the soft histogram, the histogram loss, our result
 COUNTS = "#4D4D4D"  # dark grey: what is counted, the hard histogram, the truth
@@ -32,27 +34,10 @@ WIDTH = 9.0  # inches, at DPI the width of a notebook's column
 DPI = 100
 
 PICTURES = (0.1, 0.1, 0.4, 0.1)  # margins of a figure that has no axes, only titles
-
-RC_PARAMS: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10.5,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.labelsize": 10.5,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": "#E6E6E6",
-    "lines.linewidth": 1.8,
-    "legend.frameon": False,
-    "legend.fontsize": 9.5,
-    "figure.facecolor": "white",
-    "figure.dpi": DPI,
-}
+_LOOK = Path(__file__).with_name("look.mplstyle")
 
 # A decorator: the function draws in the course's look.
-styled = mpl.rc_context(RC_PARAMS)
+styled = mpl.rc_context(mpl.rc_params_from_file(_LOOK, use_default_template=False))
 
 
 class _Axes(Axes):
@@ -85,7 +70,6 @@ def subplots(
     """A new figure in the course's look and its axes, row by row.
 
     Args:
-        rows, columns: how many axes.
         height: of the whole figure, in inches; the width is `WIDTH`.
         widths, heights: relative sizes of columns and rows.
         margins: left, right, top, bottom, in inches.
@@ -95,20 +79,17 @@ def subplots(
     inner_width = (WIDTH - left - right - gaps[0] * (columns - 1)) / columns
     inner_height = (height - top - bottom - gaps[1] * (rows - 1)) / rows
     figure = Figure(figsize=(WIDTH, height), dpi=DPI)
-    grid = figure.add_gridspec(
+    figure.subplots_adjust(left / WIDTH, bottom / height, 1 - right / WIDTH, 1 - top / height)
+    figure.subplots_adjust(wspace=gaps[0] / inner_width, hspace=gaps[1] / inner_height)
+    axes = figure.subplots(
         rows,
         columns,
-        left=left / WIDTH,
-        right=1 - right / WIDTH,
-        top=1 - top / height,
-        bottom=bottom / height,
-        wspace=gaps[0] / inner_width,
-        hspace=gaps[1] / inner_height,
+        squeeze=False,
         width_ratios=widths,
         height_ratios=heights,
+        subplot_kw={"axes_class": _Axes},
     )
-    places = (grid[row, column] for row in range(rows) for column in range(columns))
-    return figure, [figure.add_subplot(place, axes_class=_Axes) for place in places]
+    return figure, list(axes.flat)
 
 
 def steps(axes: Axes, heights: Any, edges: Any, **look: Any) -> None:
@@ -123,12 +104,9 @@ def filled_steps(axes: Axes, heights: Any, edges: Any, **look: Any) -> None:
     axes.fill_between(np.asarray(edges), heights, step="post", linewidth=0, **look)
 
 
-def picture(axes: Axes, image: Any, title: str = "") -> None:
-    """Show a (3, H, W) picture in [0, 1], or an (H, W) or (H, W, 3) array, without an axis."""
-    array = image
-    if hasattr(image, "detach"):
-        array = image.detach().cpu().clamp(0, 1).mul(255).round().byte().movedim(0, -1).numpy()
-    axes.imshow(array)
+def picture(axes: Axes, image: Tensor, title: str = "") -> None:
+    """Show a (3, H, W) picture in [0, 1], without an axis."""
+    axes.imshow(to_levels(image.movedim(0, -1)))
     axes.set_title(title)
     axes.set_axis_off()
 
@@ -156,10 +134,7 @@ def gallery(
 def number_map(
     axes: Axes, shades: Any, texts: Mapping[str, Sequence[str]], columns: Sequence[str], **look: Any
 ) -> None:
-    """A small map, (rows, columns), with a text in each cell, dark on light and light on dark.
-
-    texts: of each row by its name.
-    """
+    """A map, (rows, columns), with a text in each cell; texts: each row's by its name."""
     image = axes.imshow(shades, aspect="auto", **look)
     for row, line in enumerate(texts.values()):
         for column, text in enumerate(line):

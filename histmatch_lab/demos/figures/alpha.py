@@ -3,8 +3,6 @@
 Photographs are taken here as an 8-bit screen shows them: one of 256 levels for each pixel.
 """
 
-from __future__ import annotations
-
 import torch
 from matplotlib.axes import Axes
 from torch import Tensor
@@ -57,8 +55,9 @@ def alpha_explorer(
     zoom.set(xlim=(window, end), title="The window: counted and soft")
     zoom.legend(loc="upper right", ncols=2)
     points = shared.dense_points(edges, slope, window, end, shared.CLOSE_UP)
-    shared.draw_pull(below, points, pixel_gradient(points, bins, alpha=slope, outside=outside), 2.5)
-    below.set(xlim=(window, end), xlabel="intensity", ylim=(-0.5, 2.5), yticks=(0, 1, 2))
+    pull = pixel_gradient(points, bins, alpha=slope, outside=outside)
+    shared.draw_pull(below, points, pull, -0.5, 2.5)
+    below.set(xlim=(window, end), xlabel="intensity")
     caption = (
         f"K = {bins}, slope s = {slope:.4g}, s L = {slope / bins:.3g}: the soft histogram is "
         f"{found.emd:.2f} bins (EMD) and {found.l1:.3f} (L1) from the counts, and "
@@ -71,8 +70,7 @@ def alpha_explorer(
 
 def _draw_histograms(axes: Axes, found: shared.Estimate, edges: Tensor, highest: float) -> None:
     """Counts in grey, the soft histogram over them; `highest` is the share of a high bin."""
-    look = {"color": style.COUNTS, "alpha": 0.4, "label": "counted"}
-    style.filled_steps(axes, 100 * found.counts, edges, **look)
+    shared.draw_counts(axes, found.counts, edges)
     style.steps(axes, 100 * found.soft, edges, color=style.OURS, linewidth=1.5, label="soft")
-    top = 100 * shared.nice_limit(1.3 * highest)
-    axes.set(ylim=(0, top), yticks=(0, top / 2, top), xlabel="intensity", ylabel="% of pixels")
+    shared.limit_heights(axes, 130 * highest)
+    axes.set_xlabel("intensity")

@@ -1,7 +1,5 @@
 """The first figures of notebooks 00 and 01: counted pixels, and why counts have no slope."""
 
-from __future__ import annotations
-
 from functools import lru_cache, partial
 
 import torch
@@ -31,7 +29,7 @@ def soft_against_counted(alpha: float, photo: Tensor) -> Frame:
     style.picture(image, photo)
     top = 100 * float(counts.quantile(0.985))
     for axes, name, counted, estimate in zip(plots, names, counts, soft, strict=True):
-        shared.draw_counts(axes, counted, label="counted")
+        shared.draw_counts(axes, counted)
         axes.plot(bin_centers(), 100 * estimate, color=style.OURS, lw=1.5, label="soft")
         shared.label_axes(axes, top, name, "share of pixels, %")
     plots[0].legend(loc="upper right")
@@ -112,9 +110,8 @@ def brighten(shift: float, pixels: int, photo: Tensor) -> Frame:
 
 def _draw_brightened(axes: Axes, values: Tensor, shift: float) -> None:
     before, now, target = (hard_histogram(values + by, FEW_BINS) for by in (0.0, shift, GOAL))
-    shared.draw_counts(axes, now, label="brightened, counted")
-    look = {"color": style.TARGET, "lw": 1.8, "label": "target, counted"}
-    style.steps(axes, 100 * target, bin_edges(FEW_BINS), **look)
+    shared.draw_counts(axes, now)
+    style.steps(axes, 100 * target, bin_edges(FEW_BINS), color=style.TARGET, label="target")
     shared.label_axes(axes, 130 * float(before.max()), "K = 16 bins", "share of pixels, %")
     axes.legend(loc="upper left")
 

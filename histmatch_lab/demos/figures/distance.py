@@ -4,8 +4,6 @@ Unlike the paper, the soft histograms here give to the end bins what leaks out o
 (``outside="clamp"``), so that every CDF ends at 1; erratum 5 in the notebook shows why.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import torch
@@ -35,12 +33,8 @@ def bump(center: Tensor, width: float) -> Tensor:
 
 
 @demo(
-    shift=Slider(
-        "moved by, intensity", 0.25, 0, 0.6, "Once they are apart, one distance stops growing."
-    ),
-    width=Slider(
-        "width, intensity", 0.04, 0.02, 0.12, "The arrows: a wider bump sends earth both ways."
-    ),
+    shift=Slider("moved by, intensity", 0.25, 0, 0.6, "Once apart, one distance stops growing."),
+    width=Slider("width, intensity", 0.04, 0.02, 0.12, "A wider bump sends earth both ways."),
 )
 def two_bumps(shift: float, width: float) -> Frame:
     """Two histograms, the area between their CDFs, and two distances."""
@@ -127,9 +121,9 @@ def adjusted_photograph(
     style.picture(before, small(target), "compared with this")
     style.picture(after, adjusted, "adjusted")
     _draw_losses(bars, loss.tolist())
-    for axes, color, one, other in zip(curves, style.CHANNELS, wanted, got, strict=True):
+    looks = zip(curves, CHANNEL_NAMES, style.CHANNELS, wanted, got, strict=True)
+    for axes, name, color, one, other in looks:
         _shade(axes, one, other, color)
-    for axes, name in zip(curves, CHANNEL_NAMES, strict=True):
         shared.label_cdf_axes(axes, name, ylabel="share of pixels" if name == "red" else "")
     red, green, blue = loss.tolist()
     mean = float(loss.mean())
@@ -167,9 +161,7 @@ def pull_on_pixels(
 @demo(
     contrast=Slider("contrast", 1.0, 0, 2, "Which way does each half have to go?", step=0.05),
     alpha=LogSlider("α", 1000, 100, 1e5, "The ripple grows, then white holes open."),
-    channel=Choice(
-        "channel", "red", CHANNEL_NAMES, "Another channel is often pulled the other way."
-    ),
+    channel=Choice("channel", "red", CHANNEL_NAMES, "Another is often pulled the other way."),
     outside=Choice("outside [0, 1]", "clamp", shared.OUTSIDE_MODES, "The pull at exactly 0."),
     photo=Photograph(hint="Which parts turn orange (lighter), which purple (darker)?"),
     target=shared.TARGET_CHOICE,
@@ -187,20 +179,17 @@ def pull_on_the_photograph(
     figure, (left, right, below_left, below_right) = style.subplots(
         2, 2, height=5.8, gaps=(0.8, 0.55), margins=(0.75, 0.2, 0.35, 0.6), heights=(1.25, 1)
     )
-    left.imshow(image[0].numpy(), cmap="gray", vmin=0, vmax=1)
-    left.set(title=f"{channel} of the photograph")
+    style.picture(left, image.expand(3, -1, -1), f"{channel} of the photograph")
     right.imshow(pull.numpy(), cmap=style.DIVERGING, vmin=-1.5, vmax=1.5)
     right.set(title="Orange: made lighter. Purple: darker")
-    for axes in (left, right):
-        axes.set_axis_off()
+    right.set_axis_off()
     _shade(below_left, aim, got, style.CHANNELS[index])
     shared.label_cdf_axes(below_left, "CDF: photograph in colour, target dashed")
     points = shared.dense_points(bin_edges(), alpha)
     along = shared.pull_at(points, (got - aim).sign(), alpha=alpha, outside=outside)
     shared.fill_pull(below_right, points, along, linewidth=0)
     below_right.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(-2.3, 2.3), yticks=(-2, -1, 0, 1, 2))
-    title = "The pull, by intensity"
-    below_right.set(xlabel="intensity", ylabel="pull (exact EMD: ±1)", title=title)
+    below_right.set(xlabel="intensity", ylabel="pull (exact: ±1)", title="The pull, by intensity")
     return Frame(figure, _pull_caption(channel, pull, float(emd_of_cdfs(got, aim))))
 
 

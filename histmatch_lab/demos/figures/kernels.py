@@ -1,12 +1,11 @@
 """The kernels of notebook 01: Eq. 1-4, from one pixel to Fig. 2 of the paper."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from histmatch_lab.data.images import to_levels
 from histmatch_lab.demos import shared, style
 from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Slider, Toggle
 from histmatch_lab.demos.demo import Frame, demo
@@ -108,15 +107,15 @@ def figure_2(centre: float, width: int, channel: str, stretched: bool, photo: Te
     highest = 100 * float(counts.quantile(0.985))
     shared.label_axes(whole, highest, "The whole histogram", "share, %")
     edges, centres = torch.arange(width + 1), torch.arange(width) + 0.5
-    style.filled_steps(zoom, 100 * counts[window], edges, color=style.FAINT, label="counted")
+    shared.draw_counts(zoom, counts[window], edges)
     for estimate, colour, mark, label in (
         (deephist, style.OTHER, "s--", "DeepHist: B = L/2.5, α = 1"),
         (paper, style.OURS, "o-", "the paper: B = 1, α = 1000"),
     ):
         zoom.plot(centres, 100 * estimate[window], mark, color=colour, lw=1.3, ms=4, label=label)
-    top = shared.nice_limit(134 * float(counts[window].max()), shared.FINE)
-    zoom.set(xlim=(0, width), ylim=(0, top), ylabel="share of pixels, %", title="The window")
-    zoom.set_xlabel("bin, from the left end of the window")
+    highest = 134 * float(counts[window].max())
+    shared.limit_heights(zoom, highest, "share of pixels, %", shared.FINE)
+    zoom.set(xlim=(0, width), xlabel="bin, from the left end of the window", title="The window")
     zoom.legend(loc="upper right", ncols=3)
     gaps = [float((p - counts).abs().sum()) for p in (deephist, paper)]
     moves = [float(emd(p, counts)) for p in (deephist, paper)]
@@ -133,7 +132,7 @@ def _three_histograms(photo: Tensor, channel: str, stretched: bool) -> tuple[Ten
     """Counts, DeepHist's and the paper's soft histogram; what leaves [0, 1] is folded back."""
     values = shared.channel_of(photo, channel).flatten()
     if stretched:
-        values = ((values - 0.2) / 0.6).clamp(0, 1).mul(255).round() / 255
+        values = torch.from_numpy(to_levels((values - 0.2) / 0.6)) / 255
     slopes = (DEEPHIST_ALPHA, shared.PAPER_ALPHA)
     soft = (soft_histogram(values, alpha=slope, outside="reflect") for slope in slopes)
     return hard_histogram(values), *soft

@@ -1,7 +1,5 @@
 """Notebook 02: what leaks out of [0, 1], and how 8-bit levels lie in the bins (errata 5 and 6)."""
 
-from __future__ import annotations
-
 import torch
 from matplotlib.axes import Axes
 from torch import Tensor
@@ -10,7 +8,7 @@ from histmatch_lab.demos import shared, style
 from histmatch_lab.demos.controls import Choice, LogSlider, Slider
 from histmatch_lab.demos.demo import Frame, demo
 from histmatch_lab.demos.shared import BIN_RANGES, LEVELS
-from histmatch_lab.histogram import Range, bin_edges, hard_histogram, soft_histogram
+from histmatch_lab.histogram import Range, hard_histogram, soft_histogram
 
 SHOWN = 6  # bins at each end
 MODES = (("drop", style.OURS, "-"), ("clamp", style.TARGET, "--"), ("reflect", style.OTHER, ":"))
@@ -37,14 +35,13 @@ def leak_at_the_ends(alpha: float, bins: int, photo: Tensor, channel: str) -> Fr
 
 def _draw_end(axes: Axes, found: dict[str, shared.Estimate], part: slice, left: int) -> None:
     edges = torch.arange(left, left + SHOWN + 1)
-    counts = 100 * found["drop"].counts[part]
-    style.filled_steps(axes, counts, edges, color=style.COUNTS, alpha=0.4, label="counted")
+    counts = found["drop"].counts[part]
+    shared.draw_counts(axes, counts, edges)
     for mode, colour, dash in MODES:
         soft = 100 * found[mode].soft[part]
         style.steps(axes, soft, edges, color=colour, linestyle=dash, linewidth=2, label=mode)
-    top = shared.nice_limit(1.1 * float(counts.max()))
-    axes.set(xlim=(left, left + SHOWN), ylim=(0, top), yticks=(0, top / 2, top))
-    axes.set_ylabel("% of pixels")
+    axes.set_xlim(left, left + SHOWN)
+    shared.limit_heights(axes, 110 * float(counts.max()))
 
 
 @demo(
@@ -58,13 +55,11 @@ def comb_of_levels(first: int, alpha: float, extent: str) -> Frame:
     low, high = BIN_RANGES[extent]
     soft = soft_histogram(used, alpha=alpha, range=(low, high))
     counts = hard_histogram(used, range=(low, high))
-    margins = (0.8, 0.3, 0.4, 0.6)
-    figure, (comb, drift) = style.subplots(1, 2, height=3.5, widths=(1.5, 1), margins=margins)
+    figure, (comb, drift) = style.subplots(1, 2, height=3.5, widths=(1.5, 1))
     bins = slice(max(first - 2, 0), min(first + 17, 256))
     where = torch.arange(bins.start, bins.stop + 1)
-    counted, estimated = 100 * counts[bins], 100 * soft[bins]
-    style.filled_steps(comb, counted, where, color=style.COUNTS, alpha=0.4, label="counted")
-    style.steps(comb, estimated, where, color=style.OURS, linewidth=1.8, label="soft")
+    shared.draw_counts(comb, counts[bins], where)
+    style.steps(comb, 100 * soft[bins], where, color=style.OURS, label="soft")
     inside = 256 * (used - low) / (high - low)
     comb.plot(inside, torch.full_like(used, 0.4), "|", color=style.TARGET, ms=13, label="level")
     comb.set(xlim=(first - 2, first + 17), ylim=(0, 18), yticks=(0, 5, 10, 15))
@@ -95,6 +90,4 @@ def _draw_drift(axes: Axes, alpha: float, extent: str) -> Tensor:
 
 def own_share(alpha: float, span: Range) -> Tensor:
     """For each level v/255: the share of its mass in bin v of 256 over `span`, (256,)."""
-    edges = bin_edges(256, range=span, dtype=torch.float64)
-    above = (alpha * (LEVELS[:, None] - edges)).sigmoid()
-    return (above[:, :-1] - above[:, 1:]).diagonal()
+    return soft_histogram(LEVELS[:, None], alpha=alpha, range=span).diagonal()

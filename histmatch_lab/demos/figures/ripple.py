@@ -1,9 +1,8 @@
 """Notebook 02: only s L matters for the gradient (errata 3 and 4), and the price of a small one."""
 
-from __future__ import annotations
-
 import math
-from functools import cache, lru_cache
+from collections.abc import Callable
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import plotly.graph_objects as go
@@ -21,11 +20,6 @@ from histmatch_lab.histogram import bin_edges, gradient_ripple, pixel_gradient
 SEARCHED_BINS = (50, 100, 256)  # the paper's grid search, at alpha = 1000
 GRID_ALPHAS = tuple(10 ** (1 + i / 6) for i in range(25))
 GRID_BINS = (8, 12, 16, 24, 32, 50, 70, 100, 140, 190, 256, 360, 512)
-ERROR_SCALE = {
-    "title": {"text": "error, levels"},
-    "tickvals": [-2, -1, 0, 1],
-    "ticktext": ["0.01", "0.1", "1", "10"],
-}
 
 
 def first_harmonic(step: float) -> float:
@@ -50,9 +44,8 @@ def pull_over_a_bin(sharpness: float) -> Frame:
     x, y = _pull_between_edges(sharpness)
     ripple = gradient_ripple(1, alpha=sharpness)
     figure, (near, far) = style.subplots(1, 2, height=3.4, widths=(1.15, 1))
-    shared.draw_pull(near, x, y, 5.5)
-    near.set(xlim=(-1, 1), xticks=(-1, 0, 1), ylim=(0, 5.5), yticks=(0, 1, 2, 3, 4, 5))
-    near.set_xlabel("distance from a bin edge, in bins")
+    shared.draw_pull(near, x, y, 0, 5.5)
+    near.set(xticks=(-1, 0, 1), xlabel="distance from a bin edge, in bins")
     _draw_ripple(far, sharpness, ripple)
     caption = (
         f"s L = {sharpness:.3g}: the pull goes from {y.min():.2g} to {y.max():.3g} of the fair "
@@ -109,10 +102,8 @@ def three_readings_of_b(bins: int, photo: Tensor, channel: str, window: float) -
     parts = []
     for name, slope, colour, dash, mark in readings:
         step.plot(offsets, (slope * offsets).sigmoid(), dash, color=colour)
-        y, dots = (
-            pixel_gradient(at, bins, alpha=slope, outside="clamp").clamp(-10, 10)
-            for at in (x, inside)
-        )
+        pull = partial(pixel_gradient, bins=bins, alpha=slope, outside="clamp")
+        y, dots = (pull(at).clamp(-10, 10) for at in (x, inside))
         felt.plot(x, y, dash, color=colour, label=name, linewidth=1.6)
         felt.scatter(inside, dots, sizes, color=colour, marker=mark, zorder=3)
         parts.append(f"{name} (s = {slope:.6g}): {_dead_share(photo, channel, slope, bins):.1%}")
@@ -132,23 +123,34 @@ def _dead_share(photo: Tensor, channel: str, alpha: float, bins: int) -> float:
     return float(shared.level_shares(photo, channel)[felt < DEAD].sum())
 
 
+def _grid(value: Callable[[float, int], float]) -> Tensor:
+    """The value at each alpha and K, over (GRID_BINS, GRID_ALPHAS)."""
+    rows = [[value(alpha, bins) for alpha in GRID_ALPHAS] for bins in GRID_BINS]
+    return torch.tensor(rows, dtype=torch.float64)
+
+
 @lru_cache(maxsize=4)
 def error_map(photo: Tensor, channel: str) -> Tensor:
-    """EMD of the soft histogram from the counts, in 8-bit levels, over (GRID_BINS, GRID_ALPHAS).
-
-    In levels, since bins of different K are of different size (erratum 7); with the ends
-    clamped, since what leaks there (erratum 5) would hide the rest.
-    """
-    return torch.tensor([[_error(photo, channel, a, b) for a in GRID_ALPHAS] for b in GRID_BINS])
+    """`_error` over (GRID_BINS, GRID_ALPHAS)."""
+    return _grid(partial(_error, photo, channel))
 
 
 @cache
 def ripple_map() -> Tensor:
     """The ripple of the pull over (GRID_BINS, GRID_ALPHAS)."""
-    return torch.tensor([[gradient_ripple(b, alpha=a) for a in GRID_ALPHAS] for b in GRID_BINS])
+    return _grid(_ripple)
+
+
+def _ripple(alpha: float, bins: int) -> float:
+    return gradient_ripple(bins, alpha=alpha)
 
 
 def _error(photo: Tensor, channel: str, alpha: float, bins: int) -> float:
+    """EMD of the soft histogram from the counts, in 8-bit levels.
+
+    In levels, since bins of different K are of different size (erratum 7); with the ends clamped,
+    since what leaks there (erratum 5) would hide the rest.
+    """
     return shared.estimate(photo, channel, bins, alpha, "clamp").emd * 255 / bins
 
 
@@ -204,20 +206,23 @@ def hover_map(photo: str | Tensor, channel: str = "red") -> go.Figure:
     photo: a sample's name, a path, or a (3, H, W) tensor.
     """
     picture = photo if isinstance(photo, Tensor) else shared.PHOTO_CHOICE.resolve(photo)
-    errors = error_map(picture, channel).tolist()
+    errors = error_map(picture, channel)
+    dead = _grid(partial(_dead_share, picture, channel))
+    read_outs = torch.stack([errors, 100 * ripple_map(), 100 * dead], -1)
     heat = go.Heatmap(
         x=[round(alpha) for alpha in GRID_ALPHAS],
         y=list(GRID_BINS),
-        z=[[round(math.log10(max(error, 0.01)), 2) for error in row] for row in errors],
-        customdata=[
-            _read_outs(picture, channel, bins, row)
-            for bins, row in zip(GRID_BINS, errors, strict=True)
-        ],
+        z=errors.clamp(min=0.01).log10().round(decimals=2).tolist(),
+        text=[[f"{alpha / bins:.3g}" for alpha in GRID_ALPHAS] for bins in GRID_BINS],
+        customdata=read_outs.round(decimals=2).tolist(),
         colorscale="Cividis",
-        colorbar=ERROR_SCALE,
-        hovertemplate="α = %{x}, K = %{y}, s L = %{customdata[1]}<br>"
-        "error %{customdata[0]} levels<br>ripple %{customdata[2]} %<br>"
-        "dead pixels %{customdata[3]} %<extra></extra>",
+        colorbar={
+            "title": {"text": "error, levels"},
+            "tickvals": [-2, -1, 0, 1],
+            "ticktext": ["0.01", "0.1", "1", "10"],
+        },
+        hovertemplate="α = %{x}, K = %{y}, s L = %{text}<br>error %{customdata[0]} levels<br>"
+        "ripple %{customdata[1]:.1f} %<br>dead pixels %{customdata[2]:.1f} %<extra></extra>",
     )
     figure = shared.hover_figure(
         heat,
@@ -237,16 +242,3 @@ def hover_map(photo: str | Tensor, channel: str = "red") -> go.Figure:
         hoverinfo="skip",
         showlegend=False,
     )
-
-
-def _read_outs(photo: Tensor, channel: str, bins: int, errors: list[float]) -> list[list[float]]:
-    """For each of GRID_ALPHAS: the error, s L, and in percent the ripple and the dead pixels."""
-    return [
-        [
-            round(error, 2),
-            float(f"{alpha / bins:.3g}"),
-            round(100 * gradient_ripple(bins, alpha=alpha), 1),
-            round(100 * _dead_share(photo, channel, alpha, bins), 1),
-        ]
-        for alpha, error in zip(GRID_ALPHAS, errors, strict=True)
-    ]
