@@ -30,7 +30,6 @@ DEAD = 0.01  # of the exact EMD's pull: less counts as none
 WEAK = 0.1  # of the exact EMD's pull: with less, a pixel hardly moves
 TOP = 2.2  # the strongest pull that is drawn to scale
 LIGHTER, DARKER = "#E08214", "#8073AC"  # the ends of the diverging map
-FINE = (1, 1.5, 2, 3, 5, 7, 10)  # steps for `nice_limit`
 
 CLOSE_UP = tuple(i / 2 for i in range(-32, 33))  # `near` of `dense_points`
 
@@ -164,14 +163,14 @@ def dense_points(
     return points[(points >= low) & (points <= high)]
 
 
-def nice_limit(value: float, steps: Sequence[float] = (1, 2, 3, 5, 10)) -> float:
-    """The next of `steps` times a power of ten: axes whose limits seldom change stay cached.
+def nice_limit(value: float) -> float:
+    """The next round number not below `value`: axes whose limits seldom change stay cached.
 
     >>> nice_limit(0.42), nice_limit(12)
-    (0.5, 20)
+    (0.5, 15.0)
     """
     power = 10 ** math.floor(math.log10(max(value, 1e-6)))
-    return next(step * power for step in steps if step * power >= value * (1 - 1e-9))
+    return next(n * power for n in (1, 1.5, 2, 3, 5, 7, 10) if n * power >= value * (1 - 1e-9))
 
 
 def draw_counts(axes: Axes, shares: Tensor, edges: Tensor | None = None) -> None:
@@ -197,21 +196,16 @@ def fill_pull(axes: Axes, x: Tensor, y: Tensor, linewidth: float) -> None:
     axes.axhline(0, color=FAINT, linewidth=1)
 
 
-def label_axes(axes: Axes, highest: float, title: str, ylabel: str) -> None:
+def limit_heights(axes: Axes, highest: float, ylabel: str = "% of pixels") -> None:
+    """Heights from 0 to a round limit not below `highest`, with a tick in the middle."""
+    top = nice_limit(highest)
+    axes.set(ylim=(0, top), yticks=(0, top / 2, top), ylabel=ylabel)
+
+
+def label_axes(axes: Axes, highest: float, title: str, ylabel: str = "% of pixels") -> None:
     """The axes of a histogram over intensity, up to a round limit above `highest`."""
     axes.set(xlim=(0, 1), xticks=(0, 0.25, 0.5, 0.75, 1), xlabel="intensity", title=title)
-    limit_heights(axes, 1.12 * highest, ylabel, FINE)
-
-
-def limit_heights(
-    axes: Axes,
-    highest: float,
-    ylabel: str = "% of pixels",
-    steps: Sequence[float] = (1, 2, 3, 5, 10),
-) -> None:
-    """Heights from 0 to a round limit not below `highest`, with a tick in the middle."""
-    top = nice_limit(highest, steps)
-    axes.set(ylim=(0, top), yticks=(0, top / 2, top), ylabel=ylabel)
+    limit_heights(axes, 1.12 * highest, ylabel)
 
 
 def label_cdf_axes(axes: Axes, title: str = "", ylabel: str = "share of pixels") -> None:

@@ -16,7 +16,7 @@ from tests.browser.accessibility import raw_formulas, serious_findings, unseen_f
 # Every kind of control; test_site.py looks at all pages.
 DEMOS = {
     "film": "histmatch_lab.demos.figures.descent:descent_on_a_curve",
-    "stills": "histmatch_lab.demos.figures.kernels:figure_2",
+    "stills": "histmatch_lab.demos.figures.counting:figure_2",
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from histmatch_lab import bin_edges, gradient_ripple
-from histmatch_lab.demos.figures import alpha, range_ends, ripple
+from histmatch_lab.demos.figures import alpha, ripple
 from histmatch_lab.demos.live import show_hover
 from histmatch_lab.demos.shared import (
     BIN_RANGES,
@@ -141,7 +141,7 @@ def test_a_hover_figure_is_stored_for_readers_with_and_without_plotly(monkeypatc
 
 
 def test_dropped_mass_is_what_the_black_pixels_lose(astronaut):
-    caption = range_ends.leak_at_the_ends().caption
+    caption = alpha.leak_at_the_ends().caption
     sums = dict(re.findall(r"(drop|clamp|reflect) ([\d.]+)", caption))
     black = float((astronaut[0] == 0).double().mean())
     assert float(sums["drop"]) == pytest.approx(1 - black / 2, abs=0.005)
@@ -149,8 +149,8 @@ def test_dropped_mass_is_what_the_black_pixels_lose(astronaut):
 
 
 def test_levels_drift_over_the_bins_unless_the_range_is_centred():
-    drifting = range_ends.own_share(1000, BIN_RANGES["0 to 1"])
-    centred = range_ends.own_share(1000, BIN_RANGES["8-bit centred"])
+    drifting = alpha.own_share(1000, BIN_RANGES["0 to 1"])
+    centred = alpha.own_share(1000, BIN_RANGES["8-bit centred"])
     assert drifting[[0, 255]].max() < 0.5 < 0.74 < drifting[128]
     assert centred.max() - centred.min() < 1e-9
     assert centred[7].item() == pytest.approx(2 / (1 + math.exp(-500 / 255)) - 1)
@@ -158,7 +158,7 @@ def test_levels_drift_over_the_bins_unless_the_range_is_centred():
 
 def test_a_comb_is_washed_out_at_the_ends_and_sharp_in_the_middle():
     def own(first):
-        return int(re.findall(r"leaves (\d+)%", range_ends.comb_of_levels(first=first).caption)[0])
+        return int(re.findall(r"leaves (\d+)%", alpha.comb_of_levels(first=first).caption)[0])
 
     assert own(0) < 50 < 70 < own(128)
     assert own(240) < 60

@@ -37,7 +37,7 @@ def test_an_unknown_demo_is_refused_by_name():
 
 def test_a_page_without_a_kernel_asks_for_nothing_and_is_small():
     """Of one demo; the slow test below has all."""
-    check_page(find_demo("histmatch_lab.demos.figures.kernels:share_a_pixel"))
+    check_page(find_demo("histmatch_lab.demos.figures.counting:share_a_pixel"))
 
 
 @pytest.mark.slow

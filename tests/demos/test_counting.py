@@ -9,8 +9,14 @@ from matplotlib.figure import Figure
 
 from histmatch_lab.data.samples import photo
 from histmatch_lab.demos.controls import Photograph
-from histmatch_lab.demos.figures.counting import brighten, count_pixels, soft_against_counted
-from histmatch_lab.demos.figures.kernels import build_kde, figure_2, share_a_pixel
+from histmatch_lab.demos.figures.counting import (
+    brighten,
+    build_kde,
+    count_pixels,
+    figure_2,
+    share_a_pixel,
+    soft_against_counted,
+)
 from histmatch_lab.demos.style import MARK, OURS
 
 NAME = "coffee"

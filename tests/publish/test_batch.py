@@ -24,7 +24,7 @@ COUNT = "print('bins', BINS, 'seed', SEED, 'threads', os.environ['OMP_NUM_THREAD
 SHOW = """\
 from histmatch_lab.demos import find_demo
 from histmatch_lab.demos.live import show
-demo = find_demo("histmatch_lab.demos.figures.kernels:share_a_pixel")
+demo = find_demo("histmatch_lab.demos.figures.counting:share_a_pixel")
 show(demo)
 print("controls:", len(demo.controls))"""
 PLOT = "import plotly.graph_objects as go\ngo.Figure(go.Scatter(y=[1, 3, 2]))"

@@ -1,4 +1,4 @@
-"""Notebook 02: alpha, K and B, estimation error against usable gradient (Eq. 1-5, errata 3 and 4).
+"""Notebook 02: alpha, K and B, the ends of the range, and the levels between (errata 3 to 6).
 
 Photographs are taken here as an 8-bit screen shows them: one of 256 levels for each pixel.
 """
@@ -10,10 +10,19 @@ from torch import Tensor
 from histmatch_lab.demos import shared, style
 from histmatch_lab.demos.controls import Choice, LogSlider, Slider
 from histmatch_lab.demos.demo import Frame, demo
-from histmatch_lab.demos.shared import DEAD, LEVELS
-from histmatch_lab.histogram import Outside, bin_edges, pixel_gradient
+from histmatch_lab.demos.shared import BIN_RANGES, DEAD, LEVELS
+from histmatch_lab.histogram import (
+    Outside,
+    Range,
+    bin_edges,
+    hard_histogram,
+    pixel_gradient,
+    soft_histogram,
+)
 
 WINDOW = 0.06  # width of the close-up, in intensity
+SHOWN = 6  # bins at each end
+MODES = (("drop", style.OURS, "-"), ("clamp", style.TARGET, "--"), ("reflect", style.OTHER, ":"))
 
 
 @demo(
@@ -74,3 +83,82 @@ def _draw_histograms(axes: Axes, found: shared.Estimate, edges: Tensor, highest:
     style.steps(axes, 100 * found.soft, edges, color=style.OURS, linewidth=1.5, label="soft")
     shared.limit_heights(axes, 130 * highest)
     axes.set_xlabel("intensity")
+
+
+@demo(
+    alpha=LogSlider("α", 1000, 10, 1e5, "Does a sharper kernel stop the leak?"),
+    bins=shared.BINS_CHOICE,
+    photo=shared.PHOTO_CHOICE,
+    channel=shared.CHANNEL_CHOICE,
+)
+def leak_at_the_ends(alpha: float, bins: int, photo: Tensor, channel: str) -> Frame:
+    """What leaks out of [0, 1], and three ways to treat it."""
+    found = {mode: shared.estimate(photo, channel, bins, alpha, mode) for mode, _, _ in MODES}
+    figure, ends = style.subplots(1, 2, height=3.7, margins=(0.75, 0.2, 0.9, 0.6))
+    for axes, start in zip(ends, (0, bins - SHOWN), strict=True):
+        _draw_end(axes, found, slice(start, start + SHOWN), start - bins if start else 0)
+    ends[0].set(xlabel="bins from the black end", title="Shadows")
+    ends[1].set(xlabel="bins from the white end", title="Highlights")
+    figure.legend(*ends[0].get_legend_handles_labels(), loc="upper center", ncols=4)
+    sums = ", ".join(f"{mode} {1 - e.leak:.3f} ({e.emd:.2f} bins)" for mode, e in found.items())
+    return Frame(figure, f"K = {bins}, α = {alpha:.4g}. Sum (and EMD from the counts): {sums}.")
+
+
+def _draw_end(axes: Axes, found: dict[str, shared.Estimate], part: slice, left: int) -> None:
+    edges = torch.arange(left, left + SHOWN + 1)
+    counts = found["drop"].counts[part]
+    shared.draw_counts(axes, counts, edges)
+    for mode, colour, dash in MODES:
+        soft = 100 * found[mode].soft[part]
+        style.steps(axes, soft, edges, color=colour, linestyle=dash, linewidth=2, label=mode)
+    axes.set_xlim(left, left + SHOWN)
+    shared.limit_heights(axes, 110 * float(counts.max()))
+
+
+@demo(
+    first=Slider("first level", 0, 0, 240, "The comb is washed out at both ends.", step=1),
+    alpha=LogSlider("α", 1000, 100, 1e5, "A sharper kernel sharpens the comb, except on an edge."),
+    extent=Choice("range of the bins", "0 to 1", tuple(BIN_RANGES), "Has each level its own bin?"),
+)
+def comb_of_levels(first: int, alpha: float, extent: str) -> Frame:
+    """8-bit levels drift against 256 bins: a comb of every second level."""
+    used = LEVELS[first : first + 16 : 2]
+    low, high = BIN_RANGES[extent]
+    soft = soft_histogram(used, alpha=alpha, range=(low, high))
+    counts = hard_histogram(used, range=(low, high))
+    figure, (comb, drift) = style.subplots(1, 2, height=3.5, widths=(1.5, 1))
+    bins = slice(max(first - 2, 0), min(first + 17, 256))
+    where = torch.arange(bins.start, bins.stop + 1)
+    shared.draw_counts(comb, counts[bins], where)
+    style.steps(comb, 100 * soft[bins], where, color=style.OURS, label="soft")
+    inside = 256 * (used - low) / (high - low)
+    comb.plot(inside, torch.full_like(used, 0.4), "|", color=style.TARGET, ms=13, label="level")
+    comb.set(xlim=(first - 2, first + 17), ylim=(0, 18), yticks=(0, 5, 10, 15))
+    comb.set(xticks=range(first, first + 17, 4), xlabel="bin", ylabel="% of pixels")
+    comb.set_title("Eight levels, every second one used")
+    comb.legend(loc="upper right", ncols=3)
+    own = _draw_drift(drift, alpha, extent)
+    drift.axvspan(first, first + 14, color=style.MARK, alpha=0.3, linewidth=0)
+    caption = (
+        f"Levels {first}, {first + 2}, ... {first + 14} with α = {alpha:.4g}, range {extent}: "
+        f"level {first} leaves {own[first]:.0%} of its mass in its own bin, level {first + 14} "
+        f"{own[first + 14]:.0%}. Over all levels it is {own.min():.0%} to {own.max():.0%}."
+    )
+    return Frame(figure, caption)
+
+
+def _draw_drift(axes: Axes, alpha: float, extent: str) -> Tensor:
+    """The share of each level's mass in its own bin: drawn for both ranges, returned for one."""
+    shares = {name: own_share(alpha, span) for name, span in BIN_RANGES.items()}
+    for (name, share), dash in zip(shares.items(), ("-", "--"), strict=True):
+        axes.plot(share, dash, color=style.OURS if name == extent else style.COUNTS, label=name)
+    axes.set(xlim=(0, 255), xticks=(0, 64, 128, 192, 255), ylim=(0, 1.05), yticks=(0, 0.5, 1))
+    axes.set(xlabel="level v of v/255", ylabel="share in its own bin")
+    axes.set_title("How much of a level stays")
+    axes.legend(loc="lower center", ncols=2)
+    return shares[extent]
+
+
+def own_share(alpha: float, span: Range) -> Tensor:
+    """For each level v/255: the share of its mass in bin v of 256 over `span`, (256,)."""
+    return soft_histogram(LEVELS[:, None], alpha=alpha, range=span).diagonal()
