@@ -36,7 +36,7 @@ class _Number:
     maximum: float
     hint: str = ""
 
-    def resolve(self, value: Any) -> float:
+    def resolve(self, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"{self.label} must be a number, got {value!r}")
         # A slider on an exponent misses its own ends by a rounding error.
@@ -114,7 +114,7 @@ class Toggle:
     def positions(self) -> tuple[bool, ...]:
         return (False, True)
 
-    def resolve(self, value: Any) -> bool:
+    def resolve(self, value: Any) -> Any:
         if not isinstance(value, bool):
             raise ValueError(f"{self.label} must be True or False, got {value!r}")
         return value

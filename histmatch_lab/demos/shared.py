@@ -185,7 +185,7 @@ def draw_pull(axes: Axes, x: Tensor, y: Tensor, low: float, high: float) -> None
     axes.fill_between(x.numpy(), low, high, where=dead, color=FAINT, alpha=0.6, linewidth=0)
     axes.axhline(1, color=COUNTS, linewidth=1, linestyle="--")
     axes.plot(x, y.clamp(-20, 20), color=OURS)
-    axes.set(xlim=(x[0], x[-1]), ylim=(low, high), yticks=range(int(high) + 1))
+    axes.set(xlim=(float(x[0]), float(x[-1])), ylim=(low, high), yticks=range(int(high) + 1))
     axes.set(ylabel="pull (fair: 1)", title="The pull on a pixel; grey: none")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from histmatch_lab.demos import find_demo
-from histmatch_lab.demos.page import to_html
+from histmatch_lab.demos.page import SCRIPT, STYLE, to_figure
 from tests.demos.contract import DEMOS, base, check, each_demo, unmoved
 
 
@@ -47,8 +47,9 @@ def test_each_page_without_a_kernel_asks_for_nothing_and_is_small(demo):
 
 
 def check_page(demo):
-    page = to_html(demo)
-    assert "http://" not in page
-    assert "https://" not in page
+    page = to_figure(demo)
+    for part in (page, STYLE, SCRIPT):
+        assert "http://" not in part
+        assert "https://" not in part
     assert page.count("<input") == len(demo.controls)
     assert len(page) < 3_000_000

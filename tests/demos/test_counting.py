@@ -18,6 +18,7 @@ from histmatch_lab.demos.figures.counting import (
     soft_against_counted,
 )
 from histmatch_lab.demos.style import MARK, OURS
+from tests.demos.reference import soft_reference
 
 NAME = "coffee"
 PHOTO = photo(NAME, max_side=600).double().numpy()
@@ -38,12 +39,6 @@ def _line(figure: Figure, panel: int, colour: str, longer_than: int = 2) -> np.n
     lines = [line for line in figure.axes[panel].lines if line.get_color() == colour]
     [line] = [line for line in lines if len(line.get_path()) > longer_than]
     return np.asarray(line.get_xydata(), dtype=float)
-
-
-def _soft(values: np.ndarray, bins: int, slope: float) -> np.ndarray:
-    z = slope * (values.reshape(-1, 1) - np.linspace(0, 1, bins + 1))
-    below = 0.5 * (1 + np.tanh(z / 2))
-    return (below[:, :-1] - below[:, 1:]).mean(0)
 
 
 @pytest.mark.parametrize("bins", [2, 32, 200, 256])
@@ -103,9 +98,8 @@ def test_all_pixels_give_the_density_of_the_whole_photograph():
     frame = build_kde(pixels=360_000.0, alpha=100.0, photo=NAME)
     assert _numbers(frame.caption)[0] == PHOTO[1].size
     density = _line(frame.figure, 1, OURS)[:, 1]
-    levels, counts = np.unique(PHOTO[1], return_counts=True)
-    rows = np.stack([_soft(level, 512, 100.0) for level in levels])
-    np.testing.assert_allclose(density, 512 * counts @ rows / counts.sum(), atol=2e-3)
+    expected = 512 * soft_reference(PHOTO[1], 512, 100.0)
+    np.testing.assert_allclose(density, expected, atol=2e-3)
 
 
 @pytest.mark.parametrize(("value", "lost"), [(0.0, 50.0), (0.5, 0.0), (1.0, 50.0)])
@@ -115,7 +109,7 @@ def test_a_pixel_at_the_end_loses_half_of_itself(value, lost):
 
 def test_a_pixel_is_shared_as_eq_3_says():
     caption = share_a_pixel(value=0.43, alpha=50.0, bins=10).caption
-    shares = _soft(np.array([0.43]), 10, 50.0)
+    shares = soft_reference(0.43, 10, 50.0)
     assert _said(r"gets ([\d.]+) % of", caption) == pytest.approx(100 * shares[4], abs=0.06)
     assert _said(r"(\d+) of 10 bins", caption) == (shares > 0.01).sum()
 
@@ -126,13 +120,10 @@ def test_figure_2_measures_both_kernels_against_the_counts(stretched):
     values = PHOTO[2].ravel()
     if stretched:
         values = np.round(255 * np.clip((values - 0.2) / 0.6, 0, 1)) / 255
-    levels, weights = np.unique(values, return_counts=True)
-    weights = weights / weights.sum()
-    counts = np.histogram(levels, 256, (0, 1), weights=weights)[0]
+    counts = np.histogram(values, 256, (0, 1))[0] / values.size
     gaps, moves = [], []
     for slope in (640.0, 1000.0):
-        mirrored = [levels, -levels, 2 - levels]
-        soft = sum(weights @ np.stack([_soft(x, 256, slope) for x in part]) for part in mirrored)
+        soft = sum(soft_reference(v, 256, slope) for v in (values, -values, 2 - values))
         gaps.append(np.abs(soft - counts).sum())
         moves.append(np.abs(np.cumsum(soft - counts)).sum())
     said = _numbers(caption.split("L1 is")[1].replace("L1", "").replace("bins", ""))

@@ -8,17 +8,18 @@ import re
 import sys
 from datetime import UTC, datetime
 from functools import partial
+from unittest.mock import Mock
 
 import ipywidgets as widgets
 import numpy as np
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
 
 from histmatch_lab.data.samples import photo_names
 from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Slider, Toggle
 from histmatch_lab.demos.demo import Frame, demo
-from histmatch_lab.demos.live import Live, show, show_frame, to_html
+from histmatch_lab.demos.live import Live, show, show_frame
+from histmatch_lab.demos.page import to_figure
 from histmatch_lab.demos.render import draw
 from histmatch_lab.demos.style import picture, subplots
 
@@ -95,10 +96,8 @@ def test_every_control_is_labelled_and_explained():
     live = Live(every_control)
     for name, control in every_control.controls.items():
         assert live.controls[name].description == control.label
-    tooltips = {getattr(live.controls["alpha"], "tooltip", None)} | {
-        live.controls["alpha"].get_state().get("description_tooltip")
-    }
-    assert "sharpness" in tooltips
+    state = live.controls["alpha"].get_state()
+    assert "sharpness" in (state.get("tooltip"), state.get("description_tooltip"))
 
 
 def test_a_script_beside_the_widgets_names_them_for_screen_readers():
@@ -179,12 +178,16 @@ def test_a_preset_moves_its_controls_redraws_once_and_leaves_the_others():
 
 def test_a_demo_without_presets_has_no_buttons_for_them():
     assert not any(isinstance(w, widgets.Button) for w in _all_widgets(Live(every_control)))
-    assert 'class="presets"' not in to_html(with_photograph)
+    assert 'class="presets"' not in to_figure(with_photograph)
+
+
+def _data_of(page):
+    return json.loads(re.search(r'<script type="application/json">(.*?)</script>', page)[1])
 
 
 def test_a_page_has_a_button_a_frame_and_the_sliders_places_for_each_preset():
-    page = to_html(with_presets, {"gain": 0.5})
-    data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page)[1])
+    page = to_figure(with_presets, {"gain": 0.5})
+    data = _data_of(page)
     assert re.findall(r'<button type="button">(.*?)</button>', page) == ["sharp", "blurred"]
     assert [preset["name"] for preset in data["presets"]] == ["sharp", "blurred"]
     expected = [["1e+04", "100", "0.5"], ["10", "256", "0.5"]]
@@ -197,17 +200,10 @@ def test_a_page_has_a_button_a_frame_and_the_sliders_places_for_each_preset():
 
 def _uploaded(name, content):
     """What a front end puts into FileUpload.value, in the shape of this version."""
+    about = {"name": name, "type": "", "size": len(content), "last_modified": datetime.now(UTC)}
     if widgets.__version__.startswith("7"):
-        return {name: {"metadata": {"name": name, "size": len(content)}, "content": content}}
-    return (
-        {
-            "name": name,
-            "type": "",
-            "size": len(content),
-            "content": memoryview(content),
-            "last_modified": datetime.now(UTC),
-        },
-    )
+        return {name: {"metadata": about, "content": content}}
+    return ({**about, "content": memoryview(content)},)
 
 
 def _upload_button(live):
@@ -240,17 +236,6 @@ def test_a_photograph_may_be_given_as_a_path(tmp_path):
     assert text_of(Live(with_photograph, photo=str(path))) == "It is 77 pixels wide."
 
 
-@pytest.fixture
-def published(monkeypatch):
-    """The bundles that a notebook would get."""
-    shell = InteractiveShell()
-    bundles = []
-    monkeypatch.setattr(shell.display_pub, "publish", lambda **bundle: bundles.append(bundle))
-    monkeypatch.setattr(InteractiveShell, "initialized", classmethod(lambda _: True))
-    monkeypatch.setattr(InteractiveShell, "instance", classmethod(lambda _: shell))
-    return bundles
-
-
 def test_show_publishes_widget_still_and_text_in_one_output(published):
     show(every_control, bins=100)
     [bundle] = published
@@ -267,18 +252,11 @@ def test_show_publishes_widget_still_and_text_in_one_output(published):
 
 
 def test_a_demo_is_drawn_once_when_it_is_shown(published, monkeypatch):
-    figures = []
-
-    def counted(figure):
-        figures.append(figure)
-        return draw(figure)
-
+    counted = Mock(side_effect=draw)
     monkeypatch.setattr(sys.modules[Frame.__module__], "draw", counted)
     drawn.clear()
     show(with_presets)
-    assert len(drawn) == 1
-    assert len(figures) == 1
-    assert len(published) == 1
+    assert len(drawn) == counted.call_count == len(published) == 1
 
 
 def test_show_frame_publishes_a_still_with_its_caption(published):
@@ -312,15 +290,11 @@ def test_a_page_holds_each_position_of_each_control_once():
         axes.plot(gain * np.ones(bins))
         return Frame(figure, caption=f"gain {gain:.2f}, K {bins}.")
 
-    page = to_html(two_controls, {"gain": 0.33, "bins": 100})
-    data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page)[1])
+    data = _data_of(to_figure(two_controls, {"gain": 0.33, "bins": 100}))
     assert [sweep["label"] for sweep in data["sweeps"]] == ["gain", "K"]
     gain, bins = data["sweeps"]
     assert gain["positions"][gain["at"]] == "0.33"
     assert bins["positions"] == ["50", "100", "256"]
     assert len(data["frames"]) == len(gain["positions"]) + len(bins["positions"]) - 1
-    assert [data["frames"][i]["caption"] for i in bins["frames"]] == [
-        "gain 0.33, K 50.",
-        "gain 0.33, K 100.",
-        "gain 0.33, K 256.",
-    ]
+    captions = [data["frames"][i]["caption"] for i in bins["frames"]]
+    assert captions == [f"gain 0.33, K {bins}." for bins in (50, 100, 256)]

@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 from ipywidgets import Button
 
 from histmatch_lab import EnhancementLoss, HDRNet, seed_everything
@@ -22,25 +21,12 @@ def steps():
     return train(network, ScenePairs("local", crop=32), loss, Preset(3, 4, 2e-3, 1e-3))
 
 
-@pytest.fixture
-def published(monkeypatch):
-    bundles = []
-    shell = InteractiveShell.instance()
-    monkeypatch.setattr(
-        shell.display_pub,
-        "publish",
-        lambda data, metadata=None, **more: bundles.append((data, metadata, more)),
-    )
-    yield bundles
-    InteractiveShell.clear_instance()
-
-
 def test_a_still_of_the_last_state_replaces_the_live_figure(steps, published):
     history = asyncio.run(watch(steps, training_so_far, seconds=0))
     assert [s.number for s in history] == list(range(1, 16))
-    (first, *_), (last, _, more) = published[0], published[-1]
+    first, last = published[0]["data"], published[-1]["data"]
     assert "application/vnd.jupyter.widget-view+json" in first
-    assert more["update"] is True
+    assert published[-1]["update"] is True
     assert last["text/plain"].startswith("Step 15 of 15: loss")
     assert f'alt="{last["text/plain"]}"' in last["text/html"]
 
