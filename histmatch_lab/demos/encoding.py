@@ -2,6 +2,7 @@
 
 import io
 from textwrap import fill
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,27 +12,27 @@ from histmatch_lab.demos.demo import Frame
 from histmatch_lab.demos.render import draw
 from histmatch_lab.demos.style import DPI, WIDTH
 
-_NO_DITHER = Image.Dither.NONE
-
 
 def encode(frame: Frame) -> tuple[bytes, str]:
     """For a live widget: (bytes, "png"), or "jpeg" where the frame holds a photograph."""
     image = Image.fromarray(frame.pixels)
-    buffer = io.BytesIO()
     if any(axes.images for axes in frame.figure.axes):
-        image.save(buffer, "jpeg", quality=88, subsampling=0)
-        return buffer.getvalue(), "jpeg"
-    image.save(buffer, "png", compress_level=1)
-    return buffer.getvalue(), "png"
+        return stored(image, "jpeg", quality=88, subsampling=0), "jpeg"
+    return stored(image, "png", compress_level=1), "png"
 
 
 def still(frame: Frame) -> bytes:
     """The frame as a PNG with its caption below."""
     image = captioned(frame)
-    buffer = io.BytesIO()
     # 256 colours, rare saturated ones among them, mixed in dots so that gradients stay smooth
     palette = image.quantize(256, method=Image.Quantize.FASTOCTREE)
-    image.quantize(palette=palette).save(buffer, "png", optimize=True)
+    return stored(image.quantize(palette=palette), "png", optimize=True)
+
+
+def stored(image: Image.Image, kind: str, **options: Any) -> bytes:
+    """The bytes of an image file of that kind."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -62,11 +63,11 @@ def encode_small(pixels: np.ndarray, backdrop: np.ndarray | None = None) -> byte
         )
     everything = np.full(pixels.shape[:2], True)
     new = everything if backdrop is None else _whole_blocks((pixels != backdrop).any(axis=-1))
-    few = Image.fromarray(pixels).quantize(64, method=Image.Quantize.FASTOCTREE, dither=_NO_DITHER)
-    lines, photograph = io.BytesIO(), io.BytesIO()
-    _where(new, np.asarray(few.convert("RGB"))).save(lines, "webp", lossless=True, quality=75)
-    _where(new, pixels).save(photograph, "webp", quality=50)
-    return min(lines.getvalue(), photograph.getvalue(), key=len)
+    octree, no_dots = Image.Quantize.FASTOCTREE, Image.Dither.NONE
+    few = Image.fromarray(pixels).quantize(64, method=octree, dither=no_dots)
+    lines = _where(new, np.asarray(few.convert("RGB")))
+    lossless = stored(lines, "webp", lossless=True, quality=75)
+    return min(lossless, stored(_where(new, pixels), "webp", quality=50), key=len)
 
 
 def _whole_blocks(seen: np.ndarray, side: int = 8) -> np.ndarray:

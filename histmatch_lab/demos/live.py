@@ -7,7 +7,6 @@ ipywidgets 7.7.1 (Colab) and 8, never flicker, and need no extension.
 import asyncio
 import base64
 import html
-import io
 import json
 import math
 import tempfile
@@ -26,7 +25,7 @@ from IPython.display import display
 from histmatch_lab.data.images import load_image
 from histmatch_lab.demos.controls import Photograph
 from histmatch_lab.demos.demo import Demo, Frame
-from histmatch_lab.demos.encoding import captioned, encode, still
+from histmatch_lab.demos.encoding import captioned, encode, still, stored
 from histmatch_lab.demos.page import WIDGET_VIEW
 from histmatch_lab.demos.widgets import TOOLTIP, value_widget, with_play_button
 from histmatch_lab.training.loop import History, Step
@@ -64,17 +63,13 @@ def show_hover(figure: go.Figure, fallback: Frame) -> None:
         figure.show()
         return
     # A JPEG: where plotly can be drawn, its renderer would keep showing a PNG in its place.
-    picture = io.BytesIO()
-    captioned(fallback).save(picture, "jpeg", quality=90)
-    display(
-        {
-            "application/vnd.plotly.v1+json": json.loads(figure.to_json()),
-            "image/jpeg": base64.b64encode(picture.getvalue()).decode(),
-            "text/plain": fallback.caption,
-        },
-        metadata={"image/jpeg": {"alt": fallback.caption}},
-        raw=True,
-    )
+    picture = stored(captioned(fallback), "jpeg", quality=90)
+    bundle = {
+        "application/vnd.plotly.v1+json": json.loads(figure.to_json()),
+        "image/jpeg": base64.b64encode(picture).decode(),
+        "text/plain": fallback.caption,
+    }
+    display(bundle, metadata={"image/jpeg": {"alt": fallback.caption}}, raw=True)
 
 
 def show_frame(frame: Frame) -> None:

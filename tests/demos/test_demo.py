@@ -56,12 +56,7 @@ def _draw_value(value):
 
 @pytest.mark.parametrize(
     "control",
-    [
-        SLIDER,
-        LOG,
-        Slider("bins", 7, 1, 300, step=1),
-        Slider("step", 0, 0, 60, step=1),
-    ],
+    [SLIDER, LOG, Slider("bins", 7, 1, 300, step=1), Slider("step", 0, 0, 60, step=1)],
 )
 def test_positions_are_sorted_reach_both_ends_and_hold_the_default(control):
     positions = control.positions
@@ -93,9 +88,8 @@ def test_a_value_out_of_range_is_refused_by_name(control, value, message):
 def test_a_photograph_resolves_to_the_same_small_tensor_each_time():
     control = Photograph()
     first = control.resolve(photo_names()[0])
-    assert first.ndim == 3
     assert first.shape[0] == 3
-    assert max(first.shape) <= 600
+    assert max(first.shape[1:]) <= 600
     assert control.resolve(photo_names()[0]) is first
 
 
@@ -110,36 +104,23 @@ def test_an_unknown_setting_is_refused_with_the_known_ones():
         toy(gian=1)
 
 
-def test_controls_must_be_the_functions_arguments():
-    with pytest.raises(TypeError, match=r"must be its arguments \['alpha'\], got \['beta'\]"):
-        demo(beta=SLIDER)(lambda alpha: alpha)
-
-
-def test_steps_go_with_a_generator_only():
-    with pytest.raises(TypeError, match="goes with a generator"):
-        demo(steps=3, gain=SLIDER)(lambda gain: gain)
-
-
 @pytest.mark.parametrize(
-    ("settings", "problem", "message"),
+    ("spec", "problem", "message"),
     [
-        ({"gian": 1.0}, TypeError, "no control 'gian'"),
-        ({"gain": 1.5}, ValueError, "gain must be a number from 0 to 1, got 1.5"),
+        ({"rate": SLIDER}, TypeError, r"must be its arguments \['gain'\], got \['rate'\]"),
+        ({"gain": SLIDER, "steps": 3}, TypeError, "goes with a generator"),
+        ({"gain": SLIDER, "presets": {"wrong": {"gian": 1.0}}}, TypeError, "no control 'gian'"),
+        ({"gain": SLIDER, "presets": {"wrong": {"gain": 1.5}}}, ValueError, "0 to 1, got 1.5"),
     ],
 )
-def test_a_preset_that_cannot_be_set_is_refused_at_once(settings, problem, message):
+def test_a_spec_that_does_not_fit_its_function_is_refused_at_once(spec, problem, message):
     with pytest.raises(problem, match=message):
-        demo(gain=SLIDER, presets={"wrong": settings})(lambda gain: gain)
+        demo(**spec)(lambda gain: gain)
 
 
 def test_a_film_can_be_watched_in_any_order_and_stands_still_at_its_end():
-    caption = [toy_film(step=step).caption for step in (3, 0, 1, 5)]
-    assert caption == [
-        "The value is 0.125.",
-        "The value is 1.000.",
-        "The value is 0.500.",
-        "The value is 0.125.",
-    ]
+    captions = [toy_film(step=step).caption for step in (3, 0, 1, 5)]
+    assert captions == [f"The value is {value}." for value in ("0.125", "1.000", "0.500", "0.125")]
 
 
 def test_the_fast_picture_equals_the_full_draw_also_from_the_cache():

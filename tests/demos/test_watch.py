@@ -46,35 +46,28 @@ def test_the_button_stops_it(steps, monkeypatch):
         next(steps)
 
 
+def _interrupt():
+    raise KeyboardInterrupt
+
+
+def _cancel():
+    """What ipykernel does to an awaiting cell on an interrupt."""
+    asyncio.current_task().cancel()
+
+
 @pytest.mark.usefixtures("published")
-def test_an_interrupted_kernel_stops_it(steps):
-    drawn = []
+@pytest.mark.parametrize(("stop", "drawn"), [(_interrupt, [1, 2, 3, 3]), (_cancel, [1, 2, 3, 4])])
+def test_an_interrupt_or_a_cancelled_cell_stops_it(steps, stop, drawn):
+    numbers = []
 
     def draw(history):
-        drawn.append(len(history))
-        if drawn == [1, 2, 3]:
-            raise KeyboardInterrupt
+        numbers.append(len(history))
+        if numbers == [1, 2, 3]:
+            stop()
         return training_so_far(history)
 
-    assert len(asyncio.run(watch(steps, draw, seconds=0))) == 3
-    assert drawn == [1, 2, 3, 3]
-
-
-@pytest.mark.usefixtures("published")
-def test_a_cancelled_cell_stops_it(steps):
-    """What ipykernel does to an awaiting cell on an interrupt."""
-
-    async def cell():
-        task = asyncio.current_task()
-
-        def draw(history):
-            if len(history) == 3:
-                task.cancel()
-            return training_so_far(history)
-
-        return await watch(steps, draw, seconds=0)
-
-    assert len(asyncio.run(cell())) == 4
+    assert len(asyncio.run(watch(steps, draw, seconds=0))) == drawn[-1]
+    assert numbers == drawn
 
 
 def test_before_and_after_says_both_psnrs():

@@ -138,11 +138,7 @@ def error_map(photo: Tensor, channel: str) -> Tensor:
 @cache
 def ripple_map() -> Tensor:
     """The ripple of the pull over (GRID_BINS, GRID_ALPHAS)."""
-    return _grid(_ripple)
-
-
-def _ripple(alpha: float, bins: int) -> float:
-    return gradient_ripple(bins, alpha=alpha)
+    return _grid(lambda alpha, bins: gradient_ripple(bins, alpha=alpha))
 
 
 def _error(photo: Tensor, channel: str, alpha: float, bins: int) -> float:
