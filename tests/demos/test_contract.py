@@ -103,7 +103,7 @@ def pages():
         yield pytest.param(demo, id=short(demo), marks=marks)
 
 
-@pytest.mark.parametrize("demo", pages())
+@pytest.mark.parametrize("demo", list(pages()))
 def test_a_page_without_a_kernel_asks_for_nothing_and_is_small(demo):
     page = to_figure(demo)
     for part in (page, STYLE, SCRIPT):

@@ -3,6 +3,8 @@
 Photographs are taken here as an 8-bit screen shows them: one of 256 levels for each pixel.
 """
 
+from functools import partial
+
 import torch
 from matplotlib.axes import Axes
 from torch import Tensor
@@ -46,7 +48,8 @@ def alpha_explorer(
     """Alpha explorer: the histogram's error above, the pull on each pixel below."""
     slope = alpha if bandwidth == "1" else alpha * 2.5 * bins
     found = shared.estimate(photo, channel, bins, slope, outside)
-    felt = pixel_gradient(LEVELS, bins, alpha=slope, outside=outside)
+    pull = partial(pixel_gradient, bins=bins, alpha=slope, outside=outside)
+    felt = pull(LEVELS)
     shares = shared.level_shares(photo, channel)
     dead, wrong = (float(shares[mask].sum()) for mask in (felt.abs() < DEAD, felt <= -DEAD))
 
@@ -64,9 +67,8 @@ def alpha_explorer(
     zoom.set(xlim=(window, end), title="The window: counted and soft")
     zoom.legend(loc="upper right", ncols=2)
     points = shared.dense_points(edges, slope, window, end, shared.CLOSE_UP)
-    pull = pixel_gradient(points, bins, alpha=slope, outside=outside)
-    shared.draw_pull(below, points, pull, -0.5, 2.5)
-    below.set(xlim=(window, end), xlabel="intensity")
+    shared.draw_pull(below, points, pull(points), -0.5, 2.5)
+    below.set(xlabel="intensity")
     caption = (
         f"K = {bins}, slope s = {slope:.4g}, s L = {slope / bins:.3g}: the soft histogram is "
         f"{found.emd:.2f} bins (EMD) and {found.l1:.3f} (L1) from the counts, and "

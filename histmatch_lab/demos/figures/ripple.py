@@ -205,6 +205,7 @@ def hover_map(photo: str | Tensor, channel: str = "red") -> go.Figure:
     errors = error_map(picture, channel)
     dead = _grid(partial(_dead_share, picture, channel))
     read_outs = torch.stack([errors, 100 * ripple_map(), 100 * dead], -1)
+    ticks = {"tickvals": [-2, -1, 0, 1], "ticktext": ["0.01", "0.1", "1", "10"]}
     heat = go.Heatmap(
         x=[round(alpha) for alpha in GRID_ALPHAS],
         y=list(GRID_BINS),
@@ -212,11 +213,7 @@ def hover_map(photo: str | Tensor, channel: str = "red") -> go.Figure:
         text=[[f"{alpha / bins:.3g}" for alpha in GRID_ALPHAS] for bins in GRID_BINS],
         customdata=read_outs.round(decimals=2).tolist(),
         colorscale="Cividis",
-        colorbar={
-            "title": {"text": "error, levels"},
-            "tickvals": [-2, -1, 0, 1],
-            "ticktext": ["0.01", "0.1", "1", "10"],
-        },
+        colorbar={"title": {"text": "error, levels"}, **ticks},
         hovertemplate="α = %{x}, K = %{y}, s L = %{text}<br>error %{customdata[0]} levels<br>"
         "ripple %{customdata[1]:.1f} %<br>dead pixels %{customdata[2]:.1f} %<extra></extra>",
     )
