@@ -186,7 +186,7 @@ def draw_pull(axes: Axes, x: Tensor, y: Tensor, low: float, high: float) -> None
     axes.axhline(1, color=COUNTS, linewidth=1, linestyle="--")
     axes.plot(x, y.clamp(-20, 20), color=OURS)
     axes.set(xlim=(float(x[0]), float(x[-1])), ylim=(low, high), yticks=range(int(high) + 1))
-    axes.set(ylabel="pull (fair: 1)", title="The pull on a pixel; grey: none")
+    axes.set(xlabel="intensity", ylabel="pull (fair: 1)", title="The pull on a pixel; grey: none")
 
 
 def fill_pull(axes: Axes, x: Tensor, y: Tensor, linewidth: float) -> None:

@@ -68,7 +68,6 @@ def alpha_explorer(
     zoom.legend(loc="upper right", ncols=2)
     points = shared.dense_points(edges, slope, window, end, shared.CLOSE_UP)
     shared.draw_pull(below, points, pull(points), -0.5, 2.5)
-    below.set(xlabel="intensity")
     caption = (
         f"K = {bins}, slope s = {slope:.4g}, s L = {slope / bins:.3g}: the soft histogram is "
         f"{found.emd:.2f} bins (EMD) and {found.l1:.3f} (L1) from the counts, and "
