@@ -284,6 +284,10 @@ class EnhancementLoss(nn.Module):
             total = total + self.lam * value
         return total
 
+    def first_term(self) -> "EnhancementLoss":
+        """The reconstruction loss alone, for a warm-up."""
+        return EnhancementLoss(self.name.split("+")[0])
+
     def extra_repr(self) -> str:
         return f"{self.name!r}, lam={self.lam}"
 

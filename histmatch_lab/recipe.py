@@ -18,6 +18,7 @@ NETWORKS: dict[str, Callable[[], Network]] = {
     "paper": HDRNet.paper,
     "lut": ImageAdaptiveLUT,
 }
+RANGES = {"unit": (0.0, 1.0), "centred": (-0.5 / 255, 255.5 / 255)}
 PAPER_BINS, PAPER_LAMS = (50, 100, 256), (0.1, 1.0, 10.0)  # what the paper searched
 _ALWAYS_NAMED = (("bins", "k"), ("lam", "lam"))
 _KINDS = {str: "a text", int: "a whole number", float: "a number"}
@@ -32,16 +33,21 @@ class Preset:
         batch: pairs in a step.
         rate, last_rate: Adam's learning rate at the first and at the last step; in between it
             falls by the same factor at each step.
+        warmup: the share of the steps, at the beginning, in which the first term of the loss is
+            trained alone.
     """
 
     epochs: int
     batch: int
     rate: float
     last_rate: float
+    warmup: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            checked_positive(name, value)
+        for name in ("epochs", "batch", "rate", "last_rate"):
+            checked_positive(name, getattr(self, name))
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"warmup must be from 0 to below 1, got {self.warmup}")
 
     def steps(self, pairs: Sized) -> int:
         """How many there are with these training pictures.
@@ -59,6 +65,8 @@ class Preset:
 PRESETS = {
     "quick": Preset(epochs=80, batch=4, rate=2e-3, last_rate=2e-4),
     "classroom": Preset(epochs=160, batch=4, rate=2e-3, last_rate=1e-4),
+    "study": Preset(epochs=120, batch=4, rate=2e-3, last_rate=1e-4),
+    "study-lut": Preset(epochs=120, batch=4, rate=1e-4, last_rate=1e-5),  # 2e-3 breaks its weights
     # 500 epochs from 1e-4 are the paper's; it names neither the batch nor where the rate ends
     "paper": Preset(epochs=500, batch=4, rate=1e-4, last_rate=1e-5),
 }
@@ -79,12 +87,16 @@ class Recipe:
             paper's, which are bins.
         bins, alpha, bandwidth, units, outside: of the histogram term. The paper's `outside` is
             "drop"; "clamp" pulls pixels at the ends of the range the right way.
+        range: "unit" for bins over [0, 1], or "centred", where each 8-bit level lies in the middle
+            of one of 256 (erratum 6).
         network: "compact" or "paper", an HDRNet, or "lut", an ImageAdaptiveLUT, for which only the
             rate of the preset "paper" is small enough.
         data: an expert of `ScenePairs`, or a folder that `histmatch-lab prepare` wrote.
-        crop: side of the square training crops, in pixels.
+        crop: side of the square training crops, in pixels; 0 for whole frames.
         preset: one of `PRESETS`.
         epochs: in place of the preset's; 0 for the preset's.
+        warmup: the share of the steps in which the loss's first term is trained alone; others may
+            cost minutes a step.
         seed: of the network's first weights and of the batches.
 
     Raises:
@@ -98,11 +110,13 @@ class Recipe:
     bandwidth: float = 1.0
     units: str = "intensity"
     outside: str = "clamp"
+    range: str = "unit"
     network: str = "compact"
     data: str = "local"
     crop: int = 160
     preset: str = "quick"
     epochs: int = 0
+    warmup: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -113,11 +127,12 @@ class Recipe:
             options_of(self.loss)
         except ValueError as problem:
             raise ValueError(f"loss: {problem}") from None
+        check_option("range", self.range, RANGES)
         # a loss that needs weights would ask for them here, so the options are tried on this one
         EnhancementLoss("l2+histmatch", **self._options_of("l2+histmatch"))
         check_option("network", self.network, NETWORKS)
         check_option("preset", self.preset, PRESETS)
-        for name, least in (("crop", 1), ("epochs", 0), ("seed", 0)):
+        for name, least in (("crop", 0), ("epochs", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be {least} or more, got {getattr(self, name)}")
 
@@ -141,11 +156,11 @@ class Recipe:
         """The loss and its options, such as "l1" or "histmatch-k256-lam1-drop"; data, network,
         schedule and seed are not in it."""
         options = self.options
-        unusual = {name for name, value in options.items() if value != getattr(Recipe, name)}
+        unusual = {name for name in options if getattr(self, name) != getattr(Recipe, name)}
         parts = [self.loss.removeprefix("l2+")]
         parts += [f"{sign}{_short(options[n])}" for n, sign in _ALWAYS_NAMED if n in options]
         parts += [f"{n}{_short(options[n])}" for n in ("alpha", "bandwidth") if n in unusual]
-        parts += [options[n] for n in ("units", "outside") if n in unusual]
+        parts += [getattr(self, n) for n in ("units", "outside", "range") if n in unusual]
         return "-".join(parts)
 
     @property
@@ -156,9 +171,9 @@ class Recipe:
 
     @property
     def schedule(self) -> Preset:
-        """The preset, with `epochs` in place of its own where they are given."""
+        """The preset with this recipe's `warmup`, and its `epochs` where they are given."""
         preset = PRESETS[self.preset]
-        return replace(preset, epochs=self.epochs or preset.epochs)
+        return replace(preset, epochs=self.epochs or preset.epochs, warmup=self.warmup)
 
     @property
     def paper_lam(self) -> float:
@@ -167,17 +182,19 @@ class Recipe:
 
     def reduced(self) -> "Recipe":
         """The same training with its epochs, and what its loss does not have at the defaults."""
-        return Recipe(**self.parameters | {"epochs": self.schedule.epochs})
+        warmup = self.warmup if "+" in self.loss else 0.0
+        return Recipe(**self.parameters | {"epochs": self.schedule.epochs, "warmup": warmup})
 
     def make_loss(self) -> EnhancementLoss:
         return EnhancementLoss(self.loss, **self.options)
 
-    def make_network(self) -> Any:
+    def make_network(self) -> Network:
         """A new network; its first weights come from torch's global generator."""
         return NETWORKS[self.network]()
 
     def _options_of(self, loss: str) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in options_of(loss) if name in vars(self)}
+        options = {name: getattr(self, name) for name in options_of(loss) if name in vars(self)}
+        return options | ({"range": RANGES[self.range]} if "range" in options else {})
 
 
 def _checked_kind(name: str, value: Any, kind: type) -> Any:

@@ -72,7 +72,7 @@ def make_tonemap(out: Path, packages: Packages) -> None:
         exr = packages.read(row["package"], row["path"], row["sha256"])
         panorama = hdr.read_panorama(exr)
         for number, pitch in enumerate(PITCHES):
-            name, yaw = f"{row['name']}_{number}", number * 2 * np.pi / len(PITCHES)
+            name, yaw = f"{row['name']}-{number}", number * 2 * np.pi / len(PITCHES)
             angle = float(row["degrees"])
             view = hdr.perspective(panorama, yaw=yaw, pitch=pitch, degrees=angle, size=SIZE)
             why = make_view(out, name, view)

@@ -24,10 +24,12 @@ _HELP = {
     "bandwidth": "Width of its kernel.",
     "units": "Of its distance: intensity, or bins as in Eq. 5.",
     "outside": "Where what leaves [0, 1] counts: clamp, reflect, or drop as in the paper.",
+    "range": "Of its bins: unit, or centred on the 8-bit levels.",
     "network": "compact or paper, both HDRNet, or lut, with the preset paper.",
-    "crop": "Side of the training crops in pixels.",
+    "crop": "Side of the training crops in pixels; 0 for whole pictures.",
     "preset": "The schedule: quick, classroom or paper.",
     "epochs": "In place of the preset's; 0 for the preset's.",
+    "warmup": "Share of the steps with the first term alone.",
     "seed": "Of the first weights and the batches.",
 }
 
@@ -86,7 +88,7 @@ def train(data: str, out: Path, threads: int | None, **options: Any) -> None:
 def _refuse_unused(options: dict[str, Any]) -> None:
     """Raises ValueError for an option of the histogram that was given to a loss without one."""
     context = click.get_current_context()
-    for name in ("lam", "bins", "alpha", "bandwidth", "units", "outside"):
+    for name in ("lam", "bins", "alpha", "bandwidth", "units", "outside", "range"):
         given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         if given and name not in options:
             raise ValueError(f"--{name} must be left out: this loss has none")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 
 from histmatch_lab._files import write_whole
-from histmatch_lab.hdrnet import HDRNet, save_network
+from histmatch_lab.hdrnet import Network, save_network
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -44,7 +44,7 @@ class Checkpoint:
         self,
         folder: Path | None,
         facts: dict[str, str],
-        network: HDRNet,
+        network: Network,
         optimizer: torch.optim.Optimizer,
         fabric: "Fabric",
     ) -> None:

@@ -38,6 +38,9 @@ class Score(NamedTuple):
         ciede2000: mean colour difference; about 2 is just visible.
         emd_red, emd_green, emd_blue: Earth Mover's Distance of the counted histograms, in
             intensity (Eq. 5 times L).
+        excess: over-enhancement: by what share contrast and colourfulness exceed the target's, the
+            mean of both, each 0 where they do not. Contrast is the standard deviation of L* and
+            colourfulness the mean chroma, in CIELAB.
         lpips: learned perceptual distance, NaN where it was not asked for.
     """
 
@@ -48,6 +51,7 @@ class Score(NamedTuple):
     emd_red: float
     emd_green: float
     emd_blue: float
+    excess: float = math.nan
     lpips: float = math.nan
 
     @property
@@ -88,18 +92,28 @@ def score(picture: str, pred: Tensor, target: Tensor, *, lpips: "LPIPSLoss | Non
     check_same_shape("pred and target", pred, target)
     pred, target = pred.detach().cpu().clamp(0, 1), target.cpu()
     ours, theirs = (image.movedim(0, -1).numpy() for image in (pred, target))
-    difference = deltaE_ciede2000(rgb2lab(ours), rgb2lab(theirs))
+    lab = [rgb2lab(image) for image in (ours, theirs)]
     red, green, blue = channel_emds(pred, target).tolist()
     return Score(
         picture,
         psnr=float(psnr(pred[None], target[None])),
         ssim=float(structural_similarity(ours, theirs, channel_axis=-1, data_range=1.0)),
-        ciede2000=float(difference.mean()),
+        ciede2000=float(deltaE_ciede2000(*lab).mean()),
         emd_red=red,
         emd_green=green,
         emd_blue=blue,
+        excess=_excess(*lab),
         lpips=float(lpips(pred[None], target[None])) if lpips else math.nan,
     )
+
+
+def _excess(ours: np.ndarray, theirs: np.ndarray) -> float:
+    def contrast_and_colour(lab: np.ndarray) -> np.ndarray:
+        return np.array([lab[..., 0].std(), np.hypot(lab[..., 1], lab[..., 2]).mean()])
+
+    least = 1.0  # of 100: below, a picture is flat or grey, and a ratio says nothing
+    ratio = contrast_and_colour(ours) / contrast_and_colour(theirs).clip(least)
+    return float((ratio - 1).clip(0).mean())
 
 
 @torch.no_grad()
@@ -118,6 +132,7 @@ class Summary(NamedTuple):
     ssim: float
     ciede2000: float
     emd: float
+    excess: float = math.nan
 
 
 def summarize(scores: Sequence[Score]) -> Summary:
@@ -131,6 +146,7 @@ def summarize(scores: Sequence[Score]) -> Summary:
         ssim=float(np.mean([s.ssim for s in scores])),
         ciede2000=float(np.mean([s.ciede2000 for s in scores])),
         emd=float(np.mean([s.emd for s in scores])),
+        excess=float(np.mean([s.excess for s in scores])),
     )
 
 

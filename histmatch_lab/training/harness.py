@@ -19,10 +19,11 @@ from histmatch_lab.data.pairs import Pair, PairSource
 from histmatch_lab.data.retouch import EXPERTS
 from histmatch_lab.data.samples import data_samples_dir
 from histmatch_lab.data.sources import open_pairs
+from histmatch_lab.data.tasks import TASKS
 from histmatch_lab.recipe import Recipe
 from histmatch_lab.training.baselines import clahe, histogram_oracle
 from histmatch_lab.training.distributed import best_device, use_threads
-from histmatch_lab.training.evaluation import evaluate, score
+from histmatch_lab.training.evaluation import colour_cast, evaluate, score, tone_curve
 from histmatch_lab.training.loop import Step, train
 from histmatch_lab.training.result import Result
 from histmatch_lab.training.seeding import seed_everything
@@ -114,13 +115,18 @@ class Training:
     def result(self) -> Result:
         """The scores on the test pictures; `Result.write` keeps them."""
         recipe, network = self.recipe, self.network.eval()
-        scores = evaluate(lambda image: network(image.to(self.device)), self.pairs.test_pairs())
+
+        def on_device(image: Tensor) -> Tensor:
+            return network(image.to(self.device))
+
+        scores = evaluate(on_device, self.pairs.test_pairs())
         facts = self._facts | {
             "device": _described(self.device),
             "torch": torch.__version__,
             "python": platform.python_version(),
             "code": code_hash(),
             "data_hash": data_hash(recipe.data),
+            "colour_cast": round(colour_cast(tone_curve(on_device)), 5),
         }
         return Result.of(recipe.name, recipe.data, scores, recipe=recipe, facts=facts)
 
@@ -141,6 +147,8 @@ def code_hash() -> str:
 @cache
 def data_hash(data: str) -> str:
     """A hash of the shipped photographs, or of the manifest, which has those of its pictures."""
+    if data in TASKS:
+        return _hash_of([data_samples_dir() / TASKS[data].folder / MANIFEST])
     if data not in EXPERTS:
         return _hash_of([Path(data) / MANIFEST])
     folders = (data_samples_dir() / name for name in ("photos", "scenes"))

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from histmatch_lab.data.pairs import PairSource
-from histmatch_lab.hdrnet import HDRNet
+from histmatch_lab.hdrnet import Network
 from histmatch_lab.losses import EnhancementLoss
+from histmatch_lab.lut import ImageAdaptiveLUT
 from histmatch_lab.recipe import Preset
 from histmatch_lab.training.checkpoint import Checkpoint
 from histmatch_lab.training.distributed import fabric_on, rank_slice
@@ -77,7 +78,7 @@ class History(list[Step]):
 
 
 def train(
-    network: HDRNet,
+    network: Network,
     pairs: PairSource,
     loss: EnhancementLoss,
     preset: Preset,
@@ -103,13 +104,18 @@ def train(
     loss.to(fabric.device)
     model, optimizer = fabric.setup(network, torch.optim.Adam(network.parameters(), preset.rate))
     facts = _facts(network, loss, preset, seed, pairs)
+    warm, first_term = int(preset.warmup * of), loss.first_term().to(fabric.device)
     with Checkpoint(folder, facts, network, optimizer, fabric) as checkpoint:
         for number in range(checkpoint.step + 1, of + 1):
             batch = pairs.batch(preset.batch, generator_for(seed, number - 1))
             source, target = (side[mine].to(fabric.device) for side in batch)
             optimizer.param_groups[0]["lr"] = preset.rate_at(number - 1, of)
             optimizer.zero_grad()
-            now = _forward_and_backward(number, of, fabric, model, loss, source, target)
+            if number == warm + 1:
+                checkpoint.least_loss = math.inf  # the other terms join it from here on
+            goal = first_term if number <= warm else loss
+            torch.manual_seed(generator_for(seed, number).initial_seed())  # of dropout
+            now = _forward_and_backward(number, of, fabric, model, goal, source, target)
             _check(now, network, checkpoint.least_loss)
             with checkpoint.update(now.numbers()):
                 optimizer.step()
@@ -117,7 +123,7 @@ def train(
 
 
 def seconds_to_train(
-    network: HDRNet, pairs: PairSource, loss: EnhancementLoss, preset: Preset, *, trial: int = 4
+    network: Network, pairs: PairSource, loss: EnhancementLoss, preset: Preset, *, trial: int = 4
 ) -> float:
     """How long `train` would take here, from a few steps on a copy of the network."""
     with closing(train(copy.deepcopy(network), pairs, copy.deepcopy(loss), preset)) as steps:
@@ -141,6 +147,8 @@ def _forward_and_backward(
     pred = model(source)
     with fabric.autocast():
         total = loss(pred, target)
+        if isinstance(model.module, ImageAdaptiveLUT):
+            total = total + model.module.penalty()
     fabric.backward(total)
     pred = pred.detach()
     here = torch.stack([total.detach(), *loss.terms.values(), psnr(pred, target).mean()])
@@ -157,7 +165,7 @@ def _forward_and_backward(
     )
 
 
-def _check(now: Step, network: HDRNet, least_loss: float) -> None:
+def _check(now: Step, network: Network, least_loss: float) -> None:
     for name, term in now.terms.items():
         if not math.isfinite(term):
             raise TrainingError(f"step {now.number}: the term {name!r} of the loss is {term}")
@@ -175,7 +183,7 @@ def _check(now: Step, network: HDRNet, least_loss: float) -> None:
 
 
 def _facts(
-    network: HDRNet, loss: EnhancementLoss, preset: Preset, seed: int, pairs: PairSource
+    network: Network, loss: EnhancementLoss, preset: Preset, seed: int, pairs: PairSource
 ) -> dict[str, str]:
     return {
         "loss": repr(loss),

@@ -11,7 +11,15 @@ from histmatch_lab.recipe import Recipe
 from histmatch_lab.training.evaluation import Score, Summary, summarize
 
 FILE, WEIGHTS = "result.json", "weights.safetensors"
-MEASURES = ("psnr", "ssim", "ciede2000", "emd_red", "emd_green", "emd_blue")  # of each picture
+MEASURES = (
+    "psnr",
+    "ssim",
+    "ciede2000",
+    "emd_red",
+    "emd_green",
+    "emd_blue",
+    "excess",
+)  # of each picture
 # What a training took, and which code and data its numbers depend on
 FACTS: dict[str, type] = {
     "steps": int,
@@ -23,6 +31,7 @@ FACTS: dict[str, type] = {
     "python": str,
     "code": str,
     "data_hash": str,
+    "colour_cast": float,  # of the network's tone curve, see `colour_cast`
 }
 
 
@@ -59,10 +68,12 @@ class Result:
         texts = {name: str(value) for name, value in row.items()}
         recipe = Recipe.from_text(texts) if texts["loss"] else None
         facts = {name: kind(texts[name]) for name, kind in FACTS.items() if texts.get(name)}
-        found = [Score(r["picture"], **{m: float(r[m]) for m in MEASURES}) for r in scores]
+        found = [
+            Score(r["picture"], **{m: float(r.get(m, "nan")) for m in MEASURES}) for r in scores
+        ]
         if found:
             return cls.of(texts["recipe"], texts["data"], found, recipe=recipe, facts=facts)
-        summary = Summary(**{name: float(texts[name]) for name in Summary._fields})
+        summary = Summary(**{name: float(texts.get(name, "nan")) for name in Summary._fields})
         return cls(texts["recipe"], texts["data"], summary, recipe=recipe, facts=facts)
 
     @property

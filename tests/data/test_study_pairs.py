@@ -102,7 +102,7 @@ def test_every_pair_comes_from_a_catalogued_source_and_keeps_its_split(folder):
     assert held["pairs"]
     used = {skipped["name"] for skipped in held["skipped"]} if folder == "retouch" else set()
     for pair in held["pairs"]:
-        name = re.sub(r"_\d$", "", pair["name"]) if folder == "tonemap" else pair["name"]
+        name = re.sub(r"-\d$", "", pair["name"]) if folder == "tonemap" else pair["name"]
         assert pair["split"] == split[name]
         used.add(name)
     assert used == set(split)  # no source without a pair, but those that are named

@@ -206,8 +206,8 @@ def test_a_view_comes_out_as_it_is_shipped():
     panorama = hdr.read_panorama(exr)
     view = hdr.perspective(panorama, yaw=0, pitch=0, degrees=75, size=make_pairs.SIZE)
     shipped = ROOT / "data_samples/tonemap"
-    levels = load_image(shipped / "input/forest_0.png").permute(1, 2, 0).numpy()
+    levels = load_image(shipped / "input/forest-0.png").permute(1, 2, 0).numpy()
     np.testing.assert_allclose(make_pairs.to_pq(view) / 65535, levels, atol=64 / 65535)
-    target = np.asarray(Image.open(shipped / "target/forest_0.webp")).astype(int)
+    target = np.asarray(Image.open(shipped / "target/forest-0.webp")).astype(int)
     again = hdr.tone_map(view, make_pairs.OPERATORS["tonemap"]).astype(int)
     assert abs(again - target).max() <= 1

@@ -82,7 +82,8 @@ class PreparedPairs:
 
     Args:
         folder: its OUT.
-        crop: side of the square training crops, in pixels.
+        crop: side of the square training crops, in pixels; 0 for whole pictures, which must all be
+            of one size then.
         device: where to hold all training pictures, as integers, so that crops are cut there;
             "cpu" for the main memory. None leaves them in their files, memory-mapped.
 
@@ -96,17 +97,13 @@ class PreparedPairs:
     ) -> None:
         self.folder, self.crop = Path(folder), crop
         self.manifest = read_manifest(self.folder)
-        of_split: dict[str, list[str]] = {"train": [], "test": []}
-        for pair in self.manifest["pairs"]:
-            of_split[pair["split"]].append(pair["name"])
-            if pair["split"] == "train" and min(pair["height"], pair["width"]) < crop:
-                size = f"{pair['width']} x {pair['height']}"
-                raise ValueError(
-                    f"crop must be at most the size of {pair['name']}, {size} pixels, got {crop}"
-                )
-        self.train_names, self.test_names = of_split["train"], of_split["test"]
+        self.train_names, self.test_names = (
+            [pair["name"] for pair in self.manifest["pairs"] if pair["split"] == split]
+            for split in ("train", "test")
+        )
         if not self.train_names:
             raise ValueError(f"folder {folder} holds no training pairs")
+        self._check_crop()
         self._files: dict[str, str] | None = self.manifest.get("files")
         if self._files and device is None:
             device = "cpu"  # pictures cannot be mapped: each is decoded once
@@ -131,6 +128,18 @@ class PreparedPairs:
     def whole(self, names: Sequence[str]) -> Sequence[Pair]:
         """Pairs by name, such as the first of `train_names` to look at."""
         return _Whole(self._read, names)
+
+    def _check_crop(self) -> None:
+        trained = [pair for pair in self.manifest["pairs"] if pair["split"] == "train"]
+        sizes = {(pair["width"], pair["height"]) for pair in trained}
+        if not self.crop and len(sizes) > 1:
+            raise ValueError(f"crop must be given, as pictures in {self.folder} differ in size")
+        for pair in trained:
+            if min(pair["height"], pair["width"]) < self.crop:
+                size = f"{pair['width']} x {pair['height']} pixels"
+                raise ValueError(
+                    f"crop must be at most the size of {pair['name']}, {size}, got {self.crop}"
+                )
 
     def _hold(self, device: torch.device) -> list[tuple[Tensor, Tensor]]:
         return [
@@ -159,9 +168,11 @@ class PreparedPairs:
     def _cut(
         self, sides: Sequence[Any], shape: Sequence[int], generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """The same square of both sides, from tensors or from slices of a file."""
-        top, left = (draw_index(side - self.crop + 1, generator) for side in shape[1:])
-        rows, columns = slice(top, top + self.crop), slice(left, left + self.crop)
+        """The same part of both sides, from tensors or from slices of a file."""
+        rows, columns = slice(None), slice(None)
+        if self.crop:
+            top, left = (draw_index(side - self.crop + 1, generator) for side in shape[1:])
+            rows, columns = slice(top, top + self.crop), slice(left, left + self.crop)
         before, after = (to_float(side[:, rows, columns]) for side in sides)
         if draw_index(2, generator):
             return before.flip(-1), after.flip(-1)

@@ -1,0 +1,104 @@
+"""The tasks of the study: the shipped pairs, as they are or with one thing made harder.
+
+"tonemap" is the paper's HDR -> SDR (PQ, BT.2020 -> sRGB by pfstmo_mantiuk08), "tonemap_reinhard02"
+the same scenes by another operator; "retouch" is its raw -> expert (a photograph -> RawTherapee).
+From retouch come, with one thing changed each:
+
+- "spoiled": the input is badly taken first, so that the flaw must be guessed;
+- "misaligned_0", "_6", "_12": in training the target is shifted at random by up to so many pixels.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from histmatch_lab._checks import check_option
+from histmatch_lab.color import srgb_to_linear
+from histmatch_lab.data.own.prepared import PreparedPairs
+from histmatch_lab.data.pairs import Pair, draw_index
+from histmatch_lab.data.retouch import degrade
+from histmatch_lab.data.samples import data_samples_dir
+
+TEST_SEED = 2022
+MARGIN = 12  # pixels: no task shifts by more
+Change = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+
+
+class Task(NamedTuple):
+    """Where the pairs are, what happens to each in training, and how often to each in the test."""
+
+    folder: str
+    change: Change | None = None
+    test_variants: int = 0  # 0: the pair as it is
+
+
+def spoil(source: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The input badly taken first, see `degrade`; (3, H, W) both."""
+    return degrade(srgb_to_linear(source), generator), target
+
+
+def misalign(
+    source: Tensor, target: Tensor, generator: torch.Generator, *, shift: int
+) -> tuple[Tensor, Tensor]:
+    """(3, H, W) both: the middle of the input, less MARGIN, and as much of the target from up to
+    `shift` pixels beside it."""
+    height, width = (side - 2 * MARGIN for side in source.shape[1:])
+    top, left = (MARGIN - shift + draw_index(2 * shift + 1, generator) for _ in range(2))
+    middle = source[:, MARGIN : MARGIN + height, MARGIN : MARGIN + width]
+    return middle, target[:, top : top + height, left : left + width]
+
+
+TASKS = {
+    "tonemap": Task("tonemap"),
+    "tonemap_reinhard02": Task("tonemap_reinhard02"),
+    "retouch": Task("retouch"),
+    "spoiled": Task("retouch", spoil, test_variants=3),
+    **{f"misaligned_{s}": Task("retouch", partial(misalign, shift=s)) for s in (0, 6, MARGIN)},
+}
+
+
+class TaskPairs:
+    """The pairs of one of `TASKS`. A `PairSource`, of whole frames unless there is a crop.
+
+    Raises ValueError for an unknown task, or a crop larger than the pictures.
+
+    >>> pairs = TaskPairs("retouch")
+    >>> source, target = pairs.batch(2, torch.Generator().manual_seed(0))
+    >>> source.shape
+    torch.Size([2, 3, 192, 256])
+    """
+
+    def __init__(self, task: str, *, crop: int = 0) -> None:
+        check_option("task", task, TASKS)
+        self.task, self.crop = task, crop
+        self._folder, self._change, self._variants = TASKS[task]
+        self._pairs = PreparedPairs(data_samples_dir() / self._folder, crop=crop)
+
+    def __repr__(self) -> str:
+        return f"TaskPairs({self.task!r}, crop={self.crop})"
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """As `PairSource.batch`; pictures, crops, mirrorings and changes are independent."""
+        sources, targets = self._pairs.batch(size, generator)
+        if self._change is None:
+            return sources, targets
+        changed = [self._change(*p, generator) for p in zip(sources, targets, strict=True)]
+        return torch.stack([p[0] for p in changed]), torch.stack([p[1] for p in changed])
+
+    def test_pairs(self) -> Sequence[Pair]:
+        """The test pictures, whole; of "spoiled" each several times, "NAME-1", "NAME-2" ..."""
+        pairs = self._pairs.test_pairs()
+        if self._change is None or not self._variants:
+            return pairs
+        generator = torch.Generator().manual_seed(TEST_SEED)
+        return [
+            Pair(f"{name}-{variant}", *self._change(source, target, generator))
+            for name, source, target in pairs
+            for variant in range(1, self._variants + 1)
+        ]
