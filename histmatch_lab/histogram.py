@@ -112,24 +112,22 @@ def soft_histogram(
         values: intensities, inside ``range`` or not. float32 gives float32, within 2e-6 of Eq. 3
             per bin; float64 gives float64, exact to rounding; half precision gives float32.
         bins: K of the paper, at least 1.
-        alpha, bandwidth: of the kernel; the paper has alpha = 1000 and never states B. Only their
-            ratio s matters, the slope of the sigmoid. DeepHist has alpha = 1, B = L / 2.5.
+        alpha, bandwidth: of the kernel; only their ratio s matters, the slope of the sigmoid.
         range: where the first bin begins and the last one ends.
         outside: how kernel mass outside ``range`` is treated, such as half of that of a pixel at 0.
-            "drop" loses it (the paper; the sum falls below 1), "clamp" gives it to the end bins,
-            "reflect" folds it back at each end, as DeepHist does: to Eq. 3 it adds the histograms
-            of ``2 low - values`` and ``2 high - values``.
-        weights: how much each sample counts, of the shape of ``values`` or one that broadcasts to
-            it, such as a mask: 0 or more, as shares of their sum. They get no gradient.
+            "drop" loses it (the paper), "clamp" gives it to the end bins, "reflect" folds it back,
+            as DeepHist does: it adds the histograms of 2 low - values and 2 high - values.
+        weights: of the samples, such as a mask: 0 or more, as shares of their sum. They broadcast
+            to the shape of ``values`` and get no gradient.
 
     Returns:
-        Shares of the pixels, differentiable once in ``values``. The same input gives the same bits
-        on a CPU; on a GPU the order of sums varies, and with it the result, by about 1e-16.
+        Shares, differentiable once in ``values``. The same input gives the same bits on a CPU; on a
+        GPU the order of sums varies, and with it the result, by about 1e-16.
 
     Raises:
         TypeError: values that are no tensor, or integers (divide 8-bit levels by 255).
-        ValueError: another argument out of its range; values that are empty, NaN or infinite. (On
-            a GPU, where that check would force a wait, such a row of the result is NaN.)
+        ValueError: another argument out of its range; values that are empty, NaN or infinite (on a
+            GPU, to save a wait, such a row of the result is NaN).
 
     >>> values = torch.tensor([0.3, 0.3, 0.6, 1.0])
     >>> [round(share, 3) for share in soft_histogram(values, 4, alpha=100).tolist()]

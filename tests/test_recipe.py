@@ -21,14 +21,16 @@ OTHER: dict[str, Any] = {
     "bandwidth": 0.5,
     "units": "bins",
     "outside": "drop",
+    "range": "centred",
     "network": "paper",
     "data": "global",
     "crop": 32,
     "preset": "classroom",
     "epochs": 3,
+    "warmup": 0.5,
     "seed": 1,
 }
-OF_THE_LOSS = ("loss", "lam", "bins", "alpha", "bandwidth", "units", "outside")
+OF_THE_LOSS = ("loss", "lam", "bins", "alpha", "bandwidth", "units", "outside", "range")
 
 
 def test_the_defaults_are_what_the_course_recommends():
@@ -72,6 +74,8 @@ def test_parameters_and_reduced_leave_out_what_the_loss_does_not_have():
     assert l2.parameters.keys() == OTHER.keys() - {*OF_THE_LOSS} | {"loss"}
     assert l2.reduced() == Recipe("l2", epochs=80)
     assert Recipe(epochs=7).reduced().schedule.epochs == 7
+    assert Recipe(warmup=0.5).reduced().schedule.warmup == 0.5
+    assert Recipe("l2", warmup=0.5).reduced() == l2.reduced()
 
 
 def test_a_term_of_the_readers_own_gets_the_options_that_it_has(monkeypatch):
@@ -135,9 +139,12 @@ def test_a_recipe_is_read_from_the_text_of_a_table():
         ({"units": "pixels"}, "units must be one of"),
         ({"outside": "in"}, "outside must be one of"),
         ({"outside": False}, "outside must be a text, got False"),
-        ({"preset": "slow"}, "preset must be one of 'quick', 'classroom', 'paper', got 'slow'"),
+        (
+            {"preset": "slow"},
+            "preset must be one of 'quick', 'classroom', 'study', 'study-lut', 'paper', got 'slow'",
+        ),
         ({"network": "huge"}, "network must be one of 'compact', 'paper', 'lut', got 'huge'"),
-        ({"crop": 0}, "crop must be 1 or more, got 0"),
+        ({"crop": -1}, "crop must be 0 or more, got -1"),
         ({"epochs": -1}, "epochs must be 0 or more, got -1"),
         ({"seed": -1}, "seed must be 0 or more, got -1"),
         ({"seed": True}, "seed must be a whole number, got True"),

@@ -89,32 +89,31 @@ def train(
 ) -> Generator[Step, None, None]:
     """Train the network, in place and where it is, and yield each Step.
 
-    The batch of a step depends on the seed and on the number of the step alone. A folder keeps the
-    training, so that it can be interrupted and resumed: see `Checkpoint`. With a fabric, the
-    network moves to its device, and all its processes train it: see `fabric_as_launched`.
+    Chance in a step depends on the seed and the step's number alone. A folder keeps the training,
+    which can be interrupted and resumed: see `Checkpoint`. With a fabric, the network moves to its
+    device, and all its processes train it: see `fabric_as_launched`.
 
     Raises:
-        TrainingError: if a loss or a gradient is not finite, or the loss is a hundred times its
-            least so far.
-        ValueError: if the folder holds another training (seed, preset, loss, network), or the
-            batch has no equal parts for the processes. All processes raise the same.
+        TrainingError: a loss or gradient is not finite, or the loss a hundred times its least.
+        ValueError, in all processes: the folder holds another training (seed, preset, loss,
+            network), or the batch has no equal parts for them.
     """
     fabric = fabric or fabric_on(next(network.parameters()).device)
     mine, of = rank_slice(fabric, preset.batch), preset.steps(pairs)
-    loss.to(fabric.device)
     model, optimizer = fabric.setup(network, torch.optim.Adam(network.parameters(), preset.rate))
     facts = _facts(network, loss, preset, seed, pairs)
-    warm, first_term = int(preset.warmup * of), loss.first_term().to(fabric.device)
+    warm, first_term = int(preset.warmup * of), loss.first_term()
+    nn.ModuleList([loss, first_term]).to(fabric.device)
     with Checkpoint(folder, facts, network, optimizer, fabric) as checkpoint:
         for number in range(checkpoint.step + 1, of + 1):
-            batch = pairs.batch(preset.batch, generator_for(seed, number - 1))
+            # torch's own generator, from which dropout draws as well
+            chance = torch.manual_seed(generator_for(seed, number - 1).initial_seed())
+            batch = pairs.batch(preset.batch, chance)
             source, target = (side[mine].to(fabric.device) for side in batch)
             optimizer.param_groups[0]["lr"] = preset.rate_at(number - 1, of)
-            optimizer.zero_grad()
             if number == warm + 1:
                 checkpoint.least_loss = math.inf  # the other terms join it from here on
             goal = first_term if number <= warm else loss
-            torch.manual_seed(generator_for(seed, number).initial_seed())  # of dropout
             now = _forward_and_backward(number, of, fabric, model, goal, source, target)
             _check(now, network, checkpoint.least_loss)
             with checkpoint.update(now.numbers()):
@@ -144,6 +143,7 @@ def _forward_and_backward(
     target: Tensor,
 ) -> Step:
     """The step, its numbers those of the whole batch and so the same in all processes."""
+    model.zero_grad()
     pred = model(source)
     with fabric.autocast():
         total = loss(pred, target)

@@ -87,8 +87,14 @@ def test_what_was_stopped_can_be_scored(data, tmp_path):
 
 
 def _result() -> Result:
-    scores = [Score(f"cat-{n}", 20.0 + n, 0.5, 9.0, 0.1, 0.2, 0.3) for n in range(3)]
-    facts = dict.fromkeys(FACTS, "x") | {"steps": 3, "resumed_at": 0, "peak_mb": 9, "seconds": 1.5}
+    scores = [Score(f"cat-{n}", 20.0 + n, 0.5, 9.0, 0.1, 0.2, 0.3, 0.01) for n in range(3)]
+    facts = dict.fromkeys(FACTS, "x") | {
+        "steps": 3,
+        "resumed_at": 0,
+        "peak_mb": 9,
+        "seconds": 1.5,
+        "colour_cast": 0.1,
+    }
     return Result.of("l2", "local", scores, recipe=Recipe("l2").reduced(), facts=facts)
 
 

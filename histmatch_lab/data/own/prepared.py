@@ -14,6 +14,7 @@ A manifest may name pictures instead, as those in data_samples/ do, which are sh
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
@@ -105,9 +106,8 @@ class PreparedPairs:
             raise ValueError(f"folder {folder} holds no training pairs")
         self._check_crop()
         self._files: dict[str, str] | None = self.manifest.get("files")
-        if self._files and device is None:
-            device = "cpu"  # pictures cannot be mapped: each is decoded once
-        self._held = None if device is None else self._hold(torch.device(device))
+        # pictures cannot be mapped: each is decoded once
+        self._device = "cpu" if self._files and device is None else device
 
     def __repr__(self) -> str:
         return f"PreparedPairs({str(self.folder)!r}, crop={self.crop})"
@@ -141,11 +141,11 @@ class PreparedPairs:
                     f"crop must be at most the size of {pair['name']}, {size}, got {self.crop}"
                 )
 
-    def _hold(self, device: torch.device) -> list[tuple[Tensor, Tensor]]:
-        return [
-            tuple(side.to(device) for side in self._read(name))  # type: ignore[misc]
-            for name in self.train_names
-        ]
+    @cached_property
+    def _held(self) -> list[tuple[Tensor, ...]]:
+        """All training pictures, if they are to be held, from the first batch on."""
+        names = [] if self._device is None else self.train_names
+        return [tuple(side.to(self._device) for side in self._read(name)) for name in names]
 
     def _read(self, name: str) -> tuple[Tensor, Tensor]:
         if self._files:
