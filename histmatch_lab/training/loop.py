@@ -89,9 +89,8 @@ def train(
 ) -> Generator[Step, None, None]:
     """Train the network, in place and where it is, and yield each Step.
 
-    Chance in a step depends on the seed and the step's number alone. A folder keeps the training,
-    which can be interrupted and resumed: see `Checkpoint`. With a fabric, the network moves to its
-    device, and all its processes train it: see `fabric_as_launched`.
+    Chance in a step, dropout's too, depends on the seed and the step's number alone. A folder keeps
+    the training, which can be resumed: see `Checkpoint`; for a fabric see `fabric_as_launched`.
 
     Raises:
         TrainingError: a loss or gradient is not finite, or the loss a hundred times its least.
@@ -106,7 +105,6 @@ def train(
     nn.ModuleList([loss, first_term]).to(fabric.device)
     with Checkpoint(folder, facts, network, optimizer, fabric) as checkpoint:
         for number in range(checkpoint.step + 1, of + 1):
-            # torch's own generator, from which dropout draws as well
             chance = torch.manual_seed(generator_for(seed, number - 1).initial_seed())
             batch = pairs.batch(preset.batch, chance)
             source, target = (side[mine].to(fabric.device) for side in batch)
