@@ -107,7 +107,7 @@ BAD = {
     "loss: l2\nseed: -1": "seed must be 0 or more, got -1",
     "loss: l2\nseed: true": "seed must be a whole number, got True",
     "loss: l2\nseed: []": "seed must be a value or a list of at least one, got []",
-    "loss: l2\ndata: nowhere": "data must be one of global",
+    "loss: l2\ndata: nowhere": "data must be one of tonemap",
     "loss: l2\ncrop: 64": "crop must be at most the size of",
     "loss: [l2": "must be YAML",
 }

@@ -186,7 +186,7 @@ def test_the_command_trains_in_two_processes_and_goes_on_alone(prepared, tmp_pat
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["nobody", "out"], "data must be one of global, adaptive"),
+        (["nobody", "out"], "data must be one of tonemap"),
         (["local", "out", "--loss", "l3"], "name must be one or more different terms"),
         (["local", "out", "--loss", "l2", "--bins", "9"], "bins"),
         ([".", "out"], "a folder with a manifest.json"),

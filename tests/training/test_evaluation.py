@@ -8,6 +8,7 @@ import pytest
 import scipy.stats  # type: ignore[import-untyped]
 import torch
 
+from histmatch_lab.color import linear_to_srgb
 from histmatch_lab.data.pairs import Pair
 from histmatch_lab.perceptual import VGG16, LPIPSLoss
 from histmatch_lab.training.baselines import clahe, histogram_oracle
@@ -60,6 +61,24 @@ def test_ciede2000_of_a_known_pair():
     # from the table of Sharma, Wu and Dalal 2005 through sRGB greys: black to white is 100
     black, white = torch.zeros(3, 8, 8), torch.ones(3, 8, 8)
     assert score("x", black, white).ciede2000 == pytest.approx(100, abs=0.01)
+
+
+def test_excess_is_contrast_and_colour_beyond_the_targets():
+    """Greys of two levels: L* is known, and so is how much further apart a picture has them."""
+
+    def checks(low: float, high: float) -> torch.Tensor:
+        levels = torch.tensor([low, high])[torch.arange(64) % 2].view(1, 8, 8)
+        return (((levels + 16) / 116) ** 3).expand(3, -1, -1)  # from L* to light
+
+    near, far = (linear_to_srgb(checks(*ends)).double() for ends in ((40, 60), (35, 65)))
+    assert score("x", far, near).excess == pytest.approx((1.5 - 1) / 2, abs=0.01)
+    assert score("x", near, far).excess == 0
+    grey = torch.full((3, 8, 8), 0.5)
+    assert score("x", far, grey).excess == pytest.approx((15 - 1) / 2, abs=0.1)  # at least 1 of L*
+    pale, vivid = (
+        torch.tensor([0.5 + c, 0.5, 0.5 - c]).view(3, 1, 1).expand(3, 8, 8) for c in (0.1, 0.2)
+    )
+    assert score("x", vivid, pale).excess == pytest.approx(0.5, abs=0.05)
 
 
 def test_lpips_is_measured_where_it_is_asked_for(pair):

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from histmatch_lab import EnhancementLoss, HDRNet, load_network, seed_everything
+from histmatch_lab import (
+    EnhancementLoss,
+    HDRNet,
+    ImageAdaptiveLUT,
+    load_network,
+    seed_everything,
+)
 from histmatch_lab import losses as losses_module
 from histmatch_lab.data.pairs import Pair
 from histmatch_lab.losses import register_term
@@ -40,6 +47,12 @@ class Brighter:
 
     def test_pairs(self) -> list[Pair]:
         return []
+
+
+def tiny_lut() -> ImageAdaptiveLUT:
+    """With dropout, which draws in training."""
+    seed_everything(7)
+    return ImageAdaptiveLUT(nodes=3)
 
 
 def tiny() -> HDRNet:
@@ -90,17 +103,19 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not():
     assert len(draws) == 81
 
 
-@pytest.mark.parametrize("stop_after", [1, 10, 24])
-def test_a_run_that_was_stopped_resumes_to_the_same_weights(tmp_path, stop_after):
+@pytest.mark.parametrize(
+    ("stop_after", "make"), [(1, tiny), (10, tiny), (24, tiny), (13, tiny_lut)]
+)
+def test_a_run_that_was_stopped_resumes_to_the_same_weights(tmp_path, stop_after, make):
     loss = EnhancementLoss("l2+histmatch", lam=1.0, units="intensity")
-    straight = tiny()
+    straight = make()
     wanted = [s.loss for s in train(straight, Brighter(), loss, SHORT, seed=3)]
 
-    steps = train(tiny(), Brighter(), loss, SHORT, seed=3, folder=tmp_path)
+    steps = train(make(), Brighter(), loss, SHORT, seed=3, folder=tmp_path)
     for _ in range(stop_after):
         next(steps)
     steps.close()
-    resumed = tiny()
+    resumed = make()
     list(train(resumed, Brighter(), loss, SHORT, seed=3, folder=tmp_path))
 
     assert same(straight, resumed)
@@ -110,6 +125,30 @@ def test_a_run_that_was_stopped_resumes_to_the_same_weights(tmp_path, stop_after
     assert [entry["loss"] for entry in log] == wanted
     names = {p.name for p in tmp_path.iterdir()}
     assert names == {"weights.safetensors", "log.jsonl", "state.pt"}
+
+
+def test_a_warm_up_trains_the_first_term_alone():
+    warm = replace(SHORT, warmup=0.5)
+    # 1000 times the histogram's distance: the loss jumps where it joins, which is no divergence
+    loss = EnhancementLoss("l2+histmatch", lam=1e3, units="bins")
+    steps = list(train(tiny(), Brighter(), loss, warm, seed=3))
+    plain = list(train(tiny(), Brighter(), EnhancementLoss("l2"), SHORT, seed=3))
+    assert [step.loss for step in steps[:12]] == [step.loss for step in plain[:12]]
+    assert [set(step.terms) for step in steps[11:13]] == [{"l2"}, {"l2", "histmatch"}]
+    assert steps[12].terms["l2"] == plain[12].terms["l2"]
+    assert steps[12].loss > 1000 * plain[12].loss
+    with pytest.raises(ValueError, match="warmup must be from 0 to below 1, got 1"):
+        replace(SHORT, warmup=1)
+
+
+def test_the_penalties_of_the_tables_are_trained():
+    network = tiny_lut()
+    with torch.no_grad():
+        network.tables[1] = torch.linspace(1, 0, 3)  # falls along red
+    before = network.monotonicity().item()
+    [step, *_] = train(network, Brighter(), EnhancementLoss("l2"), SHORT)
+    assert step.loss > step.terms["l2"] + 9 * before
+    assert network.monotonicity().item() < before
 
 
 def test_an_interrupt_between_two_weights_keeps_the_last_whole_state(tmp_path, monkeypatch):
