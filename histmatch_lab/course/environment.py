@@ -53,11 +53,6 @@ class Report:
     items: tuple[Item, ...]
 
     @property
-    def fine(self) -> bool:
-        """Whether everything is good enough."""
-        return all(item.fine for item in self.items)
-
-    @property
     def summary(self) -> str:
         bad = ", ".join(item.name for item in self.items if not item.fine)
         return f"To be put right: {bad}." if bad else "Everything is there: you can begin."

@@ -155,9 +155,8 @@ def table(results: Sequence[Result], against: str | None = "l2") -> str:
         groups.setdefault(result.name, []).append(result)
     width = max(map(len, groups), default=0)
     head = f"{'PSNR':>6} {'seeds ±':>7} {'5th':>6} {'SSIM':>6} {'dE2000':>6} {'EMD':>6}"
-    lines = [
-        f"{'':{width}} {head}" + (f"  PSNR against {against}, 95 %" if against in groups else "")
-    ]
+    compared = f"  PSNR against {against}, 95 %" if against in groups else ""
+    lines = [f"{'':{width}} {head}{compared}"]
     for name, group in groups.items():
         gap = _gap(group, groups[against]) if against in groups and name != against else ""
         lines.append(f"{name:{width}} {_means(group)}  {gap}".rstrip())

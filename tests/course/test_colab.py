@@ -137,33 +137,27 @@ def test_without_a_fitting_version_pip_is_heard_and_nothing_moves(machine, cell)
     assert machine.versions() == before
 
 
+def _python(code, folder):
+    command, alone = [sys.executable, "-c", code], os.environ | {"PYTHONPATH": ""}
+    return subprocess.run(command, cwd=folder, env=alone, capture_output=True, text=True)
+
+
 @pytest.mark.slow
 def test_the_photographs_and_the_library_are_the_clones(cell, tmp_path):
     look = "from histmatch_lab.data.samples import data_samples_dir; print(data_samples_dir())"
-    done = subprocess.run(
-        [sys.executable, "-c", f"{FEIGN}\n{cell}\n{look}"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": ""},
-        capture_output=True,
-        text=True,
-    )
+    done = _python(f"{FEIGN}\n{cell}\n{look}", tmp_path)
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()) == tmp_path / "histmatch-lab" / "data_samples"
 
 
 def test_elsewhere_the_cell_is_silent_and_does_nothing(cell, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", cell], cwd=tmp_path, capture_output=True, text=True
-    )
+    done = _python(cell, tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_tag_that_is_not_there_is_named(cell, tmp_path):
-    wrong = cell.replace(HOME.tag, "v999")
-    done = subprocess.run(
-        [sys.executable, "-c", f"{FEIGN}\n{wrong}"], cwd=tmp_path, capture_output=True, text=True
-    )
+    done = _python(f"{FEIGN}\n{cell.replace(HOME.tag, 'v999')}", tmp_path)
     assert done.returncode != 0
     assert "v999" in done.stderr
 

@@ -20,7 +20,6 @@ import re
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import tifffile
@@ -70,27 +69,27 @@ def fivek_source(root: Path, *, expert: str = "c") -> PictureSource:
     recognised, or without this expert.
     """
     check_option("expert", expert, FIVEK_EXPERTS)
-    copy = _look_through(root, expert)
-    files, missing = pair_up(copy.inputs, copy.targets)
-    absent = copy.sides.keys() - copy.inputs.keys() - copy.targets.keys()
+    layout, inputs, targets, listed = _look_through(root, expert)
+    files, missing = pair_up(inputs, targets)
+    absent = listed.keys() - inputs.keys() - targets.keys()
     missing += [Skipped(name, "listed, but not there") for name in sorted(absent)]
     if not files:
-        raise ValueError(f"{root} looks like {copy.layout}, but not one input has its target")
-    sides = {name: side for name, side in copy.sides.items() if side}
+        raise ValueError(f"{root} looks like {layout}, but not one input has its target")
+    sides = {name: side for name, side in listed.items() if side}
     raw = files[0].input.suffix.lower() in RAW
     return PictureSource(
         facts={
             "source": "MIT-Adobe FiveK",
             "root": str(root.resolve()),
-            "layout": copy.layout,
+            "layout": layout,
             "expert": expert,
             "input": DEVELOPED if raw else "as it comes with this copy",
             "short_side": SHORT_SIDE,
             "encoding": "sRGB",
         },
         found=[
-            f"recognised: {copy.layout}",
-            f"{len(copy.inputs)} inputs, {len(copy.targets)} targets, {len(files)} pairs",
+            f"recognised: {layout}",
+            f"{len(inputs)} inputs, {len(targets)} targets, {len(files)} pairs",
             *([f"{len(missing)} without a partner"] if missing else []),
         ],
         files=files,
@@ -102,24 +101,16 @@ def fivek_source(root: Path, *, expert: str = "c") -> PictureSource:
     )
 
 
-class _Copy(NamedTuple):
-    """Files of both sides by name; the names that are listed, each with "train", "test" or None."""
-
-    layout: str
-    inputs: Files
-    targets: Files
-    sides: dict[str, str | None]
-
-
-def _look_through(root: Path, expert: str) -> _Copy:
+def _look_through(root: Path, expert: str) -> tuple[str, Files, Files, dict[str, str | None]]:
+    """What is recognised; the files of both sides; the names that are listed, with their sides."""
     by_folder: dict[str, Files] = {}
     sides: dict[str, str | None] = {}
     for path in chain(*files_by_name(root, (*RAW, *PICTURES, ".txt", ".json")).values()):
         folders = path.relative_to(root).parts[:-1]
-        if path.name in LISTS:
-            sides |= dict.fromkeys(_names(path), LISTS[path.name])
         kind = next((folder for folder in folders if _KIND.fullmatch(folder)), None)
-        if not kind or XYZ in folders or path.suffix in (".txt", ".json"):
+        if path.name in LISTS and not kind:
+            sides |= dict.fromkeys(_names(path), LISTS[path.name])
+        if not kind or XYZ in folders or path.suffix.lower() not in RAW + PICTURES:
             continue
         part = next((folder for folder in folders if folder in PARTS), None)
         name = f"{part}/{path.stem}" if part else path.stem
@@ -138,7 +129,7 @@ def _look_through(root: Path, expert: str) -> _Copy:
     inputs, targets = (
         {n: paths for n, paths in by_folder[f].items() if n in sides or not sides} for f in names
     )
-    return _Copy(" with ".join(names), inputs, targets, sides)
+    return " with ".join(names), inputs, targets, sides
 
 
 def read_photograph(path: Path, data: bytes) -> tuple[Tensor, int]:

@@ -99,6 +99,8 @@ def test_the_indexed_package(tmp_path, as_list):
 def test_the_480p_set(tmp_path):
     for side in ("input", "expertC"):
         write_pictures(tmp_path / side / "JPG" / "480p", [f"{n}.jpg" for n in NAMES])
+    not_read = tmp_path / "input/PNG/480p_16bits_XYZ_WB"
+    write_pictures(not_read, [f"{n}.png" for n in NAMES], bits=16)
     (tmp_path / "train_input.txt").write_text("\n".join(NAMES[:2]))  # no newline at its end
     (tmp_path / "train_label.txt").write_text("\n".join(NAMES[2:4]) + "\n")
     (tmp_path / "test.txt").write_text("\r\n".join(NAMES[4:]) + "\r\n")
