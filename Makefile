@@ -79,9 +79,8 @@ unit: install
 unit-full: install
 	$(PYTEST)
 
-# One at a time: how soon a picture follows a key is measured here.
 browser: install
-	$(ONE_THREAD) $(BIN)/python -m pytest tests/browser
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/browser --numprocesses=2 --dist=loadgroup
 
 # The same promises under the versions of ipywidgets and plotly that Google Colab has. ipywidgets 7
 # calls what a newer ipykernel deprecates: that is its matter, not ours.

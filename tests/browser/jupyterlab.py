@@ -1,12 +1,39 @@
-"""What a reader does with JupyterLab: open, restart and run all, save, reload, change the theme."""
+"""JupyterLab in Chromium, and what a reader does there: run all, save, reload, change the theme."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
-from playwright.sync_api import Page, expect
+import nbformat
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 MINUTE = 60_000
+ROOT = Path(__file__).parents[2]
+TOKEN = "a-token-for-the-tests"
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
 
@@ -85,3 +112,85 @@ def answer(page: Page, index: int, source: str) -> str:
     expect(prompt).not_to_have_text(before)
     expect(prompt).to_have_text(re.compile(r"\[\d+\]"), timeout=MINUTE)
     return cell.locator(".jp-OutputArea-output").inner_text()
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The one that is installed; it asks nothing of the network but the page."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def served(home: Path) -> Iterator[str]:
+    """JupyterLab on a free port with a copy of the notebooks in an empty folder.
+
+    Its address has a {} for the notebook.
+    """
+    _copy_without_outputs(ROOT / "notebooks", home / "notebooks")
+    _settings(home / "app-settings")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        "--expose-app-in-browser",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+        f"--notebook-dir={home}",
+        f"--IdentityProvider.token={TOKEN}",
+        f"--LabApp.app_settings_dir={home / 'app-settings'}",
+    ]
+    environment = {
+        **os.environ,
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+    }
+    with (home / "lab.log").open("w") as log:
+        server = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(f"{address}/api/status?token={TOKEN}", server, home / "lab.log")
+        yield f"{address}/lab/tree/notebooks/{{}}?token={TOKEN}&reset"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _copy_without_outputs(source: Path, target: Path) -> None:
+    """So that a prompt with a number, or a picture, can only come from this run."""
+    target.mkdir()
+    for path in source.glob("*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        nbformat.write(notebook, target / path.name)
+
+
+def _settings(folder: Path) -> None:
+    """No pop-up about news, and every cell in the page, also those far below."""
+    folder.mkdir()
+    settings = {
+        "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
+        "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+    }
+    (folder / "overrides.json").write_text(json.dumps(settings))
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(240):
+        if server.poll() is not None:
+            break
+        try:
+            with urlopen(url, timeout=5):
+                return
+        except (URLError, OSError):
+            time.sleep(0.25)
+    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")

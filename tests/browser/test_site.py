@@ -18,6 +18,7 @@ from tests.browser.accessibility import raw_formulas, serious_findings, unseen_f
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 PAGES = [*(path.stem for path in NOTEBOOKS), *(name.rpartition(":")[2] for name in DEMO_PAGES)]
 WIDTHS = (1280, 390)
+pytestmark = pytest.mark.xdist_group("site")  # they share what is slow to make
 Visit = Callable[..., Page]
 
 
