@@ -12,8 +12,7 @@ from histmatch_lab.data.samples import data_samples_dir
 from histmatch_lab.data.sources import open_pairs
 from histmatch_lab.hdrnet import load_network, network_facts, save_network
 from histmatch_lab.recipe import Recipe
-from histmatch_lab.results.tables import COMPARED, load, shipped, weights
-from histmatch_lab.training.evaluation import write_table
+from histmatch_lab.results.tables import COMPARED, load, shipped, weights, write_results
 from histmatch_lab.training.harness import BASELINES, score_baseline
 from histmatch_lab.training.result import Result
 
@@ -33,13 +32,12 @@ def ship(table: Path) -> None:
     ]
     everything = {_identity(result): result for result in (*scored, *shipped(), *fresh)}
     ordered = sorted(everything.values(), key=lambda result: COMPARED.index(result.data))
-    rows = [row for result in ordered for row in result.score_rows()]
-    write_table(data_samples_dir() / "results" / "scores.csv", rows)
+    write_results(data_samples_dir() / "results", ordered)
 
 
 def has_weights(recipe: Recipe) -> bool:
-    """Of the first seed, without the corners of the search for K and lambda, to save space."""
-    return recipe.seed == 0 and (recipe.lam == 1 or recipe.bins == 256)
+    """Of the first seed, without the search for K, to save space."""
+    return recipe.seed == 0 and recipe.bins == 256
 
 
 def _copy_weights(result: Result, source: Path) -> None:

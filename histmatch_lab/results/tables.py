@@ -21,11 +21,13 @@ from histmatch_lab.training.evaluation import (
     paired_bootstrap,
     read_table,
     summarize,
+    write_table,
 )
-from histmatch_lab.training.result import FILE, MEASURES, Result
+from histmatch_lab.training.result import FILE, Result
 
 COMPARED = ("local", "ambiguous")  # the experts that the shipped results are of
 AROUND = ("network", "crop", "preset", "epochs")  # what may differ beside loss, data and seed
+RUNS, SCORES = "runs.csv", "scores.csv"
 Place = str | Path
 
 _own: list[Result] = []
@@ -46,10 +48,17 @@ def load(*places: Place) -> list[Result]:
     return [_distinguished(result, differ) for result in found]
 
 
+def write_results(folder: Path, results: Iterable[Result]) -> None:
+    """A line for each in the folder's runs.csv, and for each test picture in its scores.csv."""
+    keyed = [({"key": number}, result) for number, result in enumerate(results)]
+    write_table(folder / SCORES, [key | line for key, r in keyed for line in r.score_rows()])
+    write_table(folder / RUNS, [key | result.row() for key, result in keyed])
+
+
 @cache
 def shipped() -> tuple[Result, ...]:
-    """The results in data_samples/results/scores.csv."""
-    return tuple(load(data_samples_dir() / "results" / "scores.csv"))
+    """The results in data_samples/results/."""
+    return tuple(load(data_samples_dir() / "results" / RUNS))
 
 
 def use(places: str) -> list[Result]:
@@ -220,16 +229,16 @@ def _load(place: Path) -> list[Result]:
 
 
 def _of_table(path: Path) -> list[Result]:
-    """Of a table with a line for each picture, or of a sweep's, with a line for each run."""
-    rows = read_table(path)
-    if rows and "picture" not in rows[0]:
-        folders = [path.parent / row.get("key", "") for row in rows]
-        return [
-            Result.read(folder) if (folder / FILE).exists() else Result.from_rows(row, ())
-            for folder, row in zip(folders, rows, strict=True)
-        ]
-    groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
-    for row in rows:
-        run = tuple(text for name, text in row.items() if name not in ("picture", *MEASURES))
-        groups.setdefault(run, []).append(row)
-    return [Result.from_rows(lines[0], lines) for lines in groups.values()]
+    """Of a sweep's table, or of `write_results`: with the scores in the folders or table beside."""
+    lines: dict[str, list[dict[str, str]]] = {}
+    if (scores := path.parent / SCORES).exists():
+        for line in read_table(scores):
+            lines.setdefault(line["key"], []).append(line)
+    return [_of_row(row, path.parent, lines) for row in read_table(path)]
+
+
+def _of_row(row: dict[str, str], folder: Path, lines: dict[str, list[dict[str, str]]]) -> Result:
+    key = row.get("key", "")
+    if (folder / key / FILE).exists():
+        return Result.read(folder / key)
+    return Result.from_rows(row, lines.get(key, ()))

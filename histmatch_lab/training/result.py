@@ -82,17 +82,24 @@ class Result:
 
     def row(self) -> dict[str, Any]:
         """Its line in a table of runs; what the loss does not have is empty."""
-        means = {name: round(value, 5) for name, value in self.summary._asdict().items()}
-        return self._stated() | means | {name: self.facts.get(name, "") for name in FACTS}
+        parameters = self.recipe.parameters if self.recipe else {"data": self.data}
+        return {
+            "recipe": self.name,
+            **{column.name: parameters.get(column.name, "") for column in fields(Recipe)},
+            **{name: round(value, 5) for name, value in self.summary._asdict().items()},
+            **{name: self.facts.get(name, "") for name in FACTS},
+        }
 
     def score_rows(self) -> list[dict[str, Any]]:
         """Its lines in a table of scores, one for each test picture."""
-        stated = self._stated() | {name: self.facts.get(name, "") for name in FACTS}
-        return [stated | _measured(score) for score in self.scores]
+        return [
+            {"picture": score.picture, **{m: round(getattr(score, m), 5) for m in MEASURES}}
+            for score in self.scores
+        ]
 
     def write(self, folder: Path) -> None:
         """Keep it as result.json, whole or not at all."""
-        kept = {"run": self.row(), "scores": [_measured(score) for score in self.scores]}
+        kept = {"run": self.row(), "scores": self.score_rows()}
         write_whole(folder / FILE, json.dumps(kept, indent=1).encode())
 
     @classmethod
@@ -102,12 +109,3 @@ class Result:
         weights = folder / WEIGHTS
         result = cls.from_rows(kept["run"], kept["scores"])
         return replace(result, weights=weights if weights.exists() else None)
-
-    def _stated(self) -> dict[str, Any]:
-        parameters = self.recipe.parameters if self.recipe else {"data": self.data}
-        columns = (column.name for column in fields(Recipe))
-        return {"recipe": self.name, **{name: parameters.get(name, "") for name in columns}}
-
-
-def _measured(score: Score) -> dict[str, Any]:
-    return {"picture": score.picture, **{m: round(getattr(score, m), 5) for m in MEASURES}}

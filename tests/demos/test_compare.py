@@ -28,8 +28,13 @@ def close(drawn: Any, expected: Any, **tolerance: Any) -> None:
 
 @cache
 def rows():
-    with (data_samples_dir() / "results" / "scores.csv").open(encoding="utf-8") as file:
-        return tuple(csv.DictReader(file))
+    """A line for each run and test picture."""
+    runs, scores = (
+        list(csv.DictReader((data_samples_dir() / "results" / name).open(encoding="utf-8")))
+        for name in ("runs.csv", "scores.csv")
+    )
+    run_of = {run["key"]: run for run in runs}
+    return tuple(run_of[score["key"]] | score for score in scores)
 
 
 def values(expert, recipe, measure):

@@ -122,8 +122,7 @@ def test_tables_are_read_by_the_names_of_their_columns(tmp_path):
     )
     assert read.summary == pytest.approx(result.summary, abs=1e-5)
     write_table(tmp_path / "s.csv", [dict(reversed(row.items())) for row in result.score_rows()])
-    rows = read_table(tmp_path / "s.csv")
-    again = Result.from_rows(rows[0], rows)
+    again = Result.from_rows(row, read_table(tmp_path / "s.csv"))
     assert [score[:7] for score in again.scores] == [score[:7] for score in result.scores]
 
 
