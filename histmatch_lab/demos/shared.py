@@ -41,9 +41,7 @@ BIN_RANGES: dict[str, Range] = {
 }
 
 OUTSIDE_MODES = get_args(Outside)
-BINS_CHOICE = Choice(
-    "K, bins", 256, (16, 50, 100, 256), "Fewer bins at the same α: dead zones open."
-)
+BINS_CHOICE = Choice("K, bins", 256, (16, 50, 100, 256), "Fewer at the same α: dead zones open.")
 CHANNEL_CHOICE = Choice("channel", "red", CHANNEL_NAMES, "The same settings on another channel.")
 PHOTO_CHOICE = Photograph("photograph", "astronaut", "One with deep shadows, one without.")
 TARGET_CHOICE = Photograph("target", "china", "Another target: the pull changes sign elsewhere.")

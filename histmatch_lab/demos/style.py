@@ -81,14 +81,8 @@ def subplots(
     figure = Figure(figsize=(WIDTH, height), dpi=DPI)
     figure.subplots_adjust(left / WIDTH, bottom / height, 1 - right / WIDTH, 1 - top / height)
     figure.subplots_adjust(wspace=gaps[0] / inner_width, hspace=gaps[1] / inner_height)
-    axes = figure.subplots(
-        rows,
-        columns,
-        squeeze=False,
-        width_ratios=widths,
-        height_ratios=heights,
-        subplot_kw={"axes_class": _Axes},
-    )
+    look: Any = {"width_ratios": widths, "height_ratios": heights}
+    axes = figure.subplots(rows, columns, squeeze=False, subplot_kw={"axes_class": _Axes}, **look)
     return figure, list(axes.flat)
 
 

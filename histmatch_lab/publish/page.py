@@ -48,10 +48,11 @@ def write_page(notebook: NotebookNode, file: Path) -> None:
         outputs = [(output, output.get("data", {})) for output in cell.outputs]
         cell.outputs = [output for output, data in outputs if data.get("text/plain") not in _SPENT]
         if any(_PLOTLY in output.get("data", {}) for output in cell.outputs):
-            write_whole(file.with_name(_PLOTLY_FILE), get_plotlyjs().encode())
             scripts = [_PLOTLY_FILE]
         for output in cell.outputs:
             _make_still_or_standalone(output)
+    if scripts:
+        write_whole(file.with_name(_PLOTLY_FILE), get_plotlyjs().encode())
     title = notebook_title(file.stem, notebook)
     body, _ = _CellsExporter().from_notebook_node(shown)
     if "<h1" not in body:

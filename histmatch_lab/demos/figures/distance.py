@@ -9,6 +9,7 @@ from functools import lru_cache
 import torch
 from matplotlib.axes import Axes
 from torch import Tensor
+from torch.nn.functional import mse_loss
 
 from histmatch_lab.color import adjust_contrast, adjust_exposure, adjust_white_balance
 from histmatch_lab.demos import shared, style
@@ -40,7 +41,7 @@ def two_bumps(shift: float, width: float) -> Frame:
     """Two histograms, the area between their CDFs, and two distances."""
     first = bump(torch.tensor(CENTER), WIDTH)
     second = bump(torch.tensor(CENTER + shift), width)
-    overlap_lost = _half_l1(first, second)
+    overlap_lost = (first - second).abs().sum() / 2
     distance = float(emd(first, second)) / PAPER_BINS
 
     figure, (left, middle, right) = style.subplots(1, 3, height=3.3, gaps=(0.7, 0.85))
@@ -69,16 +70,13 @@ def two_bumps(shift: float, width: float) -> Frame:
 def _draw_distances(axes: Axes, first: Tensor, width: float) -> None:
     """Both distances from the first bump to one at each of SHIFTS."""
     moved = bump(CENTER + SHIFTS, width)
-    axes.plot(SHIFTS, _half_l1(first, moved), color=style.COUNTS, linestyle="--", label="½ L1")
+    half_l1 = (first - moved).abs().sum(-1) / 2
+    axes.plot(SHIFTS, half_l1, color=style.COUNTS, linestyle="--", label="½ L1")
     distances = emd(first.expand_as(moved), moved) / PAPER_BINS
     axes.plot(SHIFTS, distances, color=style.OURS, label="EMD")
     axes.set(xlim=(-0.02, 0.62), xticks=(0, 0.3, 0.6), ylim=(0, 1.05), yticks=(0, 0.5, 1))
     axes.set(xlabel="moved by, intensity", ylabel="distance", title="Two distances")
     axes.legend(loc="lower right")
-
-
-def _half_l1(p: Tensor, q: Tensor) -> Tensor:
-    return (p - q).abs().sum(-1) / 2
 
 
 def _shade(axes: Axes, one: Tensor, other: Tensor, color: str) -> None:
@@ -225,8 +223,8 @@ def shuffled_photograph(share: float, exposure: float, photo: Tensor) -> Frame:
     mixed = shuffled(exposed, share / 100)
     distance = float(emd_of_cdfs(channel_cdfs(mixed), channel_cdfs(original)).mean()) / PAPER_BINS
     shares = torch.linspace(0, 1, 6)
-    errors = [_rms(shuffled(exposed, float(s)), original) for s in shares]
-    error = _rms(mixed, original)
+    errors = [mse_loss(shuffled(exposed, float(s)), original).sqrt() for s in shares]
+    error = float(mse_loss(mixed, original).sqrt())
 
     figure, (left, middle, right) = style.subplots(
         1, 3, height=2.7, gaps=(0.6, 0.6), margins=(0.2, 0.2, 0.35, 0.6), widths=(1.2, 1.2, 1)
@@ -245,7 +243,3 @@ def shuffled_photograph(share: float, exposure: float, photo: Tensor) -> Frame:
         f"is {distance:.3f} in intensity; the root of the mean squared error is {error:.3f}."
     )
     return Frame(figure, caption)
-
-
-def _rms(one: Tensor, other: Tensor) -> float:
-    return float((one - other).square().mean().sqrt())

@@ -28,20 +28,16 @@ def first_harmonic(step: float) -> float:
     return 4 * x * math.exp(-x) / -math.expm1(-2 * x)
 
 
-@lru_cache(maxsize=64)
-def _pull_between_edges(step: float) -> tuple[Tensor, Tensor]:
-    """The pull one bin left and right of an edge, in a range so wide that its ends are far."""
-    bins = 2 * math.ceil(40 / step) + 4
-    middle, whole = bins // 2, (0.0, float(bins))
-    edges = bin_edges(bins, range=whole, dtype=torch.float64)
-    x = shared.dense_points(edges, step, middle - 1, middle + 1, shared.CLOSE_UP)
-    return x - middle, pixel_gradient(x, bins, alpha=step, range=whole)
-
-
 @demo(sharpness=LogSlider("s L", 3.9, 1, 1000, "Where the pull between two edges sinks to zero."))
 def pull_over_a_bin(sharpness: float) -> Frame:
     """Only s L matters: the pull between bin edges, and how far it swings."""
-    x, y = _pull_between_edges(sharpness)
+    # One bin left and right of an edge, in a range so wide that its ends are far.
+    middle = math.ceil(40 / sharpness) + 2
+    whole = (-float(middle), float(middle))
+    edges = bin_edges(2 * middle, range=whole, dtype=torch.float64)
+    x = shared.dense_points(edges, sharpness, -1, 1, shared.CLOSE_UP)
+    y = pixel_gradient(x, 2 * middle, alpha=sharpness, range=whole)
+    dead = (x.diff() * ((y[1:] < DEAD) & (y[:-1] < DEAD))).sum() / 2  # x are dense but not even
     ripple = gradient_ripple(1, alpha=sharpness)
     figure, (near, far) = style.subplots(1, 2, height=3.4, widths=(1.15, 1))
     shared.draw_pull(near, x, y, 0, 5.5)
@@ -50,15 +46,9 @@ def pull_over_a_bin(sharpness: float) -> Frame:
     caption = (
         f"s L = {sharpness:.3g}: the pull goes from {y.min():.2g} to {y.max():.3g} of the fair "
         f"one, a ripple of {ripple:.3%} (first harmonic: {first_harmonic(sharpness):.3%}). "
-        f"{_share_below(x, y, DEAD):.0%} of all intensities feel less than 1 % of the fair pull."
+        f"{dead:.0%} of all intensities feel less than 1 % of the fair pull."
     )
     return Frame(figure, caption)
-
-
-def _share_below(x: Tensor, y: Tensor, level: float) -> float:
-    """The share of the axis where y < level, the points being dense but not even."""
-    below = ((y[1:] < level) & (y[:-1] < level)).double()
-    return float((below * x.diff()).sum() / (x[-1] - x[0]))
 
 
 def _draw_ripple(axes: Axes, step: float, ripple: float) -> None:
