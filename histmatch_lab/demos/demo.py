@@ -92,10 +92,8 @@ class Demo:
         """All controls' values, in order: those given, else the defaults."""
         unknown = settings.keys() - self.controls.keys()
         if unknown:
-            raise TypeError(
-                f"{self.name} has no control {sorted(unknown)[0]!r}; it has "
-                f"{', '.join(self.controls)}"
-            )
+            known = ", ".join(self.controls)
+            raise TypeError(f"{self.name} has no control {min(unknown)!r}; it has {known}")
         return {name: settings.get(name, c.default) for name, c in self.controls.items()}
 
     def _run(self, values: Mapping[str, Any]) -> Any:

@@ -41,17 +41,10 @@ def draw(figure: Figure) -> np.ndarray:
 
 def _data_artists(axes: Axes) -> list[Artist]:
     """What changes from frame to frame; the spines too, since they lie over the data."""
-    legend = axes.get_legend()
-    artists = (
-        *axes.lines,
-        *axes.collections,
-        *axes.patches,
-        *axes.images,
-        *axes.texts,
-        *([legend] if legend else []),
-        *(axes.spines.values() if axes.axison else []),
-    )
-    return [artist for artist in artists if artist.get_visible()]
+    artists: list[Artist | None] = [*axes.lines, *axes.collections, *axes.patches, *axes.images]
+    artists += [*axes.texts, axes.get_legend()]
+    artists += axes.spines.values() if axes.axison else []
+    return [artist for artist in artists if artist and artist.get_visible()]
 
 
 def _draw_frames(canvas: FigureCanvasAgg, data: list[Artist]) -> np.ndarray:

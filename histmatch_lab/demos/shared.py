@@ -31,7 +31,8 @@ WEAK = 0.1  # of the exact EMD's pull: with less, a pixel hardly moves
 TOP = 2.2  # the strongest pull that is drawn to scale
 LIGHTER, DARKER = "#E08214", "#8073AC"  # the ends of the diverging map
 
-CLOSE_UP = tuple(i / 2 for i in range(-32, 33))  # `near` of `dense_points`
+FROM_FAR = (-8, -3, -1, 0, 1, 3, 8)  # `near` of `dense_points`
+CLOSE_UP = tuple(i / 2 for i in range(-32, 33))
 
 CHANNEL_NAMES = ("red", "green", "blue")
 LEVELS = torch.arange(256, dtype=torch.float64) / 255  # the intensities of an 8-bit picture
@@ -143,16 +144,13 @@ def pull_at(
 
 
 def dense_points(
-    edges: Tensor,
-    slope: float,
-    low: float = 0.0,
-    high: float = 1.0,
-    near: Sequence[float] = (-8, -3, -1, 0, 1, 3, 8),
+    edges: Tensor, slope: float, span: Range = (0.0, 1.0), near: Sequence[float] = FROM_FAR
 ) -> Tensor:
-    """Points from `low` to `high` that miss no bump of the pull, however narrow.
+    """Points of `span` that miss no bump of the pull, however narrow.
 
     near: where to look around an edge, in units of 1 / slope.
     """
+    low, high = span
     middles = (edges[1:] + edges[:-1]) / 2
     offsets = edges.new_tensor(near) / slope
     offsets = offsets[offsets.abs() < (edges[1] - edges[0]) / 2]

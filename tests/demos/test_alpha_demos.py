@@ -67,7 +67,7 @@ def test_the_explorer_says_the_share_of_dead_pixels(astronaut):
 
 def test_no_bump_is_missed_however_narrow():
     for s in (1e3, 1e6, 1e8):
-        x = dense_points(bin_edges(100, dtype=torch.float64), s, 0.5, 0.56)
+        x = dense_points(bin_edges(100, dtype=torch.float64), s, (0.5, 0.56))
         assert pixel_gradient(x, 100, alpha=s).max().item() == pytest.approx(s / 400, rel=1e-3)
 
 

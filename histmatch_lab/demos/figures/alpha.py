@@ -66,7 +66,7 @@ def alpha_explorer(
     _draw_histograms(zoom, found, edges, float(found.counts[inside].max()))
     zoom.set(xlim=(window, end), title="The window: counted and soft")
     zoom.legend(loc="upper right", ncols=2)
-    points = shared.dense_points(edges, slope, window, end, shared.CLOSE_UP)
+    points = shared.dense_points(edges, slope, (window, end), shared.CLOSE_UP)
     shared.draw_pull(below, points, pull(points), -0.5, 2.5)
     caption = (
         f"K = {bins}, slope s = {slope:.4g}, s L = {slope / bins:.3g}: the soft histogram is "

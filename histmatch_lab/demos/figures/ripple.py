@@ -35,7 +35,7 @@ def pull_over_a_bin(sharpness: float) -> Frame:
     middle = math.ceil(40 / sharpness) + 2
     whole = (-float(middle), float(middle))
     edges = bin_edges(2 * middle, range=whole, dtype=torch.float64)
-    x = shared.dense_points(edges, sharpness, -1, 1, shared.CLOSE_UP)
+    x = shared.dense_points(edges, sharpness, (-1, 1), shared.CLOSE_UP)
     y = pixel_gradient(x, 2 * middle, alpha=sharpness, range=whole)
     dead = (x.diff() * ((y[1:] < DEAD) & (y[:-1] < DEAD))).sum() / 2  # x are dense but not even
     ripple = gradient_ripple(1, alpha=sharpness)
@@ -88,7 +88,7 @@ def three_readings_of_b(bins: int, photo: Tensor, channel: str, window: float) -
     shown = (window <= LEVELS) & (end >= LEVELS) & (shares > 0)
     inside, sizes = LEVELS[shown], 10_000 * shares[shown]
     edges = bin_edges(bins, dtype=torch.float64)
-    x = shared.dense_points(edges, 2500.0 * bins, window, end, shared.CLOSE_UP)
+    x = shared.dense_points(edges, 2500.0 * bins, (window, end), shared.CLOSE_UP)
     parts = []
     for name, slope, colour, dash, mark in readings:
         step.plot(offsets, (slope * offsets).sigmoid(), dash, color=colour)
