@@ -269,6 +269,23 @@ def test_half_precision(images):
     assert half.item() == pytest.approx(HistogramMatchingLoss(50)(pred, target).item(), rel=0.01)
 
 
+@pytest.mark.parametrize("lam", [0.02, 0.1])
+def test_erratum_11_the_pulls_balance_at_half_of_lambda(lam):
+    target = torch.linspace(0.3, 0.8, 3 * 60 * 80, dtype=torch.float64).view(1, 3, 60, 80)
+
+    def pull(loss: nn.Module, error: float) -> float:
+        pred = (target - error).requires_grad_()
+        loss(pred, target).backward()
+        assert pred.grad is not None
+        return pred.grad.abs().mean().item()
+
+    histogram = HistogramMatchingLoss(units="intensity", outside="clamp")
+    for error, mean_wins in ((lam / 2 - 0.005, False), (lam / 2 + 0.005, True)):
+        assert (pull(nn.MSELoss(), error) > lam * pull(histogram, error)) == mean_wins
+    summed = pull(nn.MSELoss(reduction="sum"), lam / 2)
+    assert summed / (lam * pull(histogram, lam / 2)) == pytest.approx(target.numel(), rel=0.02)
+
+
 # The terms that the paper does not try
 
 

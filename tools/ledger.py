@@ -30,7 +30,7 @@ SOURCE, DOCUMENT = ROOT / "docs" / "ledger.toml", ROOT / "docs" / "ledger.md"
 NOTEBOOK, CELL = ROOT / "notebooks" / "00_start_here.ipynb", "ledger-tables"
 
 STATUSES = ("reproduced", "differs", "not attempted")
-ERRATA = [str(number) for number in range(1, 11)]
+ERRATA = [str(number) for number in range(1, 12)]
 
 
 @dataclass(frozen=True)
