@@ -148,7 +148,7 @@ def test_a_key_changes_with_parameters_code_and_data_alone():
     job = Job(Recipe(), "code", "data")
     changes: dict[str, Any] = {"loss": "l1+histmatch", "lam": 2.0, "bins": 50, "alpha": 10.0}
     changes |= {"bandwidth": 0.5, "units": "bins", "outside": "drop", "crop": 32}
-    changes |= {"network": "paper", "preset": "classroom", "epochs": 3, "seed": 1}
+    changes |= {"network": "paper", "preset": "classroom", "epochs": 3, "seed": 1, "warmup": 0.1}
     assert changes.keys() == job.recipe.parameters.keys() - {"data"}
     others = [
         *(job._replace(recipe=replace(job.recipe, **{n: changes[n]})) for n in changes),
