@@ -147,7 +147,13 @@ def test_a_scheduler_that_is_not_there_is_refused(write, tmp_path, monkeypatch):
 def test_a_key_changes_with_parameters_code_and_data_alone():
     job = Job(Recipe(), "code", "data")
     changes: dict[str, Any] = {"loss": "l1+histmatch", "lam": 2.0, "bins": 50, "alpha": 10.0}
-    changes |= {"bandwidth": 0.5, "units": "bins", "outside": "drop", "crop": 32}
+    changes |= {
+        "bandwidth": 0.5,
+        "units": "bins",
+        "outside": "drop",
+        "range": "centred",
+        "crop": 32,
+    }
     changes |= {"network": "paper", "preset": "classroom", "epochs": 3, "seed": 1, "warmup": 0.1}
     assert changes.keys() == job.recipe.parameters.keys() - {"data"}
     others = [
