@@ -122,11 +122,11 @@ def sweep(runs: Sequence[Recipe], table: Path, client: Any) -> Generator[Status]
     status = Status(len(results), results, waiting)
     client.subscribe_topic(TOPIC, lambda event: status.steps.update([event[1]]))
     futures = {}
-    for key in waiting:
+    for number, key in enumerate(waiting):
         folders[key].mkdir(parents=True, exist_ok=True)
         # the first part of the key is Dask's group; those of a large one are handed out one by one
         task = _work, jobs[key], folders[key].resolve()
-        futures[key] = client.submit(*task, key=(TOPIC, key), pure=False)
+        futures[key] = client.submit(*task, key=(TOPIC, key), pure=False, priority=-number)
     try:
         while waiting:
             yield status
