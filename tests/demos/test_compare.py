@@ -29,10 +29,11 @@ def close(drawn: Any, expected: Any, **tolerance: Any) -> None:
 @cache
 def rows():
     """A line for each run and test picture."""
-    runs, scores = (
-        list(csv.DictReader((data_samples_dir() / "results" / name).open(encoding="utf-8")))
+    texts = (
+        (data_samples_dir() / "results" / name).read_text(encoding="utf-8")
         for name in ("runs.csv", "scores.csv")
     )
+    runs, scores = (list(csv.DictReader(text.splitlines())) for text in texts)
     run_of = {run["key"]: run for run in runs}
     return tuple(run_of[score["key"]] | score for score in scores)
 
