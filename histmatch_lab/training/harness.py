@@ -146,18 +146,19 @@ def code_hash() -> str:
 
 @cache
 def data_hash(data: str) -> str:
-    """A hash of the shipped photographs, or of the manifest, which has those of its pictures."""
+    """A hash of the shipped photographs, or of the manifest, which has those of its pictures; and
+    of the name of a task, as several are made of the same pictures."""
     if data in TASKS:
-        return _hash_of([data_samples_dir() / TASKS[data].folder / MANIFEST])
+        return _hash_of([data_samples_dir() / TASKS[data].folder / MANIFEST], data)
     if data not in EXPERTS:
         return _hash_of([Path(data) / MANIFEST])
     folders = (data_samples_dir() / name for name in ("photos", "scenes"))
     return _hash_of(sorted(path for folder in folders for path in folder.glob("[!.]*")))
 
 
-def _hash_of(files: list[Path]) -> str:
+def _hash_of(files: list[Path], name: str = "") -> str:
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
-    return hashlib.sha256("".join(digests).encode()).hexdigest()[:12]
+    return hashlib.sha256("".join([*digests, name]).encode()).hexdigest()[:12]
 
 
 def _described(device: torch.device) -> str:

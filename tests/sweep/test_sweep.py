@@ -73,6 +73,13 @@ def test_a_file_may_list_grids(tmp_path):
     )
 
 
+@pytest.mark.parametrize("file", sorted(SHIPPED.glob("*.yaml")), ids=lambda file: file.stem)
+def test_no_two_runs_of_a_shipped_sweep_have_one_key(file):
+    """Several tasks are made of the same pictures."""
+    runs = read_sweep(file)
+    assert len({Job.here(run).key for run in runs}) == len(runs)
+
+
 def test_the_papers_grids_are_shipped():
     lams, bins, seeds = (0.1, 1.0, 10.0), (50, 100, 256), (0, 1, 2)
     plain = [(loss, 0.1, 256, "intensity") for loss in ("l2", "l1")]
