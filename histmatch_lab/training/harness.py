@@ -147,13 +147,13 @@ def code_hash() -> str:
 @cache
 def data_hash(data: str) -> str:
     """A hash of the shipped photographs, or of the manifest, which has those of its pictures; and
-    of the name of a task, as several are made of the same pictures."""
+    of the name of a task or expert, as several make pairs of the same pictures."""
     if data in TASKS:
         return _hash_of([data_samples_dir() / TASKS[data].folder / MANIFEST], data)
     if data not in EXPERTS:
         return _hash_of([Path(data) / MANIFEST])
     folders = (data_samples_dir() / name for name in ("photos", "scenes"))
-    return _hash_of(sorted(path for folder in folders for path in folder.glob("[!.]*")))
+    return _hash_of(sorted(path for folder in folders for path in folder.glob("[!.]*")), data)
 
 
 def _hash_of(files: list[Path], name: str = "") -> str:
