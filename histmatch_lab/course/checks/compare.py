@@ -50,7 +50,8 @@ def check_best_emd(name: Any) -> Feedback:
 INTERVAL_MISTAKES = mistakes(
     lambda to_right, to_single, _: abs(to_single - 1) < 0.15,
     "Too narrow: you draw single gaps. Instead draw photographs, each with all its gaps.",
-    lambda to_right, _, groups: abs(to_right / math.sqrt(groups) - 1) < 0.5,
+    # the gaps vary between photographs and within them alike: about sqrt(2) times sqrt(groups)
+    lambda to_right, _, groups: 0.9 < to_right / math.sqrt(groups) < 2,
     "That is the spread of the gaps. Draw often, and take percentiles of the mean of each draw.",
     lambda to_right, *_: abs(to_right - 0.84) < 0.06,
     "That is the 90 % interval: the percentiles 2.5 and 97.5, not 5 and 95.",
