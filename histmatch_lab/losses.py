@@ -189,8 +189,7 @@ class SlicedWassersteinLoss(nn.Module):
         self.register_buffer("directions", nn.functional.normalize(drawn), persistent=False)
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
-        _check_images(pred, target)
-        checked_shape("pred", pred, "B 3 H W")
+        _check_images(pred, target, "B 3 H W")
         along = (self.directions @ image.flatten(2) for image in (pred, target))
         return wasserstein_1d(*along).mean()
 
@@ -285,14 +284,15 @@ class EnhancementLoss(nn.Module):
         return total
 
     def first_term(self) -> "EnhancementLoss":
-        """The reconstruction loss alone, for a warm-up."""
-        return EnhancementLoss(self.name.split("+")[0])
+        """The reconstruction loss alone, for a warm-up; a loss of one term as it is."""
+        first, *others = terms_of(self.name)
+        return EnhancementLoss(first) if others else self
 
     def extra_repr(self) -> str:
         return f"{self.name!r}, lam={self.lam}"
 
 
-def _check_images(pred: Tensor, target: Tensor) -> None:
-    checked_shape("pred", pred, "B C H W")
-    checked_shape("target", target, "B C H W")
+def _check_images(pred: Tensor, target: Tensor, shape: str = "B C H W") -> None:
+    checked_shape("pred", pred, shape)
+    checked_shape("target", target, shape)
     check_same_shape("pred and target", pred, target)

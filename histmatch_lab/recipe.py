@@ -18,6 +18,7 @@ NETWORKS: dict[str, Callable[[], Network]] = {
     "paper": HDRNet.paper,
     "lut": ImageAdaptiveLUT,
 }
+# of the bins; centred: each 8-bit level in the middle of one of 256 (erratum 6)
 RANGES = {"unit": (0.0, 1.0), "centred": (-0.5 / 255, 255.5 / 255)}
 PAPER_BINS, PAPER_LAMS = (50, 100, 256), (0.1, 1.0, 10.0)  # what the paper searched
 _ALWAYS_NAMED = (("bins", "k"), ("lam", "lam"))
@@ -87,10 +88,9 @@ class Recipe:
             paper's, which are bins.
         bins, alpha, bandwidth, units, outside: of the histogram term. The paper's `outside` is
             "drop"; "clamp" pulls pixels at the ends of the range the right way.
-        range: "unit" for bins over [0, 1], or "centred", where each 8-bit level lies in the middle
-            of one of 256 (erratum 6).
+        range: one of `RANGES`.
         network: "compact" or "paper", an HDRNet, or "lut", an ImageAdaptiveLUT, for which only the
-            rate of the preset "paper" is small enough.
+            rates of the presets "study-lut" and "paper" are small enough.
         data: an expert of `ScenePairs`, or a folder that `histmatch-lab prepare` wrote.
         crop: side of the square training crops, in pixels; 0 for whole frames.
         preset: one of `PRESETS`.

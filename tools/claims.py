@@ -12,7 +12,7 @@ import torch
 from histmatch_lab.data.samples import open_photo, photo_names
 from histmatch_lab.histogram import hard_histogram, soft_histogram
 from histmatch_lab.perceptual import receptive_field
-from histmatch_lab.recipe import PAPER_BINS, PAPER_LAMS, Recipe
+from histmatch_lab.recipe import PAPER_BINS, PAPER_LAMS, RANGES, Recipe
 from histmatch_lab.results.tables import (
     COMPARED,
     difference,
@@ -25,7 +25,6 @@ from histmatch_lab.training.evaluation import colour_cast, tone_curve
 
 # What the paper found best, in its own unit.
 PAPER = Recipe("l2+histmatch", lam=1.0, bins=256, units="bins", outside="drop").name
-EIGHT_BIT = (-0.5 / 255, 255.5 / 255)  # erratum 6: each level in the middle of a bin
 
 _TOGETHER = "\N{NO-BREAK SPACE}"
 
@@ -140,8 +139,8 @@ def closer_estimate() -> Finding:
     Holds if the paper's is closer for each photograph with its 8-bit levels centred in the bins.
     """
     found = {
-        "the paper's bins": [_kernel_errors(name, (0.0, 1.0)) for name in photo_names()],
-        "centred bins": [_kernel_errors(name, EIGHT_BIT) for name in photo_names()],
+        "the paper's bins": [_kernel_errors(name, RANGES["unit"]) for name in photo_names()],
+        "centred bins": [_kernel_errors(name, RANGES["centred"]) for name in photo_names()],
     }
     numbers = []
     for bins, errors in found.items():

@@ -74,8 +74,8 @@ class TaskPairs:
     def __init__(self, task: str, *, crop: int = 0) -> None:
         check_option("task", task, TASKS)
         self.task, self.crop = task, crop
-        self._folder, self._change, self._variants = TASKS[task]
-        self._pairs = PreparedPairs(data_samples_dir() / self._folder, crop=crop)
+        folder, self._change, self._variants = TASKS[task]
+        self._pairs = PreparedPairs(data_samples_dir() / folder, crop=crop)
 
     def __repr__(self) -> str:
         return f"TaskPairs({self.task!r}, crop={self.crop})"
@@ -89,7 +89,8 @@ class TaskPairs:
         if self._change is None:
             return sources, targets
         changed = [self._change(*p, generator) for p in zip(sources, targets, strict=True)]
-        return torch.stack([p[0] for p in changed]), torch.stack([p[1] for p in changed])
+        sources, targets = (torch.stack(side) for side in zip(*changed, strict=True))
+        return sources, targets
 
     def test_pairs(self) -> Sequence[Pair]:
         """The test pictures, whole; of "spoiled" each several times, "NAME-1", "NAME-2" ..."""

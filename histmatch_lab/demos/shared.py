@@ -23,6 +23,7 @@ from histmatch_lab.histogram import (
     soft_cdf,
     soft_histogram,
 )
+from histmatch_lab.recipe import RANGES
 from histmatch_lab.training.evaluation import psnr
 
 PAPER_ALPHA, PAPER_BINS = 1000.0, 256
@@ -37,8 +38,8 @@ CLOSE_UP = tuple(i / 2 for i in range(-32, 33))
 CHANNEL_NAMES = ("red", "green", "blue")
 LEVELS = torch.arange(256, dtype=torch.float64) / 255  # the intensities of an 8-bit picture
 BIN_RANGES: dict[str, Range] = {
-    "0 to 1": (0.0, 1.0),
-    "8-bit centred": (-0.5 / 255, 255.5 / 255),  # each level in the middle of one of 256 bins
+    "0 to 1": RANGES["unit"],
+    "8-bit centred": RANGES["centred"],
 }
 
 OUTSIDE_MODES = get_args(Outside)

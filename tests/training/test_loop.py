@@ -141,6 +141,26 @@ def test_a_warm_up_trains_the_first_term_alone():
         replace(SHORT, warmup=1)
 
 
+def test_a_loss_of_one_term_keeps_what_it_was_given(monkeypatch):
+    """Its first term is all of it: it is not made again, without its options."""
+    monkeypatch.setattr(losses_module, "_TERMS", dict(losses_module._TERMS))
+
+    @register_term("scaled")
+    class Scaled(nn.Module):
+        def __init__(self, factor: float) -> None:
+            super().__init__()
+            self.factor = factor
+
+        def forward(self, pred: Tensor, target: Tensor) -> Tensor:
+            return self.factor * (pred - target).square().mean()
+
+    loss = EnhancementLoss("scaled", factor=3.0)
+    assert loss.first_term() is loss
+    [step, *_] = train(tiny(), Brighter(), loss, replace(SHORT, warmup=0.5))
+    plain = next(train(tiny(), Brighter(), EnhancementLoss("l2"), SHORT))
+    assert step.loss == pytest.approx(3 * plain.loss)
+
+
 def test_the_penalties_of_the_tables_are_trained():
     network = tiny_lut()
     with torch.no_grad():
