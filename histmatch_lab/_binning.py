@@ -22,7 +22,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,8 +33,7 @@ STRETCH = 2**17  # samples of a row whose count and sum share one float64, see L
 WHOLE = 2.0**52  # from here to 2^53 float64 holds the integers, which are its low bits
 
 
-@dataclass(frozen=True)
-class Edges:
+class Edges(NamedTuple):
     """Edges low + k width, k = 0 ... bins, each smoothed by a sigmoid of the given slope."""
 
     low: float
@@ -45,50 +44,6 @@ class Edges:
     @property
     def slope_per_bin(self) -> float:
         return max(self.slope * self.width, 1e-30)  # never 0: it is divided by
-
-
-def mass_below(values: Tensor, edges: Edges, weights: Tensor | None = None) -> Tensor:
-    """The share of smoothed samples below each edge: (..., N) -> (..., bins + 1), float64.
-
-    weights: like the values, float64, of mean 1 in each row. On a GPU a bad value gives NaN.
-    """
-    rows = values.reshape(-1, values.shape[-1])
-    weights = None if weights is None else weights.reshape_as(rows)
-    below = _MassBelow.apply(rows, weights, choose(rows, edges))
-    if rows.device.type != "cpu":
-        below = below + _nan_unless_finite(rows.detach())
-    return below.reshape(*values.shape[:-1], -1)
-
-
-def _nan_unless_finite(rows: Tensor) -> Tensor:
-    """0 or NaN for each row, (rows, 1), without waiting for the device to say which."""
-    return torch.stack(rows.aminmax(dim=1, keepdim=True)).mul(0).sum(0)
-
-
-class _MassBelow(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, weights: Tensor | None, method: "Method") -> Tensor:
-        ctx.save_for_backward(rows, weights)
-        ctx.method = method
-        return method.mass(rows, weights)
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
-        rows, weights = ctx.saved_tensors
-        gradient = _Gradient.apply(rows, upstream, ctx.method)
-        return gradient if weights is None else (gradient * weights).to(rows), None, None
-
-
-class _Gradient(torch.autograd.Function):
-    """Makes a second derivative fail, also where ``once_differentiable`` would miss a term."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, upstream: Tensor, method: "Method") -> Tensor:  # noqa: ARG004
-        return method.gradient(rows, upstream)
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> None:  # noqa: ARG004
-        raise RuntimeError("the soft histogram can be differentiated once, not twice")
 
 
 def choose(rows: Tensor, edges: Edges) -> "Method":
@@ -280,7 +235,7 @@ def _quadratics(value: Tensor, d1: Tensor, d2: Tensor, d3: Tensor, *, size: floa
 
 
 def _clamp_index(position: Tensor, last: float) -> Tensor:
-    """Into [0, last], in place; NaN, which only a GPU lets through (``mass_below``), becomes 0."""
+    """Into [0, last], in place; NaN, which only a GPU lets through (``ops/mass.py``), becomes 0."""
     if position.device.type != "cpu":
         position.nan_to_num_()
     return position.clamp_(0, last)

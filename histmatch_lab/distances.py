@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from histmatch_lab._checks import check_same_shape, checked_floating, checked_samples
+from histmatch_lab._checks import check_no_nan, check_same_shape, checked_floating, checked_samples
 
 
 def emd(p: Tensor, q: Tensor) -> Tensor:
@@ -42,8 +42,7 @@ def wasserstein_1d(p: Tensor, q: Tensor) -> Tensor:
     >>> wasserstein_1d(torch.tensor([0.0, 1.0]), torch.tensor([0.5, 0.5, 0.5])).item()
     0.5
     """
-    p = checked_samples("p", p).sort(-1).values
-    q = checked_samples("q", q).sort(-1).values
+    p, q = _sorted("p", p), _sorted("q", q)
     if p.shape[-1] == q.shape[-1]:
         return (p - q).abs().mean(-1)
     n, m = p.shape[-1], q.shape[-1]
@@ -54,6 +53,12 @@ def wasserstein_1d(p: Tensor, q: Tensor) -> Tensor:
     start, widths = breaks[:-1], breaks.diff()
     gaps = (p[..., start // m] - q[..., start // n]).abs()
     return gaps @ (widths.to(gaps) / (n * m))
+
+
+def _sorted(name: str, values: Tensor) -> Tensor:
+    values = checked_samples(name, values)
+    check_no_nan(name, values)
+    return values.sort(-1).values
 
 
 def _cdf_gaps(p: Tensor, q: Tensor) -> Tensor:

@@ -17,9 +17,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from histmatch_lab._binning import Edges, mass_below
+from histmatch_lab._binning import Edges
 from histmatch_lab._checks import (
     Range,
+    check_no_nan,
     check_option,
     checked_bins,
     checked_floating,
@@ -27,6 +28,7 @@ from histmatch_lab._checks import (
     checked_samples,
     checked_slope,
 )
+from histmatch_lab.ops.mass import mass_below
 
 Outside = Literal["drop", "clamp", "reflect"]
 
@@ -77,6 +79,7 @@ def hard_histogram(values: Tensor, bins: int = 256, *, range: Range = (0.0, 1.0)
     [0.5, 0.0, 0.25, 0.25]
     """
     values = checked_samples("values", values).detach()
+    check_no_nan("values", values)
     edges = bin_edges(bins, range=range, dtype=torch.float64, device=values.device)
     index = _bin_of(values.double(), edges)
     counts = torch.zeros(*values.shape[:-1], bins, dtype=torch.float64, device=values.device)
@@ -283,16 +286,12 @@ def _cumulative(
 
 
 def _checked_weights(weights: Tensor, values: Tensor) -> Tensor:
-    """In the shape of the values, with a mean of 1 in each row."""
+    """In the shape of the values."""
     weights = checked_samples("weights", weights.detach().to(values.device, torch.float64))
     try:
-        weights = weights.expand_as(values)
+        return weights.expand_as(values)
     except RuntimeError:
         raise ValueError(
             f"weights must broadcast to the shape of values, {tuple(values.shape)}, "
             f"got {tuple(weights.shape)}"
         ) from None
-    means = weights.mean(-1, keepdim=True)
-    if weights.device.type == "cpu" and ((weights < 0).any() or (means == 0).any()):
-        raise ValueError("weights must be 0 or more, and not all 0 for a row of values")
-    return weights / means

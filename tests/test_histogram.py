@@ -20,8 +20,9 @@ from histmatch_lab import (
     soft_cdf,
     soft_histogram,
 )
-from histmatch_lab._binning import Edges, Lattice, Window, _nan_unless_finite, choose
+from histmatch_lab._binning import Edges, Lattice, Window, choose
 from histmatch_lab.histogram import Outside
+from histmatch_lab.ops.mass import _nan_unless_finite
 
 EIGHT_BIT = (-0.5 / 255, 255.5 / 255)  # erratum 6: each 8-bit level in the middle of a bin
 MODES = get_args(Outside)

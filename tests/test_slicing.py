@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from histmatch_lab import bilateral_slice, slice_and_apply, slicing
+from histmatch_lab import bilateral_slice, slice_and_apply
+from histmatch_lab.ops import slices
 
 
 def trilinear(grid: Tensor, guide: Tensor) -> Tensor:
@@ -47,7 +48,7 @@ SHAPES = [
 
 @pytest.fixture(params=[1, 40, 10**6], ids=lambda size: f"strips of {size}")
 def strips(request, monkeypatch):
-    monkeypatch.setitem(slicing.STRIP, "cpu", request.param)
+    monkeypatch.setitem(slices.STRIP, "cpu", request.param)
 
 
 @pytest.mark.usefixtures("strips")

@@ -1,0 +1,105 @@
+"""How much smoothed mass lies below each bin edge, (..., N) -> (..., bins + 1), float64.
+
+The two ways to compute it are in ``_binning.py``.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from histmatch_lab._binning import Edges, choose
+from histmatch_lab._checks import check_no_nan
+from histmatch_lab.ops.transforms import Gradient, one_by_one
+
+
+def mass_below(values: Tensor, edges: Edges, weights: Tensor | None = None) -> Tensor:
+    """The share of smoothed samples below each edge, differentiable once in the values.
+
+    weights: like the values, float64, 0 or more; only their shares of each row's sum count. On a
+    CPU bad values and weights raise ValueError, on a GPU bad values give NaN.
+    """
+    below: Tensor = _MassBelow.apply(values, weights, *edges)
+    return below
+
+
+@torch.library.custom_op("histmatch_lab::mass_below", mutates_args=())
+def _mass(
+    values: Tensor, weights: Tensor | None, low: float, width: float, bins: int, slope: float
+) -> Tensor:
+    rows = values.reshape(-1, values.shape[-1])
+    check_no_nan("values", rows)
+    edges = Edges(low, width, bins, slope)
+    below = choose(rows, edges).mass(rows, _relative(weights, rows))
+    if values.device.type != "cpu":
+        below = below + _nan_unless_finite(rows)
+    return below.view(*values.shape[:-1], -1)
+
+
+@torch.library.custom_op("histmatch_lab::mass_below_gradient", mutates_args=())
+def _mass_gradient(
+    values: Tensor,
+    weights: Tensor | None,
+    upstream: Tensor,
+    low: float,
+    width: float,
+    bins: int,
+    slope: float,
+) -> Tensor:
+    rows, edges = values.reshape(-1, values.shape[-1]), Edges(low, width, bins, slope)
+    gradient = choose(rows, edges).gradient(rows, upstream.reshape(-1, bins + 1))
+    relative = _relative(weights, rows)
+    if relative is not None:
+        gradient = (gradient * relative).to(rows)
+    return gradient.view_as(values)
+
+
+@_mass.register_fake
+def _(values: Tensor, weights: Any, low: Any, width: Any, bins: int, slope: Any) -> Tensor:  # noqa: ARG001
+    return values.new_empty(*values.shape[:-1], bins + 1, dtype=torch.float64)
+
+
+@_mass_gradient.register_fake
+def _(values: Tensor, *_: Any) -> Tensor:
+    return torch.empty_like(values, memory_format=torch.contiguous_format)
+
+
+_mass.register_vmap(one_by_one(_mass))
+_mass_gradient.register_vmap(one_by_one(_mass_gradient))
+
+
+class _MassBelow(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(values: Tensor, weights: Tensor | None, *edges: Any) -> Tensor:
+        below: Tensor = _mass(values, weights, *edges)
+        return below
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004
+        values, weights, *edges = inputs
+        ctx.save_for_backward(values, weights)
+        ctx.edges = edges
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        gradient = Gradient.apply(_mass_gradient, *ctx.saved_tensors, upstream, *ctx.edges)
+        return gradient, None, None, None, None, None
+
+
+def _relative(weights: Tensor | None, rows: Tensor) -> Tensor | None:
+    """With a mean of 1 in each row."""
+    if weights is None:
+        return None
+    check_no_nan("weights", weights)
+    weights = weights.reshape_as(rows)
+    means = weights.mean(-1, keepdim=True)
+    if weights.device.type == "cpu" and ((weights < 0).any() or (means == 0).any()):
+        raise ValueError("weights must be 0 or more, and not all 0 for a row of values")
+    return weights / means
+
+
+def _nan_unless_finite(rows: Tensor) -> Tensor:
+    """0 or NaN for each row, (rows, 1), without waiting for the device to say which."""
+    return torch.stack(rows.aminmax(dim=1, keepdim=True)).mul(0).sum(0)

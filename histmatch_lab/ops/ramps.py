@@ -1,0 +1,102 @@
+"""A weighted sum of many ramps of each pixel, which is what the guide of HDRNet is.
+
+The R ramps of a pixel take sixteen times its memory. They are computed in chunks that fit the
+processor's cache, and again in the backward pass, for which autograd would take five times as long.
+"""
+
+from collections.abc import Iterator
+from itertools import repeat
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from histmatch_lab.ops.transforms import Gradient, one_by_one
+
+threshold_backward = torch.ops.aten.threshold_backward
+
+
+def sum_of_ramps(pixels: Tensor, ramps: Tensor, shifts: Tensor, weights: Tensor) -> Tensor:
+    """weights @ relu(ramps @ pixels - shifts), differentiable once.
+
+    (B, 3, N), (R, 3), (R, 1), (1, R) -> (B, 1, N).
+    """
+    level: Tensor = _SumOfRamps.apply(pixels, ramps, shifts, weights)
+    return level
+
+
+@torch.library.custom_op("histmatch_lab::sum_of_ramps", mutates_args=())
+def _ramps(pixels: Tensor, ramps: Tensor, shifts: Tensor, weights: Tensor) -> Tensor:
+    level = pixels.new_empty(len(pixels), 1, pixels.shape[2])
+    with torch.autocast(pixels.device.type, enabled=False):
+        for part, out in zip(_chunks(pixels), _chunks(level), strict=True):
+            torch.mm(weights, torch.addmm(-shifts, ramps, part).relu_(), out=out)
+    return level
+
+
+@torch.library.custom_op("histmatch_lab::sum_of_ramps_gradients", mutates_args=())
+def _ramps_gradients(
+    upstream: Tensor,
+    pixels: Tensor,
+    ramps: Tensor,
+    shifts: Tensor,
+    weights: Tensor,
+    of_pixels_too: bool,
+) -> list[Tensor]:
+    """Of the ramps, shifts and weights, and of the pixels."""
+    of_ramps, of_shifts = torch.zeros_like(ramps), torch.zeros_like(shifts)
+    of_weights = torch.zeros_like(weights)
+    of_pixels = [torch.empty_like(pixels)] if of_pixels_too else []
+    outs = _chunks(of_pixels[0]) if of_pixels else repeat(None)
+    with torch.autocast(pixels.device.type, enabled=False):
+        back = (ramps * weights.T).T
+        for part, up, out in zip(_chunks(pixels), _chunks(upstream), outs, strict=False):
+            raised = torch.addmm(-shifts, ramps, part).relu_()  # (R, n)
+            of_weights.addmm_(up, raised.T)
+            active = threshold_backward(up.expand_as(raised), raised, 0)  # 0 below a shift
+            of_ramps.addmm_(active, part.T)
+            of_shifts.sub_(active.sum(1, keepdim=True))
+            if out is not None:
+                torch.mm(back, active, out=out)
+    return [of_ramps * weights.T, of_shifts * weights.T, of_weights, *of_pixels]
+
+
+@_ramps.register_fake
+def _(pixels: Tensor, *_: Any) -> Tensor:
+    return pixels.new_empty(pixels.shape[0], 1, pixels.shape[2])
+
+
+@_ramps_gradients.register_fake
+def _(upstream: Tensor, pixels: Tensor, *curves: Any) -> list[Tensor]:  # noqa: ARG001
+    *in_curves, of_pixels_too = curves
+    return [torch.empty_like(t) for t in (*in_curves, *[pixels] * of_pixels_too)]
+
+
+_ramps.register_vmap(one_by_one(_ramps))
+_ramps_gradients.register_vmap(one_by_one(_ramps_gradients))
+
+
+class _SumOfRamps(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(*inputs: Tensor) -> Tensor:
+        level: Tensor = _ramps(*inputs)
+        return level
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG004
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        needed = ctx.needs_input_grad[0]
+        gradients = Gradient.apply(_ramps_gradients, upstream, *ctx.saved_tensors, needed)
+        of_ramps, of_shifts, of_weights, *of_pixels = gradients
+        return of_pixels[0] if needed else None, of_ramps, of_shifts, of_weights
+
+
+def _chunks(planes: Tensor) -> Iterator[Tensor]:
+    """(B, C, N) as (C, n) views, one batch entry after the other."""
+    size = 8192 if planes.device.type == "cpu" else 2**20
+    return (part for plane in planes for part in plane.split(size, dim=1))

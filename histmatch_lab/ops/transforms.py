@@ -1,0 +1,49 @@
+"""What the operators share, so that ``torch.func`` takes them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def one_by_one(operator: Callable[..., Any]) -> Callable[..., Any]:
+    """A rule for ``vmap``, "call it for each": the work in a call is large beside the call."""
+
+    def rule(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
+        results = [
+            operator(
+                *(
+                    argument if dim is None else argument.select(dim, index)
+                    for argument, dim in zip(arguments, in_dims, strict=True)
+                )
+            )
+            for index in range(info.batch_size)
+        ]
+        if isinstance(results[0], Tensor):
+            return torch.stack(results), 0
+        stacked = [torch.stack(parts) for parts in zip(*results, strict=True)]
+        return stacked, [0] * len(stacked)
+
+    return rule
+
+
+class Gradient(torch.autograd.Function):
+    """A call of the operator that computes a gradient; a second derivative through it fails, also
+    where ``once_differentiable`` would miss a term.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(operator: Callable[..., Any], *arguments: Any) -> Any:
+        result = operator(*arguments)
+        return result if isinstance(result, Tensor) else tuple(result)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> None:  # noqa: ARG004
+        raise RuntimeError("this operation can be differentiated once, not twice")

@@ -1,0 +1,100 @@
+"""The library under PyTorch's own tools: torch.func, torch.compile, torch.library's checks."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.func import grad, jacrev, vmap
+
+from histmatch_lab import bilateral_slice, emd, slice_and_apply, soft_cdf, soft_histogram
+from histmatch_lab.ops.ramps import sum_of_ramps
+
+
+def rand(*shape: int) -> Tensor:
+    return torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+
+SHARES, TARGET = rand(9), rand(20).softmax(-1)
+GUIDE, IMAGE = rand(2, 4, 5) * 0.9 + 0.05, rand(2, 3, 4, 5)
+CURVES = rand(6, 3), rand(6, 1), rand(1, 6)
+OPERATIONS: dict[str, tuple[Callable[..., Tensor], tuple[Tensor, ...]]] = {
+    "soft_histogram": (lambda x: soft_histogram(x, 20, alpha=60), (rand(2, 9),)),
+    "weighted": (lambda x: soft_histogram(x, 20, alpha=60, weights=SHARES), (rand(2, 9),)),
+    "reflect": (lambda x: soft_cdf(x, 20, alpha=60, outside="reflect"), (rand(2, 9),)),
+    "soft_cdf": (lambda x: soft_cdf(x, 20, alpha=60, outside="clamp"), (rand(2, 9),)),
+    "emd": (lambda x: emd(soft_histogram(x, 20, alpha=60), TARGET.expand(2, -1)), (rand(2, 9),)),
+    "bilateral_slice": (bilateral_slice, (rand(2, 2, 3, 2, 2), GUIDE)),
+    "slice_and_apply": (slice_and_apply, (rand(2, 12, 3, 2, 2), GUIDE, IMAGE)),
+    "sum_of_ramps": (sum_of_ramps, (rand(2, 3, 7), *CURVES)),
+}
+operations = pytest.mark.parametrize(("function", "inputs"), OPERATIONS.values(), ids=OPERATIONS)
+
+
+@operations
+def test_grad_and_jacrev_equal_autograd(function, inputs):
+    every = tuple(range(len(inputs)))
+    leaves = [x.clone().requires_grad_() for x in inputs]
+    out = function(*leaves)
+    weights = rand(*out.shape)
+    wanted = torch.autograd.grad(out, leaves, weights)
+    got = grad(lambda *x: (function(*x) * weights).sum(), argnums=every)(*inputs)
+    torch.testing.assert_close(got, wanted)
+    for jacobian, gradient in zip(jacrev(function, argnums=every)(*inputs), wanted, strict=True):
+        along = jacobian.flatten(0, out.ndim - 1).flatten(1)
+        torch.testing.assert_close(weights.flatten() @ along, gradient.flatten())
+
+
+@operations
+def test_vmap_equals_a_loop(function, inputs):
+    several = tuple(torch.stack([x, x.flip(0), x * 0.5], 1) for x in inputs)
+    wanted = torch.stack([function(*x) for x in zip(*(s.unbind(1) for s in several), strict=True)])
+    torch.testing.assert_close(vmap(function, in_dims=1)(*several), wanted)
+    only_first = (1, *[None] * (len(inputs) - 1))
+    wanted = torch.stack([function(first, *inputs[1:]) for first in several[0].unbind(1)])
+    torch.testing.assert_close(vmap(function, only_first)(several[0], *inputs[1:]), wanted)
+
+
+@operations
+def test_gradients_of_each_sample(function, inputs):
+    several = tuple(torch.stack([x, x.flip(0)]) for x in inputs)
+    every = tuple(range(len(inputs)))
+    gradient = grad(lambda *x: function(*x).square().sum(), argnums=every)
+    wanted = [gradient(*x) for x in zip(*several, strict=True)]
+    got = vmap(gradient)(*several)
+    for each, parts in zip(got, zip(*wanted, strict=True), strict=True):
+        torch.testing.assert_close(each, torch.stack(parts))
+
+
+@operations
+def test_a_second_derivative_is_refused(function, inputs):
+    leaves = [x.clone().requires_grad_() for x in inputs]
+    gradients = torch.autograd.grad(function(*leaves).square().sum(), leaves, create_graph=True)
+    with pytest.raises(RuntimeError, match="differentiated once, not twice"):
+        torch.autograd.grad(gradients, leaves, gradients)
+
+
+EDGES = (0.0, 0.05, 20, 60.0)
+UP = rand(2, 21), rand(2, 3, 4, 5), rand(2, 1, 7)
+CALLS: list[tuple[str, tuple[object, ...]]] = [
+    ("mass_below", (rand(2, 9), None, *EDGES)),
+    ("mass_below", (rand(2, 9).float(), rand(2, 9), *EDGES)),
+    ("mass_below_gradient", (rand(2, 9).float(), rand(2, 9), UP[0], *EDGES)),
+    ("sliced", (rand(2, 5, 3, 2, 2), GUIDE, None)),
+    ("sliced", (rand(2, 12, 3, 2, 2), GUIDE, IMAGE)),
+    ("sliced_gradients", (UP[1], rand(2, 12, 3, 2, 2), GUIDE, IMAGE, True)),
+    ("sliced_gradients", (UP[1], rand(2, 3, 3, 2, 2), GUIDE, None, False)),
+    ("sum_of_ramps", (rand(2, 3, 7), *CURVES)),
+    ("sum_of_ramps_gradients", (UP[2], rand(2, 3, 7), *CURVES, True)),
+    ("sum_of_ramps_gradients", (UP[2], rand(2, 3, 7), *CURVES, False)),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments"), CALLS)
+def test_operators_are_as_they_say(name, arguments):
+    """Shapes, types and strides of the results without computing them; nothing written over."""
+    torch.library.opcheck(
+        getattr(torch.ops.histmatch_lab, name).default,
+        arguments,
+        test_utils=("test_schema", "test_faketensor"),
+    )
