@@ -1,12 +1,16 @@
-"""Files that appear whole or not at all, and are the same for the same content."""
+"""Files that appear whole or not at all, are the same for the same content, and have one writer."""
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import safetensors.torch
+from filelock import FileLock, Timeout
 from torch import Tensor
+
+LOCK = ".lock"
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -17,6 +21,24 @@ def write_whole(path: Path, data: bytes) -> None:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def one_run(folder: Path, lock: str = LOCK) -> Iterator[None]:
+    """Make the folder, and be the only run that writes to it; ValueError if another one does.
+
+    The system holds the lock, not the file: that of a run that was killed is free.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        held = FileLock(folder / lock).acquire(timeout=0)
+    except Timeout:
+        raise ValueError(
+            f"{folder} must be written by one run at a time, and another one is at it; wait for "
+            "it, or end it (in a notebook, restart the kernel)"
+        ) from None
+    with held:
+        yield
 
 
 def safetensors_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:

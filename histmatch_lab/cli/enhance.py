@@ -1,19 +1,32 @@
 """`histmatch-lab enhance`: a trained network on one's own pictures, from file to file."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
 import torch
 from rich.console import Console
-from rich.progress import track
+from rich.markup import escape
+from rich.progress import Progress
+from torch import Tensor
 
 from histmatch_lab.cli.shared import FILE, OUT, exit_codes
-from histmatch_lab.data.images import ImageError, decode_image, read_bytes, save_image
+from histmatch_lab.data.images import (
+    ENCODERS,
+    ImageError,
+    is_picture,
+    open_image,
+    passed_over,
+    read_bytes,
+    refuse_several,
+    save_image,
+)
 from histmatch_lab.hdrnet import Network, load_network
+from histmatch_lab.lut import ImageAdaptiveLUT, apply_lut
 
-WRITTEN = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-READ = (*WRITTEN, ".webp", ".bmp", ".gif")
+ROWS = 128  # looked up at a time, since eight neighbours of each pixel are held
+STAGES = "reading", "enhancing", "writing"
 
 
 @click.command()
@@ -32,45 +45,78 @@ READ = (*WRITTEN, ".webp", ".bmp", ".gif")
     required=True,
     help="Folder for the enhanced pictures; made if it is not there.",
 )
-def enhance(weights: Path, images: tuple[Path, ...], output: Path) -> None:
+@click.option("--white", type=float, help="The value that is white in floating-point TIFFs.")
+def enhance(weights: Path, images: tuple[Path, ...], output: Path, white: float | None) -> None:
     """Enhance pictures of any size with a trained network.
 
-    WEIGHTS is a file that training wrote, IMAGE a picture or a folder of them. Orientation and
-    colour profile are respected, 16 bits are kept. Exits with 1 if a picture could not be read or
-    written, with 2 if nothing was begun.
+    WEIGHTS is a file that training wrote, IMAGE a picture or a folder of them. JPEG, PNG and TIFF
+    stay what they are, all others become PNG. The result is upright, in sRGB, with the 16 bits, the
+    transparency (but in JPEG), the resolution and the EXIF of its source; not its thumbnail and
+    the maker's notes. Raw photographs are developed first, with the camera's white balance and
+    nothing brightened. A file with several pages is refused. 100 megapixels take 4 GB.
+
+    Exits with 1 if a picture could not be read or written, with 2 if nothing was begun.
     """
     with exit_codes():
+        if white is not None and not white > 0:
+            raise ValueError(f"white must be above 0, got {white}")
         network = load_network(weights).eval()
-        places = _places([picture for path in images for picture in _pictures(path)], output)
-    console, failed = Console(stderr=True), 0
-    for source, place in track(places.items(), "Enhancing", console=console):
-        try:
-            output.mkdir(parents=True, exist_ok=True)
-            _enhance(network, source, place)
-        except (ImageError, OSError) as problem:
-            failed += 1
-            console.out(f"{source}: {problem}", highlight=False)
+        pictures, others = _pictures(images)
+        places = _places(pictures, output)
+    failed = _enhance_all(network, places, white)
     click.echo(f"{len(places) - failed} of {len(places)} pictures written to {output}")
+    if others:
+        click.echo(passed_over(others))
     if failed:
         raise click.exceptions.Exit(1)
 
 
-def _pictures(path: Path) -> list[Path]:
-    """A file as it is, a folder as the pictures in it."""
-    if not path.is_dir():
-        return [path]
-    inside = sorted(p for p in path.iterdir() if p.suffix.lower() in READ and p.is_file())
-    if not inside:
-        raise ValueError(f"{path} holds no pictures ({', '.join(READ)})")
-    return inside
+def _enhance_all(network: Network, places: Mapping[Path, Path], white: float | None) -> int:
+    """Under bars for all and for each picture; how many failed, with the reason said."""
+    console, failed = Console(stderr=True), 0
+    with Progress(console=console) as progress:
+        whole, one = (progress.add_task(text, total=None) for text in ("Enhancing", ""))
+        for source, place in progress.track(places.items(), task_id=whole):
+            progress.reset(one, total=len(STAGES))
+
+            def begin(stage: str, name: str = source.name) -> None:
+                number = STAGES.index(stage)
+                progress.update(one, completed=number, description=f"{stage} {escape(name)}")
+
+            try:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                if note := _enhance(network, source, place, white, begin):
+                    console.out(f"{source} holds {note}, too, which is left out", highlight=False)
+            except (ImageError, ModuleNotFoundError, OSError) as problem:
+                failed += 1
+                named = isinstance(problem, ImageError)
+                console.out(problem if named else f"{source}: {problem}", highlight=False)
+        progress.remove_task(one)
+    return failed
 
 
-def _places(pictures: Iterable[Path], folder: Path) -> dict[Path, Path]:
+def _pictures(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Files as they are, folders as the pictures in them; and what else is in those."""
+    pictures: list[Path] = []
+    others: list[Path] = []
+    for path in paths:
+        inside = sorted(path.iterdir()) if path.is_dir() else []
+        found = [p for p in inside if is_picture(p) and not p.is_dir()]
+        if path.is_dir() and not found:
+            raise ValueError(f"{path} holds no pictures")
+        pictures += found or [path]
+        others += [p for p in inside if p not in found]
+    return pictures, others
+
+
+def _places(pictures: Sequence[Path], folder: Path) -> dict[Path, Path]:
     """Where each picture's result goes: its name, as PNG where its own format is not written."""
     places: dict[Path, Path] = {}
+    stems = Counter(source.stem for source in pictures)
     for source in pictures:
-        written = source.suffix.lower() in WRITTEN
-        place = folder / (source.name if written else f"{source.stem}.png")
+        written = source.suffix.lower() in ENCODERS
+        stem = source.name if written or stems[source.stem] > 1 else source.stem
+        place = folder / (stem if written else f"{stem}.png")
         if place.resolve() == source.resolve():
             raise ValueError(f"{place} would replace the picture itself; choose another folder")
         if place in places.values():
@@ -79,8 +125,29 @@ def _places(pictures: Iterable[Path], folder: Path) -> dict[Path, Path]:
     return places
 
 
+def _enhance(
+    network: Network,
+    source: Path,
+    place: Path,
+    white: float | None,
+    begin: Callable[[str], None],
+) -> str:
+    """From file to file; what else is in the source."""
+    begin("reading")
+    picture = open_image(source, read_bytes(source), white=white)
+    refuse_several(source, picture.facts)
+    begin("enhancing")
+    result = _apply(network, torch.from_numpy(picture.rgb)[None])[0]
+    begin("writing")
+    save_image(result, place, bits=picture.facts.bits, like=picture)
+    return picture.facts.note
+
+
 @torch.no_grad()
-def _enhance(network: Network, source: Path, place: Path) -> None:
-    """From what a viewer shows to sRGB, with 16 bits where the source has more than 8."""
-    image, bits = decode_image(source, read_bytes(source))
-    save_image(network(image[None])[0], place, bits=bits)
+def _apply(network: Network, image: Tensor) -> Tensor:
+    if not isinstance(network, ImageAdaptiveLUT):
+        return network(image)
+    lut = network.lut(image)
+    for rows in image.split(ROWS, dim=2):
+        rows.copy_(apply_lut(lut, rows))  # in place of the picture, which may take a gigabyte
+    return image

@@ -13,7 +13,7 @@ from histmatch_lab.data.own.fivek import FIVEK_EXPERTS, fivek_source
 from histmatch_lab.data.own.folders import folder_source
 from histmatch_lab.data.own.movie_file import Encoding
 from histmatch_lab.data.own.movies import EVERY, movie_source
-from histmatch_lab.data.own.prepare import Existing, Skipped, Source
+from histmatch_lab.data.own.prepare import Existing, Made, Skipped, Source
 from histmatch_lab.data.own.prepare import prepare as fill
 from histmatch_lab.data.own.prepared import MANIFEST
 from histmatch_lab.data.own.splits import SPLITS, Split, read_split
@@ -48,7 +48,10 @@ split_option = click.option(
 def prepare_folder(
     inputs: Path, targets: Path, out: Path, short_side: int | None, split: str | None
 ) -> None:
-    """Pairs of pictures with the same names, 8 or 16 bits, in two folders."""
+    """Pairs of pictures with the same names, 8 or 16 bits, in two folders.
+
+    Raw photographs are developed: the camera's white balance, nothing brightened, sRGB.
+    """
     _prepare(out, split, lambda: folder_source(inputs, targets, short_side=short_side))
 
 
@@ -101,6 +104,7 @@ def _split(name: str) -> Split:
 def _prepare(out: Path, split: str | None, make: Callable[[], Source]) -> None:
     """Prepare under a progress bar, and say at the end what was skipped and why."""
     skipped: list[Skipped] = []
+    fitted: list[str] = []
     pairs = existing = 0
     try:
         with exit_codes():
@@ -114,14 +118,16 @@ def _prepare(out: Path, split: str | None, make: Callable[[], Source]) -> None:
                     continue
                 pairs += 1
                 existing += isinstance(result, Existing)
+                if isinstance(result, Made) and "fitted" in result.facts:
+                    fitted.append(f"  {result.name}: {result.facts['fitted']}; made to fit")
     except OSError as problem:
         done = f"; {pairs} pairs are done, the same command goes on from there" if pairs else ""
         raise click.ClickException(f"{problem.filename or out}: {problem.strerror}{done}") from None
     finally:
-        for one in skipped[:20]:
-            click.echo(f"  {one.name}: {one.why}")
-        if len(skipped) > 20:
-            click.echo(f"  and {len(skipped) - 20} more")
+        for lines in (fitted, [f"  {one.name}: {one.why}" for one in skipped]):
+            click.echo("\n".join(lines[:20]), nl=bool(lines))
+            if len(lines) > 20:
+                click.echo(f"  and {len(lines) - 20} more")
     already = f", {existing} of them already there" if existing else ""
     click.echo(f"{pairs} pairs in {out}{already}; {len(skipped)} skipped")
     if skipped:

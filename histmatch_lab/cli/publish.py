@@ -52,9 +52,12 @@ def report(
     Exits with 1 if a cell, a widget or a page failed, with 2 if it was asked for something that
     cannot be, with 130 after Ctrl-C.
     """
-    with exit_codes():
-        batch = _import("publish.batch")
-        runs = batch.report(notebooks, output, parameters=dict(parameters), jobs=jobs)
+    try:
+        with exit_codes():
+            batch = _import("publish.batch")
+            runs = batch.report(notebooks, output, parameters=dict(parameters), jobs=jobs)
+    except OSError as problem:  # such as a full disk
+        raise click.ClickException(str(problem)) from None
     states = {run.status for run in runs}
     if states & {"interrupted", "not run"}:
         raise click.exceptions.Exit(130)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from histmatch_lab._files import one_run
 from histmatch_lab.cli.shared import FILE, OUT, exit_codes
 
 
@@ -37,8 +38,8 @@ def sweep(file: Path, scheduler: str | None, workers: int | None, output: Path) 
 
         runs = plan.read_sweep(file)
         try:
-            output.mkdir(parents=True, exist_ok=True)
-            with cluster.connect(scheduler, workers) as client:
+            lock = one_run(output, f".{file.stem}.lock")
+            with lock, cluster.connect(scheduler, workers) as client:
                 status = view.watch(cluster.sweep(runs, table, client))
         except (OSError, cluster.SweepError) as problem:
             raise click.ClickException(str(problem)) from None

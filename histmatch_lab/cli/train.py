@@ -72,7 +72,7 @@ def train(data: str, out: Path, threads: int | None, **options: Any) -> None:
     try:
         with exit_codes():  # another run's folder, a batch that cannot be shared
             progress.run(training.steps(), Console(stderr=True, quiet=not first))
-    except TrainingError as problem:
+    except (TrainingError, OSError) as problem:  # such as a full disk
         raise click.ClickException(str(problem)) from None
     if not training.finished:
         raise click.exceptions.Exit(130)

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTRAS = ("movies", "raw", "lpips")  # notebooks decode movies; their parameters ask for the rest
+# Notebooks decode movies, their parameters ask for raw and lpips, and phones send HEIC.
+EXTRAS = ("movies", "raw", "heif", "lpips")
 
 
 def set_up() -> None:

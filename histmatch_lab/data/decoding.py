@@ -1,66 +1,92 @@
-"""From the bytes of a picture file to sRGB values: containers, bit depths, colour profiles.
+"""From the bytes of a picture file to sRGB values.
 
 Inside, every picture is uint16 with white at 65535. That is exact for 8 bits as well, because
 257 v / 65535 and v / 255 are the same number.
 """
 
+import importlib
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from io import BytesIO
+from typing import Any, NamedTuple
 
 import imagecodecs
 import numpy as np
-import numpy.typing as npt
-import tifffile
 from PIL import Image
 
-MAX_PIXELS = 120_000_000
-TOO_LARGE = "says that it has more than 120 megapixels; make it smaller first."
-PILLOW_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # JPEG takes in a phone's MPO
-TIFF_CHANNELS = {"MINISWHITE": 1, "MINISBLACK": 1, "RGB": 3, "PALETTE": 3, "SEPARATED": 4}
-TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+from histmatch_lab.data.picture import (
+    TOO_LARGE,
+    Decoded,
+    Facts,
+    ImageError,
+    Levels,
+    Stored,
+    refuse_huge,
+)
+from histmatch_lab.data.profiles import to_srgb
+from histmatch_lab.data.tiff import ORIENTATION, TIFF_STARTS, full_scale, open_tiff
+
+# JPEG takes in a phone's MPO; the last two come with the extra `heif`
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "JPEG2000", "AVIF", "HEIF", "JXL")
+TURNED = ("HEIF", "JXL")  # by their codecs, whatever EXIF says
+HEIF = "; to read it: pip install 'histmatch-lab[heif]'"
+HEIC = f"an HEIC photograph, as iPhones take them{HEIF}"
 NOT_PICTURES = (
     (0, b"%PDF", "a PDF document"),
     (0, b"PK\x03\x04", "a ZIP archive or an office document"),
     (0, b"\x1f\x8b", "a gzip archive"),
     (0, b"8BPS", "a Photoshop document"),
-    (4, b"ftypheic", "an HEIC photograph, as iPhones take them"),
-    (4, b"ftypmif1", "an HEIF photograph"),
-    (4, b"ftypavif", "an AVIF picture"),
+    *((4, f"ftyp{brand}".encode(), HEIC) for brand in ("hei", "hev", "mif1", "msf1")),
+    (4, b"ftypavi", "an AVIF picture; to read it: pip install 'pillow>=11.3'"),
+    (4, b"ftypcrx", "a camera raw file"),
     (4, b"ftyp", "a movie or another MP4-like file"),
+    (4, b"JXL ", f"a JPEG XL picture{HEIF}"),
+    (0, b"\xff\x0a", f"a JPEG XL picture{HEIF}"),
     (0, b"FUJIFILMCCD-RAW", "a camera raw file"),
 )
-COLOUR_SPACES = {b"GRAY": ("gray", 1), b"RGB ": ("rgb", 3), b"CMYK": ("cmyk", 4)}
-SRGB_PROFILE = imagecodecs.cms_profile("srgb")
-ORIENTATION_TAG = 0x0112
-
-Levels = npt.NDArray[np.uint16]
+HDR_CURVES = {16: "PQ", 18: "HLG"}  # transfer characteristics (ITU-T H.273) beyond SDR's
+GAIN_MAPS = (b"hdrgm:", b"hdrgainmap", b"HDRGainMap", b"iso:ts:21496")
+GAIN_MAP = "a gain map for HDR screens"
 
 
-class ImageError(ValueError):
-    """A picture cannot be read or written; the message says what was found and what to do."""
+class _Deep(NamedTuple):
+    """How more than 8 bits are read, of which Pillow keeps 8."""
+
+    bits: Callable[[bytes, Image.Image], int]
+    decode: Callable[[bytes], np.ndarray]
+    is_scaled: bool  # to 16 bits, by the codec
 
 
-@dataclass(frozen=True)
-class Picture:
-    """What a container holds, before colour management."""
+DEEP = {
+    "PNG": _Deep(lambda data, _: data[24], imagecodecs.png_decode, True),
+    # the byte after SIZ's sizes and number of channels
+    "JPEG2000": _Deep(
+        lambda data, _: (data[data.index(b"\xff\x4f\xff\x51") + 42] & 127) + 1,
+        imagecodecs.jpeg2k_decode,
+        False,
+    ),
+    "AVIF": _Deep(lambda data, _: _av1_bits(data), imagecodecs.avif_decode, False),
+    "HEIF": _Deep(lambda _, opened: opened.info["bit_depth"], lambda data: _heif(data), True),
+    "JXL": _Deep(lambda *_: 16, imagecodecs.jpegxl_decode, True),
+}
 
-    colour: Levels  # (H, W, 1) grey, (H, W, 3) RGB or (H, W, 4) CMYK
-    alpha: Levels | None  # (H, W)
-    profile: bytes | None
-    orientation: int  # EXIF, 1 to 8
-    bits: int  # 16 where a channel has more than 8, else 8
 
+def decode(data: bytes, *, white: float | None = None) -> Decoded:
+    """The picture in these bytes, in sRGB, its first if there are several. Raises ImageError.
 
-def decode(data: bytes) -> tuple[npt.NDArray[np.float32], int]:
-    """The picture in these bytes as (H, W, 3) sRGB in [0, 1], and its bits. Raises ImageError."""
+    white: the value that is white in a floating-point TIFF.
+    """
     try:
-        picture = _open_tiff(data) if data.startswith(TIFF_STARTS) else _open(data)
-        rgb = _to_srgb(picture.colour, picture.profile).astype(np.float32) / np.float32(65535)
-        if picture.alpha is not None:
-            opacity = picture.alpha[..., None].astype(np.float32) / np.float32(65535)
-            rgb = opacity * rgb + (1 - opacity)
-        return _turn(rgb, picture.orientation), picture.bits
+        stored = open_tiff(data, white) if data.startswith(TIFF_STARTS) else _open(data)
+        rgb = _turn(to_srgb(stored.colour, stored.facts.profile), stored.orientation)
+        alpha = None if stored.alpha is None else _turn(stored.alpha, stored.orientation)
+        return Decoded(
+            rgb=_in_unit_range(np.moveaxis(rgb, -1, 0)),
+            alpha=None if alpha is None else _in_unit_range(alpha),
+            facts=stored.facts,
+        )
     except ImageError:
         raise
     except MemoryError:
@@ -72,34 +98,70 @@ def decode(data: bytes) -> tuple[npt.NDArray[np.float32], int]:
         ) from error
 
 
-def _open(data: bytes) -> Picture:
-    Image.init()  # with formats given, Pillow would not load WebP by itself
+def _in_unit_range(levels: Levels) -> np.ndarray:
+    return np.divide(levels, np.float32(65535), dtype=np.float32, order="C")
+
+
+def _open(data: bytes) -> Stored:
+    _load_plugins()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            opened = Image.open(BytesIO(data), formats=PILLOW_FORMATS)
+            opened = Image.open(BytesIO(data), formats=[f for f in FORMATS if f in Image.OPEN])
     except Image.UnidentifiedImageError:
         raise ImageError(_what_it_is(data)) from None
     except Image.DecompressionBombError:
         raise ImageError(TOO_LARGE) from None
-    _refuse_huge(*opened.size)
-    profile = opened.info.get("icc_profile")
-    orientation = opened.getexif().get(ORIENTATION_TAG, 1)
-    deep = opened.format == "PNG" and data[24] == 16
-    if deep:  # Pillow would keep 8 of the 16 bits
-        pixels = _with_channels(imagecodecs.png_decode(data))
-    else:
-        pixels = _with_channels(np.asarray(_plain_mode(opened))).astype(np.uint16) * 257
-    is_cmyk = opened.mode == "CMYK"
-    channels = pixels.shape[2]
-    has_alpha = channels in (2, 4) and not is_cmyk
-    return Picture(
+    refuse_huge(*opened.size)
+    _refuse_hdr(data)
+    pixels, bits = _pixels(opened, data)
+    has_alpha = pixels.shape[2] in (2, 4) and opened.mode != "CMYK"
+    exif = opened.getexif()
+    return Stored(
         colour=pixels[..., :-1] if has_alpha else pixels,
         alpha=pixels[..., -1] if has_alpha else None,
-        profile=profile,
-        orientation=orientation,
-        bits=16 if deep else 8,
+        orientation=1 if opened.format in TURNED else exif.get(ORIENTATION, 1),
+        facts=Facts(
+            bits=bits,
+            exif=exif,
+            profile=opened.info.get("icc_profile"),
+            dpi=opened.info.get("dpi"),
+            **_others(opened, data),
+        ),
     )
+
+
+def _pixels(opened: Image.Image, data: bytes) -> tuple[Levels, int]:
+    """(H, W, 1 to 4), and their bits, 8 or 16."""
+    deep = DEEP.get(opened.format or "")
+    bits = deep.bits(data, opened) if deep else 8
+    if deep is None or bits <= 8:
+        pixels = np.atleast_3d(np.asarray(_plain_mode(opened))).astype(np.uint16)
+        pixels *= np.uint16(257)
+        return pixels, 8
+    pixels = np.atleast_3d(deep.decode(data))
+    stored = pixels.dtype.itemsize * 8
+    return full_scale(pixels, stored if deep.is_scaled else bits), stored
+
+
+def _others(opened: Image.Image, data: bytes) -> dict[str, Any]:
+    """How many further pages or frames there are, and what else is in the file."""
+    others = getattr(opened, "n_frames", 1) - 1
+    has_gain_map = opened.format in ("MPO", "HEIF") and any(sign in data for sign in GAIN_MAPS)
+    if opened.format != "MPO":
+        return {"others": others, "note": GAIN_MAP if has_gain_map else ""}
+    # what cameras put behind a JPEG is not a page of its own
+    beside = f"{others} further picture{'s' if others > 1 else ''}, such as a large preview"
+    return {"note": GAIN_MAP if has_gain_map else beside}
+
+
+@cache
+def _load_plugins() -> None:
+    Image.init()  # with formats given, Pillow would not load WebP by itself
+    with suppress(ModuleNotFoundError):
+        importlib.import_module("pillow_jxl")
+    with suppress(ModuleNotFoundError):
+        importlib.import_module("pillow_heif").register_heif_opener()
 
 
 def _plain_mode(opened: Image.Image) -> Image.Image:
@@ -110,138 +172,25 @@ def _plain_mode(opened: Image.Image) -> Image.Image:
     return opened.convert(plain + "A" if opened.has_transparency_data else plain)
 
 
-def _open_tiff(data: bytes) -> Picture:
-    with tifffile.TiffFile(BytesIO(data)) as tiff:
-        page = tiff.pages.first
-        kind = _readable_kind(page)
-        pixels = _with_channels(page.asarray())
-    if page.axes == "SYX":
-        pixels = np.moveaxis(pixels, 0, -1)
-    if page.colormap is not None:
-        palette = (page.colormap.T >> 8) * np.uint16(257)  # writers store v * 256 or v * 257
-        pixels = palette[pixels[..., 0]]
-    else:
-        pixels = _full_scale(pixels, page.bitspersample)
-    colour = pixels[..., : TIFF_CHANNELS[kind]]
-    if kind == "MINISWHITE":
-        colour = 65535 - colour
-    alpha, colour = _tiff_alpha(page, pixels, colour)
-    return Picture(
-        colour=colour,
-        alpha=alpha,
-        profile=page.iccprofile,
-        orientation=page.tags.valueof(ORIENTATION_TAG, 1),
-        bits=16 if page.bitspersample > 8 and page.colormap is None else 8,
-    )
+def _heif(data: bytes) -> Any:
+    pillow_heif = importlib.import_module("pillow_heif")
+    return np.asarray(pillow_heif.open_heif(data, convert_hdr_to_8bit=False))
 
 
-def _readable_kind(page: tifffile.TiffPage) -> str:
-    """The key of TIFF_CHANNELS that the page's pixels have once they are unpacked."""
-    _refuse_huge(page.imagewidth, page.imagelength)
-    kind = tifffile.PHOTOMETRIC(page.photometric).name
-    if kind == "YCBCR" and page.compression == tifffile.COMPRESSION.JPEG:
-        kind = "RGB"  # the codec converts it
-    if page.is_dng or _holds_sensor_data(page):
-        raise ImageError("is a camera raw file; develop it first and export a TIFF or JPEG.")
-    if page.sampleformat != tifffile.SAMPLEFORMAT.UINT or page.bitspersample > 16:
-        raise ImageError(
-            f"holds {page.dtype} values, whose white and encoding are not defined; "
-            "export it with 8 or 16 bits per channel."
-        )
-    if page.samplesperpixel > 5:  # CMYK and one alpha
-        raise ImageError(f"has {page.samplesperpixel} channels; export it as RGB.")
-    if page.axes not in ("YX", "YXS", "SYX"):
-        raise ImageError(f"holds a stack with axes {page.axes}; export one RGB picture of it.")
-    if kind not in TIFF_CHANNELS:
-        raise ImageError(f"stores its colours as {kind}; export it as RGB.")
-    return kind
+def _av1_bits(data: bytes) -> int:
+    flags = data[data.index(b"av1C") + 6]
+    return 12 if flags & 0x20 else 10 if flags & 0x40 else 8
 
 
-def _tiff_alpha(
-    page: tifffile.TiffPage, pixels: Levels, colour: Levels
-) -> tuple[Levels | None, Levels]:
-    """The opacity if the page has one, and the colour with an associated alpha divided out."""
-    extra = page.extrasamples[:1]
-    if not extra or extra[0] == tifffile.EXTRASAMPLE.UNSPECIFIED:
-        return None, colour
-    alpha = pixels[..., colour.shape[2]]
-    if extra[0] == tifffile.EXTRASAMPLE.UNASSALPHA:
-        return alpha, colour
-    opacity = np.maximum(alpha[..., None], 1) / 65535
-    return alpha, np.minimum(colour / opacity, 65535).round().astype(np.uint16)
+def _refuse_hdr(data: bytes) -> None:
+    """Of HEIF and AVIF, whose box of colours says by which curve they are encoded."""
+    at = data.find(b"colrnclx", 0, 1 << 16)
+    curve = HDR_CURVES.get(int.from_bytes(data[at + 10 : at + 12])) if at >= 0 else None
+    if curve:
+        raise ImageError(f"is encoded for HDR screens ({curve}); export it for SDR, such as sRGB.")
 
 
-def _holds_sensor_data(page: tifffile.TiffPage) -> bool:
-    pages = [page, *(page.pages or ())]
-    sensor = (tifffile.PHOTOMETRIC.CFA, tifffile.PHOTOMETRIC.LINEAR_RAW)
-    return any(one.keyframe.photometric in sensor for one in pages)
-
-
-def _full_scale(pixels: npt.NDArray[np.unsignedinteger], bits: int) -> Levels:
-    top = 2**bits - 1
-    if 65535 % top == 0:
-        return pixels.astype(np.uint16) * np.uint16(65535 // top)
-    return (pixels * (65535 / top)).round().astype(np.uint16)
-
-
-def _with_channels(pixels: np.ndarray) -> np.ndarray:
-    return pixels[..., None] if pixels.ndim == 2 else pixels
-
-
-def _to_srgb(colour: Levels, profile: bytes | None) -> Levels:
-    """(H, W, 1 | 3 | 4) to (H, W, 3), through the profile if there is one."""
-    channels = colour.shape[2]
-    space, wanted = COLOUR_SPACES.get((profile or b"")[16:20], ("", 0))
-    if channels == 4 and wanted != 4:
-        raise ImageError(
-            "is CMYK, for print, without the profile that says what its inks look like; "
-            "export it as RGB."
-        )
-    if channels == 1 and wanted != 1:
-        colour = np.repeat(colour, 3, axis=2)
-    if profile is None:
-        return colour
-    plain = np.repeat(colour, 3, axis=2) if channels == wanted == 1 else colour
-    try:
-        if wanted != colour.shape[2]:
-            raise imagecodecs.CmsError(f"it is for {space or 'other'} pictures")
-        if _is_srgb(profile, space, wanted):
-            return plain
-        return _through_profile(colour, profile, space)
-    except imagecodecs.CmsError as error:
-        if channels == 4:
-            raise ImageError(f"is CMYK with a broken profile ({error}); export as RGB.") from error
-        message = f"a picture's colour profile cannot be used ({error}); it is read as sRGB"
-        warnings.warn(message, stacklevel=2)
-        return plain
-
-
-def _is_srgb(profile: bytes, space: str, channels: int) -> bool:
-    """Is the profile sRGB up to rounding? Then levels stay as they are, bit for bit."""
-    if channels == 4:
-        return False
-    axis = np.linspace(0, 65535, 9).round().astype(np.uint16)
-    probe = np.stack(np.meshgrid(*[axis] * channels), axis=-1).reshape(1, -1, channels)
-    moved = _through_profile(probe, profile, space).astype(int) - probe
-    return bool(np.abs(moved).max() < 257)
-
-
-def _through_profile(colour: Levels, profile: bytes, space: str) -> Levels:
-    flat = np.ascontiguousarray(colour[..., 0] if space == "gray" else colour)
-    return imagecodecs.cms_transform(
-        flat,
-        profile,
-        SRGB_PROFILE,
-        colorspace=space,
-        outcolorspace="rgb",
-        outdtype="uint16",
-        intent=imagecodecs.CMS.INTENT.PERCEPTUAL,
-        # lcms' precomputed grid is off by up to 0.06 at the edge of the gamut
-        flags=imagecodecs.CMS.FLAGS.NOOPTIMIZE,
-    )
-
-
-def _turn(image: npt.NDArray[np.float32], orientation: int) -> npt.NDArray[np.float32]:
+def _turn(image: np.ndarray, orientation: int) -> np.ndarray:
     """Undo the EXIF orientation: 2 to 4 are mirrored or upside down, 5 to 8 lie on their side."""
     if orientation in (5, 6, 7, 8):
         image = image.swapaxes(0, 1)
@@ -249,18 +198,13 @@ def _turn(image: npt.NDArray[np.float32], orientation: int) -> npt.NDArray[np.fl
         image = image[::-1]
     if orientation in (2, 3, 6, 7):
         image = image[:, ::-1]
-    return np.ascontiguousarray(image)
-
-
-def _refuse_huge(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise ImageError(TOO_LARGE)
+    return image
 
 
 def _what_it_is(data: bytes) -> str:
-    advice = "Export it as JPEG, PNG or TIFF (WebP, GIF and BMP are read too)."
     if not data:
         return "is empty. Copy or download it again."
+    advice = "Export it as JPEG, PNG or TIFF."
     for offset, magic, what in NOT_PICTURES:
         if data.startswith(magic, offset):
             return f"is {what}. {advice}"

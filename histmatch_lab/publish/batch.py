@@ -24,7 +24,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.syntax import Syntax
 
-from histmatch_lab._files import write_whole
+from histmatch_lab._files import one_run, write_whole
 from histmatch_lab.publish.contents import notebook_contents, write_contents
 from histmatch_lab.publish.execution import NotebookError, execute, read
 from histmatch_lab.publish.page import write_framed, write_page, write_shared_files
@@ -88,19 +88,20 @@ def report(
         parameters: what was typed for parameters; every notebook must have them.
         jobs: how many run at a time, each with its share of the cores.
 
-    Raises ValueError, before anything runs, if a file is no notebook, two have one name, or a
-    parameter cannot be passed (`histmatch_lab.publish.parameters.parse_parameters`).
+    Raises ValueError, before anything runs, if a file is no notebook, two have one name, another
+    report is written to the folder, or a parameter cannot be passed
+    (`histmatch_lab.publish.parameters.parse_parameters`).
     """
     console = console or Console()
     plans = _plan(notebooks, parameters or {})
     runs = [plan.run for plan in plans]
-    folder.mkdir(parents=True, exist_ok=True)
-    write_shared_files(folder)
-    try:
-        _run_all(plans, folder, jobs, console)
-    finally:
-        _write_index(_with_earlier(runs, folder), folder)
-        console.print(escape(str(folder / "index.html")), soft_wrap=True)
+    with one_run(folder):
+        write_shared_files(folder)
+        try:
+            _run_all(plans, folder, jobs, console)
+        finally:
+            _write_index(_with_earlier(runs, folder), folder)
+            console.print(escape(str(folder / "index.html")), soft_wrap=True)
     return runs
 
 

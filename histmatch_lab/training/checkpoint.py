@@ -5,13 +5,13 @@ import json
 import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
-from histmatch_lab._files import write_whole
+from histmatch_lab._files import one_run, write_whole
 from histmatch_lab.hdrnet import Network, save_network
 
 if TYPE_CHECKING:
@@ -57,13 +57,20 @@ class Checkpoint:
         self._log_end = 0  # in bytes: where the log of the saved state ends
 
     def __enter__(self) -> Self:
-        """Raises ValueError, in all processes, if the folder holds another training."""
-        if self.folder and (state := self.fabric.broadcast(self._read(self.folder))):
-            self._restore(self.folder, state)
+        """Raises ValueError, in all processes, if the folder holds another training, or another
+        run writes to it."""
+        with ExitStack() as stack:
+            if self.folder:
+                if problem := self.fabric.broadcast(self._lock(self.folder, stack)):
+                    raise ValueError(problem)
+                if state := self.fabric.broadcast(self._read(self.folder)):
+                    self._restore(self.folder, state)
+            self._held = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._save()
+        with self._held:
+            self._save()
 
     @contextmanager
     def update(self, entry: dict[str, float]) -> Iterator[None]:
@@ -102,10 +109,18 @@ class Checkpoint:
         facts = self.facts | {"steps": str(self.step)}
         save_network(self.network, self.folder / "weights.safetensors", facts)
 
+    def _lock(self, folder: Path, stack: ExitStack) -> str:
+        """Why the folder cannot be had; nothing if it is."""
+        try:
+            if self._keeps:
+                stack.enter_context(one_run(folder))
+        except ValueError as problem:
+            return str(problem)
+        return ""
+
     def _read(self, folder: Path) -> dict[str, Any] | None:
         if not self._keeps:
             return None
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / "state.pt"
         if not path.exists():
             return None

@@ -21,7 +21,10 @@ HOME = home(ROOT)
 # Colab's kernel has imported google.colab before the first cell runs.
 FEIGN = "import sys, types; sys.modules['google.colab'] = types.ModuleType('google.colab')"
 BROUGHT = dict(re.findall(r"(?m)^(.+)==(.+)$", (ROOT / "tests/requirements-colab.txt").read_text()))
-LACKING = {"lightning-fabric", "imagecodecs", "av", "rawpy", "torchmetrics"}
+LACKING = {
+    *("lightning-fabric", "imagecodecs", "av", "rawpy", "torchmetrics"),
+    *("pillow-heif", "pillow-jxl-plugin"),
+}
 
 
 def _git(folder, *arguments):

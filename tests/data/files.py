@@ -16,6 +16,11 @@ SRGB_TO_XYZ = (
     (0.0193339, 0.1191920, 0.9503041),
 )
 
+BAYER = np.array([[0, 1], [1, 2]])  # 0 red, 1 green, 2 blue
+X_TRANS = np.array([[int(channel) for channel in row] for row in (
+    "121101", "010212", "121101", "101121", "212010", "101121",
+)])  # fmt: skip
+
 
 def picture(number: int, height: int = 24, width: int = 32) -> torch.Tensor:
     """A smooth picture with saturated corners, another one for each number; (3, H, W)."""
@@ -48,25 +53,27 @@ def prepared_pairs(folder: Path) -> Path:
     return folder / "pairs"
 
 
-def write_dng(path: Path, linear: torch.Tensor, *, margin: int = 0, orientation: int = 1) -> None:
+def write_dng(
+    path: Path,
+    linear: torch.Tensor,
+    *,
+    margin: int = 0,
+    orientation: int = 1,
+    sensor: np.ndarray | None = BAYER,
+) -> None:
     """A raw photograph of linear sRGB light, (3, H, W) with even sides.
 
     The camera's colours are sRGB's. margin: rows and columns round the frame that the file asks
-    to cut off.
+    to cut off. sensor: which channel its pixels see, repeated; all of them if None.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     framed = torch.nn.functional.pad(linear[None], (margin,) * 4, mode="replicate")[0]
-    mosaic = framed[1].clone()
-    mosaic[::2, ::2], mosaic[1::2, 1::2] = framed[0, ::2, ::2], framed[2, 1::2, 1::2]
     matrix = np.linalg.inv(np.array(SRGB_TO_XYZ)).round(6).flatten()
     rationals = tuple(int(x) for value in matrix for x in (value * 1_000_000, 1_000_000))
     height, width = linear.shape[1:]
     tags = [
         (50706, 1, 4, (1, 4, 0, 0), True),  # DNGVersion
         (50708, 2, 0, "Test camera", True),  # UniqueCameraModel
-        (33421, 3, 2, (2, 2), True),  # CFARepeatPatternDim
-        (33422, 1, 4, (0, 1, 1, 2), True),  # CFAPattern: RGGB
-        (50717, 4, 1, 65535, True),  # WhiteLevel
         (50719, 4, 2, (margin, margin), True),  # DefaultCropOrigin
         (50720, 4, 2, (width, height), True),  # DefaultCropSize
         (50721, 10, 9, rationals, True),  # ColorMatrix1
@@ -74,10 +81,19 @@ def write_dng(path: Path, linear: torch.Tensor, *, margin: int = 0, orientation:
         (50778, 3, 1, 21, True),  # CalibrationIlluminant1: D65
         (274, 3, 1, orientation, True),
     ]
-    data = (mosaic.clamp(0, 1) * 65535).round().numpy().astype(np.uint16)
+    data, photometric = levels(framed.clamp(0, 1)), 34892
+    if sensor is not None:
+        seen = np.tile(sensor, [-(-side // len(sensor)) for side in data.shape[:2]])
+        seen = seen[: data.shape[0], : data.shape[1], None]
+        data, photometric = np.take_along_axis(data, seen, 2)[..., 0], 32803
+        pattern = bytes(sensor.flatten().tolist())
+        tags.append((33421, 3, 2, sensor.shape, True))  # CFARepeatPatternDim
+        tags.append((33422, 1, len(pattern), pattern, True))  # CFAPattern
+    channels = 1 if sensor is not None else 3
+    tags.append((50717, 4, channels, (65535,) * channels, True))  # WhiteLevel
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tifffile doubts tags that it does not write itself
-        tifffile.imwrite(path, data, photometric=32803, extratags=tags, metadata=None)
+        tifffile.imwrite(path, data, photometric=photometric, extratags=tags, metadata=None)
 
 
 def write_prophoto_tiff(path: Path, srgb: torch.Tensor, *, compression: str | None = None) -> None:

@@ -17,7 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from histmatch_lab.data.images import ImageError, load_image, save_image, to_levels
+from histmatch_lab.data.images import (
+    ImageError,
+    decode_image,
+    load_image,
+    save_image,
+    to_levels,
+)
 from tests.data import icc
 
 RNG = np.random.default_rng(0)
@@ -305,12 +311,24 @@ def test_first_of_several_pictures(kind):
     data = file_of(frames[0], kind, save_all=True, append_images=frames[1:], **options)
     wanted = as_float(np.asarray(frames[0]))
     np.testing.assert_array_equal(channels_last(load_image(data)), wanted)
+    with pytest.raises(ImageError, match=r"^a\.tif holds 2 pictures; export the one"):
+        decode_image("a.tif", data)
+
+
+def test_a_small_copy_in_a_tiff_is_no_page():
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        writer.write(COLOUR, photometric="rgb")
+        writer.write(COLOUR[::2, ::2], photometric="rgb", subfiletype=1)
+    image, _ = decode_image("a.tif", buffer.getvalue())
+    np.testing.assert_array_equal(channels_last(image), as_float(COLOUR))
 
 
 def test_phone_jpeg_with_a_second_picture_behind():
     frames = [Image.new("RGB", (16, 16), colour) for colour in ((255, 255, 255), (0, 0, 0))]
     data = file_of(frames[0], "MPO", save_all=True, append_images=frames[1:])
-    assert load_image(data).eq(1).all()
+    image, _ = decode_image("a.jpg", data)
+    assert image.eq(1).all()
 
 
 # What is refused, and what the message says
@@ -365,7 +383,6 @@ def test_damaged_files_give_a_picture_or_an_image_error(kind, draw):
         (b"x,y\n1,2\n", "holds text"),
         (b"%PDF-1.7\n...", "is a PDF document"),
         (b"PK\x03\x04" + bytes(40), "is a ZIP archive"),
-        (b"\0\0\0\x18ftypheic" + bytes(40), "is an HEIC photograph"),
         (b"\0\0\0\x18ftypisom" + bytes(40), "is a movie"),
         (bytes(range(128, 200)), "starts with 80 81 82"),
     ],
@@ -385,8 +402,28 @@ def test_camera_raw_is_refused():
     assert "camera raw" in refusal(bayer)
 
 
-def test_floating_point_tiff_is_refused():
-    assert "float32" in refusal(tiff_of(COLOUR16.astype(np.float32), photometric="rgb"))
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_floating_point_tiff_needs_its_white(kind):
+    values = as_float(COLOUR16) * 4
+    data = tiff_of(values.astype(kind), photometric="rgb")
+    assert f"holds {np.dtype(kind)} values" in refusal(data)
+    read = channels_last(load_image(data, white=4.0))
+    np.testing.assert_allclose(read, as_float(COLOUR16), rtol=0, atol=1e-3)
+    over = channels_last(load_image(data, white=2.0))
+    np.testing.assert_allclose(over, (values / 2).clip(0, 1), rtol=0, atol=1e-3)
+
+
+def test_floating_point_tiff_with_nothing_at_a_pixel():
+    values = np.array([[[np.nan, -1, np.inf]]], np.float32)
+    read = load_image(tiff_of(values, photometric="rgb"), white=1.0)
+    assert read.flatten().tolist() == [0, 0, 1]
+
+
+def test_tiff_of_32_bits_and_of_signed_numbers():
+    levels = (as_float(COLOUR16).astype(np.float64) * (2**32 - 1)).round().astype(np.uint32)
+    read = channels_last(load_image(tiff_of(levels, photometric="rgb")))
+    np.testing.assert_allclose(read, as_float(COLOUR16), rtol=0, atol=1e-4)
+    assert "holds int16 values" in refusal(tiff_of(COLOUR16.astype(np.int16), photometric="rgb"))
 
 
 def test_volume_is_refused():
@@ -403,7 +440,7 @@ def test_many_channels_are_refused():
 
 def test_raw_behind_a_thumbnail_is_refused(tmp_path):
     """As NEF and ARW files are built: a small RGB picture, the sensor's in a sub-directory."""
-    path = tmp_path / "DSC_0001.NEF"
+    path = tmp_path / "DSC_0001.tif"  # by its own ending it would be developed
     with tifffile.TiffWriter(path) as writer:
         writer.write(COLOUR, photometric="rgb", subifds=1)
         writer.write(COLOUR16[..., 0], photometric="cfa")

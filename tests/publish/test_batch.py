@@ -184,6 +184,7 @@ def test_ctrl_c_keeps_what_was_finished(write, tmp_path):
     states = re.findall(r'class="status [\w-]+">([\w ]+)', (out / "index.html").read_text())
     assert states == ["passed", "interrupted", "not run"]
     assert {path.name for path in out.iterdir()} == {
+        ".lock",
         "a_quick.html",
         "a_quick.ipynb",
         "contents.js",

@@ -21,6 +21,7 @@ import torch
 from click.testing import CliRunner
 
 from histmatch_lab import load_network
+from histmatch_lab._files import LOCK
 from histmatch_lab.cli import app
 from histmatch_lab.data.own.prepared import MANIFEST, write_pair
 from histmatch_lab.recipe import Preset
@@ -112,7 +113,7 @@ def test_only_the_first_process_writes(ranks, tmp_path):
     ranks(run, "l2", SHORT, Brighter(DOUBLE), tmp_path)
     assert [folder.name for folder in tmp_path.iterdir()] == ["0"]
     names = {path.name for path in (tmp_path / "0").iterdir()}
-    assert names == {"weights.safetensors", "log.jsonl", "state.pt"}
+    assert names == {"weights.safetensors", "log.jsonl", "state.pt", LOCK}
 
 
 @pytest.mark.slow

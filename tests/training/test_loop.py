@@ -20,6 +20,7 @@ from histmatch_lab import (
     seed_everything,
 )
 from histmatch_lab import losses as losses_module
+from histmatch_lab._files import LOCK
 from histmatch_lab.data.pairs import Pair
 from histmatch_lab.losses import register_term
 from histmatch_lab.recipe import PRESETS, Preset
@@ -124,7 +125,7 @@ def test_a_run_that_was_stopped_resumes_to_the_same_weights(tmp_path, stop_after
     assert [entry["step"] for entry in log] == list(range(1, 25))
     assert [entry["loss"] for entry in log] == wanted
     names = {p.name for p in tmp_path.iterdir()}
-    assert names == {"weights.safetensors", "log.jsonl", "state.pt"}
+    assert names == {"weights.safetensors", "log.jsonl", "state.pt", LOCK}
 
 
 def test_a_warm_up_trains_the_first_term_alone():

@@ -18,7 +18,6 @@ went through.
 import json
 import re
 from io import BytesIO
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -26,23 +25,22 @@ import tifffile
 import torch
 from torch import Tensor
 
-from histmatch_lab._checks import check_option, import_extra
+from histmatch_lab._checks import check_option
 from histmatch_lab.color import convert_primaries, linear_to_srgb, prophoto_to_linear
-from histmatch_lab.data.decoding import ImageError
-from histmatch_lab.data.images import decode_image
+from histmatch_lab.data.images import ImageError, decode_image, is_picture
 from histmatch_lab.data.own.folders import (
-    PICTURES,
     Files,
     PictureSource,
-    files_by_name,
+    files_below,
     pair_up,
 )
 from histmatch_lab.data.own.prepare import Skipped
 from histmatch_lab.data.own.splits import SPLITS, stated_split
+from histmatch_lab.data.raw import RAW, develop
 
 FIVEK_EXPERTS = ("a", "b", "c", "d", "e")
 SHORT_SIDE = 480
-RAW, TIFF = (".dng",), (".tif", ".tiff")
+TIFF = (".tif", ".tiff")
 DEVELOPED = "developed by LibRaw: camera white balance, no automatic brightness, sRGB"
 INPUTS = ("raw_photos", "raw", "input")
 _KIND = re.compile(rf"{'|'.join(INPUTS)}|tiff16_[a-e]|expert[A-E]|output")
@@ -59,7 +57,6 @@ LISTS = {
     "test.txt": "test",
 }
 PARTS = {"train": "train", "eval": "test"}
-CROP_ORIGIN, CROP_SIZE, ORIENTATION = 50719, 50720, 274  # tags of DNG and TIFF
 
 
 def fivek_source(root: Path, *, expert: str = "c") -> PictureSource:
@@ -105,12 +102,12 @@ def _look_through(root: Path, expert: str) -> tuple[str, Files, Files, dict[str,
     """What is recognised; the files of both sides; the names that are listed, with their sides."""
     by_folder: dict[str, Files] = {}
     sides: dict[str, str | None] = {}
-    for path in chain(*files_by_name(root, (*RAW, *PICTURES, ".txt", ".json")).values()):
+    for path in files_below(root):
         folders = path.relative_to(root).parts[:-1]
         kind = next((folder for folder in folders if _KIND.fullmatch(folder)), None)
         if path.name in LISTS and not kind:
             sides |= dict.fromkeys(_names(path), LISTS[path.name])
-        if not kind or XYZ in folders or path.suffix.lower() not in RAW + PICTURES:
+        if not kind or XYZ in folders or not is_picture(path):
             continue
         part = next((folder for folder in folders if folder in PARTS), None)
         name = f"{part}/{path.stem}" if part else path.stem
@@ -136,39 +133,10 @@ def read_photograph(path: Path, data: bytes) -> tuple[Tensor, int]:
     """A raw file, an expert's TIFF or any other picture as sRGB in [0, 1], and its bits."""
     ending = path.suffix.lower()
     if ending in RAW:
-        return develop(path, data), 16
+        return develop(path, data, short_side=SHORT_SIDE), 16
     if ending in TIFF and path.parent.name.startswith("tiff16_"):
         return read_expert_tiff(path, data), 16
     return decode_image(path, data)
-
-
-def develop(path: Path, data: bytes) -> Tensor:
-    """A DNG as sRGB (3, H, W) in [0, 1], with the camera's white balance, by LibRaw.
-
-    Nothing is brightened by guess, and the frame is the one that the file asks for
-    (DefaultCropOrigin and DefaultCropSize), as Adobe's programs cut it. Raises ImageError, which
-    names the path, for data that are damaged; ModuleNotFoundError, which says how to get it,
-    without rawpy.
-    """
-    rawpy = import_extra("rawpy", "reads raw photographs", "raw")
-    try:
-        with rawpy.imread(BytesIO(data)) as raw:
-            half = min(raw.sizes.height, raw.sizes.width) >= 2 * SHORT_SIDE
-            pixels = raw.postprocess(
-                half_size=half,
-                use_camera_wb=True,
-                no_auto_bright=True,
-                adjust_maximum_thr=0.0,
-                output_bps=16,
-                gamma=(2.4, 12.92),
-                output_color=rawpy.ColorSpace.sRGB,
-                user_flip=0,
-            )
-        pixels = _crop_as_asked(pixels, data, 2 if half else 1)
-    except (rawpy.LibRawError, tifffile.TiffFileError, ValueError) as problem:
-        raise ImageError(f"{path} cannot be developed: {problem}") from problem
-    image = np.ascontiguousarray(pixels).astype(np.float32) / np.float32(65535)
-    return torch.from_numpy(image).permute(2, 0, 1).contiguous()
 
 
 def read_expert_tiff(path: Path, data: bytes) -> Tensor:
@@ -192,31 +160,6 @@ def read_expert_tiff(path: Path, data: bytes) -> Tensor:
     return linear_to_srgb(linear.clamp(0, 1)).contiguous()
 
 
-def _crop_as_asked(pixels: np.ndarray, data: bytes, step: int) -> np.ndarray:
-    """Cut the default crop out of the developed sensor, and turn it as the camera was held."""
-    with tifffile.TiffFile(BytesIO(data)) as tiff:
-        first = tiff.pages.first
-        pages = [first, *(first.pages or ())]
-        sensor = max(pages, key=lambda page: page.imagewidth)
-        origin, size = (_numbers(sensor.tags.valueof(tag)) for tag in (CROP_ORIGIN, CROP_SIZE))
-        orientation = first.tags.valueof(ORIENTATION, 1)
-    if origin and size:
-        left, top, width, height = (round(number / step) for number in (*origin, *size))
-        pixels = pixels[top : top + height, left : left + width]
-    turns = {3: 2, 6: -1, 8: 1}.get(int(orientation), 0)
-    return np.rot90(pixels, turns)
-
-
-def _numbers(value: object) -> list[float]:
-    """Two numbers of a tag, which may be stored as four: numerator, denominator, twice."""
-    if not isinstance(value, tuple):
-        return []
-    numbers = [float(number) for number in value]
-    if len(numbers) == 4:
-        return [numbers[0] / numbers[1], numbers[2] / numbers[3]]
-    return numbers
-
-
 def _names(path: Path) -> list[str]:
     """Those in a list: its lines; of JSON, an object's keys or the "basename" of each in a list."""
     text = path.read_text(encoding="utf-8")
@@ -232,4 +175,4 @@ def _names(path: Path) -> list[str]:
 def _without_ending(file: str) -> str:
     """The name of a picture's file, or a name that is none, which may have dots."""
     path = Path(file)
-    return path.stem if path.suffix.lower() in RAW + PICTURES else path.name
+    return path.stem if is_picture(path) else path.name

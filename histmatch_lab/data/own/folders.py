@@ -4,7 +4,7 @@ import hashlib
 import math
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from histmatch_lab.data.decoding import ImageError
 from histmatch_lab.data.images import (
+    ImageError,
     decode_image,
+    is_picture,
+    passed_over,
     read_bytes,
     resize,
     size_at_short_side,
@@ -22,8 +24,6 @@ from histmatch_lab.data.images import (
 )
 from histmatch_lab.data.own.prepare import Existing, Made, Result, Skipped, stamp
 from histmatch_lab.data.own.splits import SPLITS, Split
-
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 
 Files = dict[str, list[Path]]  # by the name of the pair
 
@@ -79,10 +79,12 @@ class PictureSource:
                 return Existing(files.name)
             contents = [read_bytes(path) for path in paths]
             (source, bits), (target, target_bits) = map(self.read, paths, contents)
+            fitted = _misfit(source, target)
             source, target = self._at_one_size(source, target)
         except (ImageError, OSError) as problem:
             return Skipped(files.name, str(problem))
         facts = {"sources": stamps, "sha256": [hashlib.sha256(c).hexdigest() for c in contents]}
+        facts |= {"fitted": fitted} if fitted else {}
         return Made(files.name, to_levels(source, bits), to_levels(target, target_bits), facts)
 
     def _at_one_size(self, *pair: Tensor) -> list[Tensor]:
@@ -90,12 +92,23 @@ class PictureSource:
         sizes = [tuple(image.shape[1:]) for image in pair]
         aspects = [width / height for height, width in sizes]
         if sizes[0] != sizes[1] and abs(aspects[0] / aspects[1] - 1) >= self.slack:
-            both = ", its target ".join(f"{width} x {height}" for height, width in sizes)
-            raise ImageError(f"the input has {both} pixels; they must agree")
+            raise ImageError(f"{_sizes(*pair)}; they must agree")
         size = min(sizes, key=math.prod)
         if self.short_side and min(size) > self.short_side:
             size = size_at_short_side(size, self.short_side)
         return [i if i.shape[1:] == size else resize(i, size) for i in pair]
+
+
+def _sizes(source: Tensor, target: Tensor) -> str:
+    both = (f"{image.shape[2]} x {image.shape[1]}" for image in (source, target))
+    return f"the input has {', its target '.join(both)} pixels"
+
+
+def _misfit(source: Tensor, target: Tensor) -> str:
+    """In words, if one is not a copy of the other at another size, but cropped by a pixel or so."""
+    down, across = (a / b for a, b in zip(source.shape[1:], target.shape[1:], strict=True))
+    off = max(min(s, t) for s, t in zip(source.shape[1:], target.shape[1:], strict=True))
+    return _sizes(source, target) if abs(down / across - 1) * off > 0.6 else ""
 
 
 def folder_source(inputs: Path, targets: Path, *, short_side: int | None = None) -> PictureSource:
@@ -103,16 +116,21 @@ def folder_source(inputs: Path, targets: Path, *, short_side: int | None = None)
 
     Raises ValueError if a folder is none or holds no pictures, or no name is in both.
     """
-    sides = [files_by_name(folder) for folder in (inputs, targets)]
-    for folder, found in zip((inputs, targets), sides, strict=True):
-        if not found:
-            raise ValueError(f"{folder} holds no pictures ({', '.join(PICTURES)})")
+    sides: list[Files] = []
+    others: list[Path] = []
+    for folder in (inputs, targets):
+        files = files_below(folder)
+        others += [path for path in files if not is_picture(path)]
+        sides.append(by_name(folder, filter(is_picture, files)))
+        if not sides[-1]:
+            raise ValueError(f"{folder} holds no pictures")
     if not sides[0].keys() & sides[1].keys():
         raise ValueError(
             f"no picture of {inputs} ({_some(sides[0])}) has a partner of the same name in "
             f"{targets} ({_some(sides[1])})"
         )
-    files, missing = pair_up(*sides)
+    pairs, missing = pair_up(*sides)
+    found = [f"{len(pairs)} pairs in {inputs} and {targets}", passed_over(others)]
     return PictureSource(
         facts={
             "source": "folder",
@@ -121,8 +139,8 @@ def folder_source(inputs: Path, targets: Path, *, short_side: int | None = None)
             "short_side": short_side,
             "encoding": "sRGB",
         },
-        found=[f"{len(files)} pairs in {inputs} and {targets}"],
-        files=files,
+        found=[line for line in found if line],
+        files=pairs,
         missing=missing,
         read=decode_image,
         short_side=short_side,
@@ -144,14 +162,14 @@ def pair_up(inputs: Files, targets: Files) -> tuple[list[FilePair], list[Skipped
     return pairs, missing
 
 
-def files_by_name(root: Path, endings: tuple[str, ...] = PICTURES) -> Files:
-    """The files below a folder by their path in it, without the ending; no hidden ones.
+def files_below(root: Path) -> list[Path]:
+    """All files below a folder, in order, but for hidden folders.
 
     Links are followed, but never in a circle. Raises ValueError for what is no folder.
     """
     if not root.is_dir():
         raise ValueError(f"{root} is not a folder")
-    found: Files = {}
+    found: list[Path] = []
     seen = set()
     for folder, inside, names in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -160,10 +178,15 @@ def files_by_name(root: Path, endings: tuple[str, ...] = PICTURES) -> Files:
             continue
         seen.add(real)
         inside[:] = sorted(name for name in inside if not name.startswith("."))
-        for path in (Path(folder, name) for name in sorted(names) if not name.startswith(".")):
-            if path.suffix.lower() in endings:
-                name = path.relative_to(root).with_suffix("").as_posix()
-                found.setdefault(name, []).append(path)
+        found += (Path(folder, name) for name in sorted(names))
+    return found
+
+
+def by_name(root: Path, paths: Iterable[Path]) -> Files:
+    """Files below a folder by their path in it, without the ending."""
+    found: Files = {}
+    for path in paths:
+        found.setdefault(path.relative_to(root).with_suffix("").as_posix(), []).append(path)
     return found
 
 

@@ -10,20 +10,17 @@ import errno
 import io
 import json
 import shutil
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from histmatch_lab._files import write_whole
+from histmatch_lab._files import LOCK, one_run, write_whole
 from histmatch_lab.data.images import Levels
 from histmatch_lab.data.own.prepared import MANIFEST, pair_path, read_head, write_pair
 from histmatch_lab.data.own.splits import Split
 
 PREPARATION = "preparation.json"
 SPLIT_FILE = "split.csv"
-STALE = 3600.0  # seconds after which a half-written file belongs to a process that was killed
 
 
 class Made(NamedTuple):
@@ -72,11 +69,17 @@ def prepare(source: Source, folder: Path, split: Split | None = None) -> Generat
 
     split: in the place of the source's own.
 
-    Raises ValueError if the folder holds what was prepared otherwise, or something else, or if the
-    split names none of the pairs; OSError if the folder cannot be written, or the disk is too small
-    (what is whole is kept).
+    Raises ValueError if the folder holds what was prepared otherwise, or something else, or another
+    run writes to it, or the split names none of the pairs; OSError if the folder cannot be written,
+    or the disk is too small (what is whole is kept).
     """
-    _claim(folder, source.facts)
+    _check_mine(folder, source.facts)
+    with one_run(folder):
+        yield from _fill(source, folder, split or source.split)
+
+
+def _fill(source: Source, folder: Path, split: Split) -> Generator[Result]:
+    _clear_away(folder, source.facts)
     skipped: list[Skipped] = []
     names: list[str] = []
     made = 0
@@ -98,7 +101,6 @@ def prepare(source: Source, folder: Path, split: Split | None = None) -> Generat
         yield result
     if not names:
         raise ValueError("not a single pair could be prepared")
-    split = split or source.split
     sides = split.divide(sorted(names))
     if not sides:
         raise ValueError(
@@ -113,26 +115,27 @@ def stamp(path: Path) -> list[Any]:
     return [str(path), status.st_size, status.st_mtime_ns]
 
 
-def _claim(folder: Path, facts: dict[str, Any]) -> None:
-    """Make the folder this preparation's, and clear away what killed ones left half-written."""
+def _check_mine(folder: Path, facts: dict[str, Any]) -> None:
+    """Raises ValueError if the folder is not this preparation's, and not empty either."""
     path = folder / PREPARATION
-    facts = json.loads(json.dumps(facts))
     if path.exists():
         held = json.loads(path.read_text(encoding="utf-8"))
+        facts = json.loads(json.dumps(facts))
         for name in facts | held:
             if held.get(name) != facts.get(name):
                 raise ValueError(
                     f"{folder} holds pairs that were prepared otherwise: {name} was "
                     f"{held.get(name)!r}, now it is {facts.get(name)!r}; choose another folder"
                 )
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and any(one.name != LOCK for one in folder.iterdir()):
         raise ValueError(f"{folder} holds other things; choose a new or an empty folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(facts, indent=1, ensure_ascii=False).encode())
+
+
+def _clear_away(folder: Path, facts: dict[str, Any]) -> None:
+    """Begin: note what is prepared here, and remove what killed runs left half-written."""
     for part in folder.rglob(".*.part"):
-        with suppress(OSError):
-            if time.time() - part.stat().st_mtime > STALE:
-                part.unlink()
+        part.unlink()
+    write_whole(folder / PREPARATION, json.dumps(facts, indent=1, ensure_ascii=False).encode())
 
 
 def _check_room(folder: Path, first: Made, count: int) -> None:

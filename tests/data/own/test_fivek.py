@@ -12,11 +12,14 @@ from imagecodecs import cms_profile
 
 from histmatch_lab.color import srgb_to_linear
 from histmatch_lab.data.images import ImageError, resize
-from histmatch_lab.data.own.fivek import develop, fivek_source, read_expert_tiff
+from histmatch_lab.data.own.fivek import fivek_source, read_expert_tiff
 from histmatch_lab.data.own.prepared import PreparedPairs, read_manifest
+from histmatch_lab.data.raw import develop
 from histmatch_lab.training.evaluation import psnr
 from tests.command import run
 from tests.data.files import (
+    BAYER,
+    X_TRANS,
     levels,
     picture,
     write_dng,
@@ -176,6 +179,29 @@ def test_large_photographs_become_480p(tmp_path):
     assert pair.input.shape == pair.target.shape == (3, 480, 720)
     assert _decibels(pair.input, resize(big, (480, 720))) > 40
     assert _decibels(pair.target, resize(big, (480, 720))) > 50
+
+
+@pytest.mark.parametrize("sensor", [BAYER, X_TRANS, None], ids=["bayer", "x-trans", "linear"])
+def test_sensors_of_another_layout_are_cut_in_the_same_way(tmp_path, sensor):
+    """LibRaw halves no picture without a mosaic."""
+    big = picture(1, 1000, 1500)
+    write_dng(tmp_path / "a.dng", srgb_to_linear(big), margin=6, sensor=sensor)
+    data = (tmp_path / "a.dng").read_bytes()
+    got = develop(tmp_path / "a.dng", data, short_side=480)
+    assert got.shape == ((3, 1000, 1500) if sensor is None else (3, 500, 750))
+    assert _decibels(resize(got, (480, 720)), resize(big, (480, 720))) > 40
+
+
+def test_a_crop_that_is_off_by_a_pixel_is_named(tmp_path):
+    write_pictures(tmp_path / "input", ["a.png", "b.png", "c.png"], height=120, width=180)
+    write_pictures(tmp_path / "output", ["a.png"], height=120, width=181)
+    write_pictures(tmp_path / "output", ["b.png"], height=240, width=360)
+    write_pictures(tmp_path / "output", ["c.png"], height=120, width=180)
+    output = _prepare(tmp_path, tmp_path / "out")
+    assert "a: the input has 180 x 120, its target 181 x 120 pixels; made to fit" in output
+    assert "b:" not in output
+    pairs = read_manifest(tmp_path / "out")["pairs"]
+    assert ["fitted" in pair for pair in pairs] == [True, False, False]
 
 
 @pytest.mark.parametrize("compression", [None, "lzw"])

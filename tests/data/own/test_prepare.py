@@ -15,15 +15,17 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from PIL import Image
 from safetensors.numpy import load_file
 
+from histmatch_lab.color import srgb_to_linear
 from histmatch_lab.data.images import decode_image
 from histmatch_lab.data.own import prepare as engine
 from histmatch_lab.data.own.folders import PictureSource, folder_source
 from histmatch_lab.data.own.prepared import PreparedPairs, pair_path, read_head, read_manifest
 from histmatch_lab.data.own.splits import chronological_split, random_split, read_split
 from tests.command import run
-from tests.data.files import levels, picture, write_pictures
+from tests.data.files import levels, picture, write_dng, write_pictures
 
 NAMES = [f"{n:02d}" for n in range(10)]
 
@@ -123,7 +125,7 @@ def test_an_interrupted_run_goes_on(places):
     assert kinds == ["Existing"] * 3 + ["Made"] * 7
     other = inputs.with_name("at one go")
     list(engine.prepare(source, other, split))
-    for path in other.rglob("*.*"):
+    for path in other.rglob("[!.]*.*"):
         assert path.read_bytes() == (out / path.relative_to(other)).read_bytes()
 
 
@@ -154,15 +156,64 @@ def test_a_killed_run_goes_on(tmp_path):
     assert (other / "split.csv").read_bytes() == (tmp_path / "to" / "split.csv").read_bytes()
 
 
-def test_what_a_killed_run_left_half_written_goes_in_time(places):
+def test_what_a_killed_run_left_half_written_goes(places):
     _prepare(*places)
-    old, new = (places[2] / "pairs" / f".{n}.safetensors.1.part" for n in ("old", "new"))
-    for path in (old, new):
-        path.write_bytes(b"half")
-    os.utime(old, (time.time() - 7200,) * 2)
+    half = places[2] / "pairs" / ".00.safetensors.1.part"
+    half.write_bytes(b"half")
     _prepare(*places)
-    assert not old.exists()
-    assert new.exists()  # another run may be writing it now
+    assert not half.exists()
+
+
+def test_two_runs_at_once(places):
+    """The second refuses at once; the lock of a run that ended, however it did, is none."""
+    running = engine.prepare(folder_source(*places[:2]), places[2])
+    next(running)
+    assert "written by one run at a time" in _prepare(*places, code=2)
+    running.close()
+    assert "10 pairs" in _prepare(*places)
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from histmatch_lab._files import one_run
+with one_run(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_the_lock_of_a_killed_run_is_no_obstacle(places):
+    command = [sys.executable, "-c", HOLD, str(places[2])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        assert "written by one run at a time" in _prepare(*places, code=2)
+        holder.kill()
+    assert (places[2] / ".lock").exists()
+    assert "10 pairs" in _prepare(*places)
+
+
+def test_what_is_no_picture_is_counted(places):
+    for name in ("notes.txt", "a.MOV", "b.MOV", ".DS_Store"):
+        (places[0] / name).write_text("x")
+    assert "4 other files passed over: 2 .MOV, 1 hidden, 1 .txt" in _prepare(*places)
+
+
+def test_raw_photographs_and_phones_pictures(tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    (tmp_path / "in").mkdir()
+    write_dng(tmp_path / "in/a.DNG", srgb_to_linear(picture(1, 48, 64)))
+    Image.fromarray(levels(picture(2, 48, 64), 8)).save(tmp_path / "b.png")
+    pillow_heif.from_pillow(Image.open(tmp_path / "b.png")).save(tmp_path / "in/b.heic", quality=98)
+    write_pictures(tmp_path / "out", ["a.jpg", "b.jpg"], height=48, width=64)
+    _prepare(tmp_path / "in", tmp_path / "out", tmp_path / "to")
+    assert (_input(tmp_path / "to", "a").dtype, _input(tmp_path / "to", "b").dtype) == (
+        np.uint16,
+        np.uint8,
+    )
+    for name, number, top in (("a", 1, 65535), ("b", 2, 255)):
+        read = torch.from_numpy(_input(tmp_path / "to", name).astype(np.float32) / top)
+        assert (read - picture(number, 48, 64)).abs().mean() < 0.02
 
 
 def test_two_preparations_do_not_share_a_folder(places):
