@@ -22,14 +22,20 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Union
 
 import torch
 from torch import Tensor
 
+from histmatch_lab.kernels import takes_over
+
+if TYPE_CHECKING:
+    from histmatch_lab.kernels.histogram import Bands
+
 REACH = 37.0  # sigma(-37) < 2^-53: beyond, float64 cannot tell sigma from 0 or 1
 CELL = 0.08  # widest cell, in units of 1/s: the quadratic is then off by 5e-7 at most
 STRETCH = 2**17  # samples of a row whose count and sum share one float64, see Lattice._moments
+FEW = 4096  # samples of a row
 WHOLE = 2.0**52  # from here to 2^53 float64 holds the integers, which are its low bits
 
 
@@ -47,7 +53,14 @@ class Edges(NamedTuple):
 
 
 def choose(rows: Tensor, edges: Edges) -> "Method":
-    """The lattice where it saves work; the window for float64, few samples or a sharp kernel."""
+    """The lattice where it saves work; the window for float64, few samples or a sharp kernel.
+
+    On an NVIDIA GPU a kernel of our own, but for few samples, whose sums would take more memory.
+    """
+    if rows.shape[1] >= FEW and takes_over("histogram", rows):
+        from histmatch_lab.kernels.histogram import Bands
+
+        return Bands(edges)
     window, lattice = Window(edges), Lattice(edges)
     samples = rows.shape[1]
     lattice_pays = samples * window.size > samples + 2 * lattice.cells  # as measured
@@ -251,4 +264,4 @@ def _blocks(rows: Tensor, work: int, longest: int = 2**26) -> Iterator[tuple[sli
             yield slice(top, top + height), slice(left, left + width)
 
 
-Method = Window | Lattice
+Method = Union[Window, Lattice, "Bands"]

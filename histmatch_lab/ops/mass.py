@@ -1,6 +1,6 @@
 """How much smoothed mass lies below each bin edge, (..., N) -> (..., bins + 1), float64.
 
-The two ways to compute it are in ``_binning.py``.
+The ways to compute it are in ``_binning.py``, and for an NVIDIA GPU in ``kernels/histogram.py``.
 """
 
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from histmatch_lab._binning import Edges, choose
+from histmatch_lab._binning import Edges, Lattice, Window, choose
 from histmatch_lab._checks import check_no_nan
 from histmatch_lab.ops.transforms import Gradient, one_by_one
 
@@ -30,8 +30,9 @@ def _mass(
     rows = values.reshape(-1, values.shape[-1])
     check_no_nan("values", rows)
     edges = Edges(low, width, bins, slope)
-    below = choose(rows, edges).mass(rows, _relative(weights, rows))
-    if values.device.type != "cpu":
+    method = choose(rows, edges)
+    below = method.mass(rows, _relative(weights, rows))
+    if values.device.type != "cpu" and isinstance(method, Window | Lattice):
         below = below + _nan_unless_finite(rows)
     return below.view(*values.shape[:-1], -1)
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from histmatch_lab.kernels import takes_over
 from histmatch_lab.ops.transforms import Gradient, one_by_one
 
 STRIP = {"cpu": 32_768}  # pixels of a strip; on any other device:
@@ -33,6 +34,10 @@ def sliced(grid: Tensor, guide: Tensor, image: Tensor | None = None) -> Tensor:
 
 @torch.library.custom_op("histmatch_lab::sliced", mutates_args=())
 def _sliced(grid: Tensor, guide: Tensor, image: Tensor | None) -> Tensor:
+    if image is not None and takes_over("slicing", guide):
+        from histmatch_lab.kernels import slicing
+
+        return slicing.slice_and_apply(grid, guide, image)
     out = guide.new_empty(_shape_of_result(grid, guide, image))
     with torch.autocast(guide.device.type, enabled=False):
         for here in _strips(guide):
@@ -46,6 +51,10 @@ def _sliced_gradients(
     upstream: Tensor, grid: Tensor, guide: Tensor, image: Tensor | None, of_image_too: bool
 ) -> list[Tensor]:
     """Of the grid and the guide, and of the image."""
+    if image is not None and takes_over("slicing", guide):
+        from histmatch_lab.kernels import slicing
+
+        return slicing.gradients(upstream, grid, guide, image)[: 2 + of_image_too]
     of_grid, of_guide = torch.zeros_like(grid), torch.empty_like(guide)
     of_image = [torch.empty_like(image)] if image is not None and of_image_too else []
     with torch.autocast(guide.device.type, enabled=False):

@@ -173,8 +173,11 @@ def _check(now: Step, network: Network, least_loss: float) -> None:
             f"step {now.number}: the loss has grown to {now.loss:.3g}, from {least_loss:.3g} at "
             f"its least; its largest term is {worst!r}. A smaller rate or a smaller lam may help"
         )
-    for name, parameter in network.named_parameters():
-        if parameter.grad is not None and not parameter.grad.isfinite().all():
+    gradients = {n: p.grad for n, p in network.named_parameters() if p.grad is not None}
+    if nn.utils.get_total_norm(gradients.values()).isfinite():  # one wait for a GPU, not many
+        return
+    for name, gradient in gradients.items():
+        if not gradient.isfinite().all():
             raise TrainingError(
                 f"step {now.number}: the gradient of the loss on {name} is not finite"
             )

@@ -1,0 +1,35 @@
+"""Triton kernels for NVIDIA GPUs, and where they take over from the operators' code in torch.
+
+Triton comes with torch for CUDA. Without it, and on any other device, the code in torch runs.
+"""
+
+from functools import cache
+
+import torch
+from torch import Tensor
+
+# The one place to decide: which are faster than torch on a GPU, as `make bench-gpu` measures.
+FASTER = frozenset({"histogram", "slicing"})
+OLDEST_GPU = (8, 0)  # Ampere, the first that multiplies float32 matrices in parts of 11 bits (TF32)
+OLDEST_TRITON = (3, 3)  # before, its compiler aborts on ours
+
+
+def takes_over(operation: str, values: Tensor) -> bool:
+    """Whether the kernel computes this: for float32 on a GPU and with a Triton that it suits."""
+    fits = operation in FASTER and values.is_cuda and values.dtype == torch.float32
+    return fits and _run_on(values.device)
+
+
+@cache
+def _run_on(device: torch.device) -> bool:
+    try:
+        import triton
+    except ModuleNotFoundError:
+        return False
+    version = tuple(int(part) for part in triton.__version__.split(".")[:2])
+    nvidia = torch.version.hip is None
+    return (
+        nvidia
+        and version >= OLDEST_TRITON
+        and torch.cuda.get_device_capability(device) >= OLDEST_GPU
+    )
