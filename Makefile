@@ -18,7 +18,7 @@ ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help install lab test test-full lint unit unit-full browser colab stored-outputs report site \
-  lecturer bench test-gpu weights ledger notebooks clean $(SETS:%=set-%)
+  lecturer bench test-gpu bench-gpu weights ledger notebooks clean $(SETS:%=set-%)
 
 help:
 	@echo "make lab         open the course in JupyterLab   (ARGS='--no-browser --port=9999' to pass options)"
@@ -28,7 +28,7 @@ help:
 	@echo "make site        the notebooks as they were run, as pages with search, to site/index.html"
 	@echo "make lecturer    write lecturer/: solutions shown, minutes, known mistakes, slides"
 	@echo "make bench       time the library against its peers"
-	@echo "make test-gpu    the kernels on an NVIDIA GPU: right, and without waiting"
+	@echo "make test-gpu    the kernels on an NVIDIA GPU: right, and without waiting; make bench-gpu: how fast"
 	@echo "make weights     train what data_samples/weights and results hold   (ARGS='--workers 4')"
 	@echo "make ledger      check docs/ledger.toml, make docs/ledger.md and the tables of notebook 00"
 	@echo "make notebooks   run notebooks in place, to store fresh outputs   (NB=notebooks/01*.ipynb)"
@@ -122,13 +122,17 @@ lecturer: install
 	$(BIN)/histmatch-lab lecturer $(ARGS)
 
 bench: install
-	set -e; for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script; done
+	set -e; for script in $(filter-out benchmarks/gpu.py,$(wildcard benchmarks/[a-z]*.py)); do \
+	  $(BIN)/python $$script; done
 
 # On a machine with a GPU, its own Python will do, if it has torch for CUDA, safetensors and pytest.
 GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 
 test-gpu:
 	$(GPU_PYTHON) -m pytest tests/gpu -o filterwarnings=
+
+bench-gpu:
+	$(GPU_PYTHON) -m benchmarks.gpu
 
 # May be stopped: what is finished in runs/ is not trained again.
 weights: install

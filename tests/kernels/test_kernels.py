@@ -31,6 +31,18 @@ def test_in_the_interpreter():
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.slow
+def test_the_benchmark_rehearses():
+    result = subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu", "--rehearse"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Error" not in result.stdout
+
+
 def test_on_a_cpu_the_code_in_torch_runs():
     rows = torch.rand(1, 100_000)
     assert not takes_over("histogram", rows)

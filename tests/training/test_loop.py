@@ -357,6 +357,17 @@ def test_a_loss_that_is_not_a_number_is_named_with_its_step(tmp_path):
     )
 
 
+@pytest.mark.usefixtures("registry")
+def test_a_gradient_that_is_not_a_number_is_named_with_its_parameter():
+    @register_term("kink")
+    class Kink(nn.Module):
+        def forward(self, pred: Tensor, _target: Tensor) -> Tensor:
+            return (pred - pred.detach()).sum().abs().sqrt()
+
+    with pytest.raises(TrainingError, match=r"step 1: the gradient of the loss on \S+ is not fin"):
+        list(train(tiny(), Brighter(), EnhancementLoss("l2+kink"), SHORT))
+
+
 def test_a_loss_that_grows_without_bound_is_stopped():
     wild = Preset(epochs=40, batch=2, rate=3.0, last_rate=3.0)
     with pytest.raises(TrainingError, match=r"step \d+: .*'l2'"):
