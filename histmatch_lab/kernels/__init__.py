@@ -3,6 +3,8 @@
 Triton comes with torch for CUDA. Without it, and on any other device, the code in torch runs.
 """
 
+import subprocess
+import warnings
 from functools import cache
 
 import torch
@@ -22,14 +24,17 @@ def takes_over(operation: str, values: Tensor) -> bool:
 
 @cache
 def _run_on(device: torch.device) -> bool:
+    if torch.version.hip or torch.cuda.get_device_capability(device) < OLDEST_GPU:
+        return False
     try:
         import triton
+
+        triton.runtime.driver.active.get_current_target()  # needs a C compiler and Python's headers
     except ModuleNotFoundError:
         return False
-    version = tuple(int(part) for part in triton.__version__.split(".")[:2])
-    nvidia = torch.version.hip is None
-    return (
-        nvidia
-        and version >= OLDEST_TRITON
-        and torch.cuda.get_device_capability(device) >= OLDEST_GPU
-    )
+    except (RuntimeError, subprocess.SubprocessError) as error:
+        warnings.warn(
+            f"the GPU runs our slower code in torch, Triton failed: {error}", stacklevel=2
+        )
+        return False
+    return tuple(int(part) for part in triton.__version__.split(".")[:2]) >= OLDEST_TRITON

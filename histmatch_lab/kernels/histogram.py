@@ -1,15 +1,15 @@
 """Mass below the bin edges, and its gradient, on an NVIDIA GPU: ``_binning.py`` as two kernels.
 
 A sample needs the sigmoids of the few edges within reach of it, other ones for each sample. To add
-them up without atomics, the bins are divided into bands. Each sample of a tile takes the sigmoids
-at the edges around its band; a product of matrices, the one of zeros and ones that say whose band
-is which, adds up what belongs to each band. The last column counts the samples of the band, whose
-sigmoid is 1 at every edge further up. Only each program's sums are stored, and added in a fixed
-order: the same input gives the same bits.
+them up without atomics, the edges are divided into bands; a sample belongs to the band of the edge
+nearest to it and takes the sigmoids at the edges in and around that band. A product of matrices,
+the one of zeros and ones that say whose band is which, adds up what belongs to each. The last
+column counts the samples of the band, whose sigmoid is 1 at every edge further up. Only each
+program's sums are stored, and added in a fixed order: the same input gives the same bits.
 
 Backward, each sample visits the edges within its reach.
 
-Positions are float64 up to the place within a bin; sigmoids float32; sums float64.
+Positions are float64 up to the distance from an edge; sigmoids float32; sums float64.
 """
 
 import math
@@ -30,18 +30,18 @@ REACH = 17.0  # sigma(-17) = 4e-8: further away, float32 cannot tell sigma from 
 SAMPLES = 128  # of a tile
 GRADIENTS = 1024  # samples whose gradients a program computes
 COLUMNS = 32  # edges that a program looks at
-LEAST_STEP = 16  # bins of a band: with fewer, the reach would take most of the columns
+LEAST_STEP = 16  # edges of a band: with fewer, the reach would take most of the columns
 FAR = tl.constexpr(2**20)  # bins: the sigmoid is 1 there
 PROGRAMS = 2048  # that share the work: some for each multiprocessor of a large GPU
 
 
 @triton.jit
 def _locate(x, scale, scale_rest, origin, origin_rest, bins):
-    """Each sample's bin, and its place from where that begins; NaN for one that is not finite."""
+    """Each sample's nearest edge, and how far from it; NaN for a sample that is not finite."""
     x = x.to(tl.float64)
     position = x * scale + x * scale_rest + origin + origin_rest
-    index = tl.where(position > 0, position, 0.0)
-    index = tl.floor(tl.where(index < bins - 1, index, bins - 1.0))
+    index = tl.floor(tl.where(position > 0, position, 0.0) + 0.5)
+    index = tl.where(index < bins, index, bins + 0.0)
     return index.to(tl.int32), (position - index + (x - x)).to(tl.float32)
 
 
@@ -63,7 +63,7 @@ def _mass_kernel(
         x = tl.load(rows + row * samples + at, mask=there, other=0.0)
         index, place = _locate(x, scale, scale_rest, origin, origin_rest, bins)
         mine = index // step
-        ahead = (index - mine * step).to(tl.float32)[None, :]  # of where the band begins
+        ahead = (index - mine * step).to(tl.float32)[None, :]  # of the band's first edge
         root = tl.rsqrt(1 + tl.exp2((ahead - edge) * sharpness + (place * sharpness)[None, :]))
         mass = root * root  # faster than a division
         if WEIGHTED:
@@ -125,19 +125,19 @@ def _gradient_kernel(
 
 @dataclass(frozen=True)
 class Bands:
-    """Bands of ``step`` bins. Column c of a band is the edge c - ``reach`` bins after it begins."""
+    """Bands of ``step`` edges. Column c of a band is the edge c - ``reach`` after its first."""
 
     edges: "Edges"
 
     @cached_property
     def reach(self) -> int:
-        """Edges within reach on either side of a sample's bin, besides the two that bound it."""
-        return min(self.edges.bins, math.floor(REACH / self.edges.slope_per_bin))
+        """Edges on either side of the one nearest to a sample that may lie within reach of it."""
+        return min(self.edges.bins, math.floor(REACH / self.edges.slope_per_bin + 0.5))
 
     def mass(self, rows: Tensor, weights: Tensor | None = None) -> Tensor:
         edges, samples = self.edges, rows.shape[1]
         step, reach, columns = self._plan()
-        bands = math.ceil(edges.bins / step)
+        bands = math.ceil((edges.bins + 1) / step)
         high = min(64, max(16, triton.next_power_of_2(bands)))
         grid = (columns // COLUMNS, math.ceil(bands / high))
         width, height = columns, grid[1] * high
@@ -166,7 +166,7 @@ class Bands:
         rows = rows.contiguous()
         pull = (upstream * (-edges.slope / samples)).float().contiguous()
         gradient = torch.empty_like(rows)
-        size = min(2 * self.reach + 2, edges.bins + 1)
+        size = min(2 * self.reach + 1, edges.bins + 1)
         blocks = math.ceil(samples / GRADIENTS)
         _gradient_kernel[(len(rows) * blocks,)](
             rows, pull, gradient, samples, blocks, size, self.reach,
@@ -175,12 +175,12 @@ class Bands:
         return gradient
 
     def _plan(self) -> tuple[int, int, int]:
-        """Bins of a band, columns on either side of it, and columns in all."""
-        columns = _whole_blocks(2 * self.reach + 2 + LEAST_STEP)
+        """Edges of a band, columns on either side of it, and columns in all."""
+        columns = _whole_blocks(2 * self.reach + 1 + LEAST_STEP)
         one_band = _whole_blocks(self.edges.bins + 2)
         if one_band <= columns:
-            return self.edges.bins, 0, one_band
-        return columns - 2 * self.reach - 2, self.reach, columns
+            return self.edges.bins + 1, 0, one_band
+        return columns - 2 * self.reach - 1, self.reach, columns
 
     def _scaling(self) -> tuple[float, ...]:
         """Position in bins = x scale + origin, each as two float32: a kernel takes no float64."""

@@ -31,10 +31,11 @@ def pixels() -> Tensor:
     rows[1] = rows[1].clamp(0, 1)
     rows[1, :4] = torch.tensor([0.0, 1.0, -1e4, 1e4])
     rows[1, 4:50] = (rows[1, 4:50] * 255).round() / 255
+    rows[1, 50:90] = torch.linspace(0.49999, 0.50001, 40)  # around an edge
     return rows
 
 
-CASES = [(1, 30.0), (50, 1000.0), (60, 20.0), (256, 640.0), (256, 1e6)]
+CASES = [(1, 30.0), (50, 1000.0), (60, 20.0), (256, 640.0), (256, 1e6), (256, 1e5)]
 
 
 @pytest.mark.parametrize(("bins", "slope"), CASES)

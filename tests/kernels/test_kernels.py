@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from histmatch_lab import kernels
 from histmatch_lab._binning import Edges, Lattice, choose
-from histmatch_lab.kernels import OLDEST_TRITON, takes_over
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="triton is not installed"
@@ -45,8 +45,19 @@ def test_the_benchmark_rehearses():
 
 def test_on_a_cpu_the_code_in_torch_runs():
     rows = torch.rand(1, 100_000)
-    assert not takes_over("histogram", rows)
+    assert not kernels.takes_over("histogram", rows)
     assert isinstance(choose(rows, Edges(0.0, 1 / 256, 256, 1000.0)), Lattice)
+
+
+def test_where_triton_fails_the_code_in_torch_runs(monkeypatch):
+    def no_driver():
+        raise RuntimeError("no C compiler")
+
+    driver = importlib.import_module("triton").runtime.driver
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    monkeypatch.setattr(type(driver), "active", property(lambda _: no_driver()))
+    with pytest.warns(UserWarning, match="slower code in torch, Triton failed: no C compiler"):
+        assert not kernels._run_on.__wrapped__(torch.device("cuda"))
 
 
 INTEGERS = (
@@ -86,7 +97,7 @@ def test_slicing_compiles():
 
 def compiled(kernel, types, **constants):
     """Machine code for a Hopper GPU that keeps all it computes in registers."""
-    pytest.importorskip("triton", minversion=".".join(map(str, OLDEST_TRITON)))
+    pytest.importorskip("triton", minversion=".".join(map(str, kernels.OLDEST_TRITON)))
     from triton import compiler
     from triton.backends.compiler import GPUTarget
 
