@@ -25,7 +25,7 @@ def checked_samples(name: str, values: Tensor) -> Tensor:
 
 def check_no_nan(name: str, values: Tensor) -> None:
     """Neither NaN nor infinity, on a CPU: on a GPU the check would force a wait."""
-    if values.device.type != "cpu":
+    if values.device.type != "cpu" or torch.compiler.is_compiling():
         return
     # a finite sum proves every value finite; an infinite one may just be float overflow
     if not (values.detach().sum().isfinite() or values.isfinite().all()):
@@ -122,6 +122,13 @@ def check_same_shape(names: str, a: Tensor, b: Tensor) -> None:
     if a.shape != b.shape:
         raise ValueError(
             f"{names} must have the same shape, got {tuple(a.shape)} and {tuple(b.shape)}"
+        )
+
+
+def check_same_batch(names: str, a: Tensor, b: Tensor) -> None:
+    if a.shape[0] != b.shape[0]:  # not len(), which torch.export takes for a constant
+        raise ValueError(
+            f"{names} must be of the same batch size, got {a.shape[0]} and {b.shape[0]}"
         )
 
 

@@ -9,6 +9,7 @@ functions here are differentiable, with finite gradients from pure black to far 
 import torch
 
 from histmatch_lab._checks import check_finite, check_option, checked_floating, checked_shape
+from histmatch_lab.ops.devices import back_to, where_float64_is
 
 # x and y of red, green, blue and white
 PRIMARIES = {
@@ -71,17 +72,17 @@ def pq_to_nits(values: torch.Tensor) -> torch.Tensor:
     """
     checked_floating("values", values)
     m1, m2, c1, c2, c3 = PQ
-    power = values.double().clamp(0, 1) ** (1 / m2)
+    power = where_float64_is(values).double().clamp(0, 1) ** (1 / m2)
     light = ((power - c1).clamp(min=0) / (c2 - c3 * power)) ** (1 / m1)
-    return (PQ_PEAK * light).to(values.dtype)
+    return back_to(values, PQ_PEAK * light)
 
 
 def nits_to_pq(nits: torch.Tensor) -> torch.Tensor:
     """PQ values (SMPTE ST 2084) of light in nits, any shape; undoes `pq_to_nits`, clamps alike."""
     checked_floating("nits", nits)
     m1, m2, c1, c2, c3 = PQ
-    power = (nits.double() / PQ_PEAK).clamp(0, 1) ** m1
-    return (((c1 + c2 * power) / (1 + c3 * power)) ** m2).to(nits.dtype)
+    power = (where_float64_is(nits).double() / PQ_PEAK).clamp(0, 1) ** m1
+    return back_to(nits, ((c1 + c2 * power) / (1 + c3 * power)) ** m2)
 
 
 def primaries_matrix(source: str, target: str) -> torch.Tensor:
@@ -101,7 +102,7 @@ def primaries_matrix(source: str, target: str) -> torch.Tensor:
 def convert_primaries(linear: torch.Tensor, source: str, target: str) -> torch.Tensor:
     """`primaries_matrix` applied: linear (..., 3, H, W) to the same; nothing is clipped."""
     checked_shape("linear", linear, "... 3 H W")
-    matrix = primaries_matrix(source, target).to(linear)
+    matrix = back_to(linear, primaries_matrix(source, target))
     return torch.einsum("ij,...jhw->...ihw", matrix, linear)
 
 
@@ -171,7 +172,7 @@ def adjust_white_balance(image: torch.Tensor, warmth: float) -> torch.Tensor:
     image: (..., 3, H, W) in [0, 1]; the result too.
     """
     checked_shape("image", image, "... 3 H W")
-    gains = white_balance_gains(warmth).to(image)[:, None, None]
+    gains = back_to(image, white_balance_gains(warmth))[:, None, None]
     return linear_to_srgb(srgb_to_linear(image) * gains).clamp(0, 1)
 
 

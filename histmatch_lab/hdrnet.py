@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from histmatch_lab._checks import checked_shape
 from histmatch_lab._files import safetensors_bytes, write_whole
 from histmatch_lab.lut import ImageAdaptiveLUT
+from histmatch_lab.ops.devices import small_square
 from histmatch_lab.slicing import AFFINE, Guide, slice_and_apply
 
 
@@ -115,9 +116,7 @@ class HDRNet(nn.Module):
     def coefficients(self, image: Tensor) -> Tensor:
         """The bilateral grid of 3x4 affine maps: (B, 3, H, W) -> (B, 12, D, Gh, Gw)."""
         image = checked_shape("image", image, "B 3 H W")
-        side = (self.low_resolution, self.low_resolution)
-        small = F.interpolate(image, size=side, mode="bilinear", antialias=True)
-        features = self.splat(small)  # (B, 64, Gh, Gw)
+        features = self.splat(small_square(image, self.low_resolution))  # (B, 64, Gh, Gw)
         local = self.local_path(features)  # (B, 64, Gh, Gw)
         everywhere = self.global_path(features)[:, :, None, None]  # (B, 64, 1, 1)
         grid: Tensor = self.to_grid(F.relu(local + everywhere))  # (B, 12 D, Gh, Gw)

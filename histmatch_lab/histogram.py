@@ -28,6 +28,7 @@ from histmatch_lab._checks import (
     checked_samples,
     checked_slope,
 )
+from histmatch_lab.ops.devices import back_to, where_float64_is
 from histmatch_lab.ops.mass import mass_below
 
 Outside = Literal["drop", "clamp", "reflect"]
@@ -47,8 +48,8 @@ def bin_edges(
     """
     low, high = checked_range(range)
     dtype = dtype or torch.get_default_dtype()
-    edges = torch.linspace(low, high, checked_bins(bins) + 1, dtype=torch.float64, device=device)
-    return edges.to(dtype)
+    edges = torch.linspace(low, high, checked_bins(bins) + 1, dtype=torch.float64)
+    return edges.to(dtype).to(device)
 
 
 def bin_centers(
@@ -65,8 +66,8 @@ def bin_centers(
     >>> bin_centers(4).tolist()
     [0.125, 0.375, 0.625, 0.875]
     """
-    edges = bin_edges(bins, range=range, dtype=torch.float64, device=device)
-    return ((edges[1:] + edges[:-1]) / 2).to(dtype or torch.get_default_dtype())
+    edges = bin_edges(bins, range=range, dtype=torch.float64)
+    return ((edges[1:] + edges[:-1]) / 2).to(dtype or torch.get_default_dtype()).to(device)
 
 
 def hard_histogram(values: Tensor, bins: int = 256, *, range: Range = (0.0, 1.0)) -> Tensor:
@@ -80,11 +81,11 @@ def hard_histogram(values: Tensor, bins: int = 256, *, range: Range = (0.0, 1.0)
     """
     values = checked_samples("values", values).detach()
     check_no_nan("values", values)
-    edges = bin_edges(bins, range=range, dtype=torch.float64, device=values.device)
-    index = _bin_of(values.double(), edges)
-    counts = torch.zeros(*values.shape[:-1], bins, dtype=torch.float64, device=values.device)
-    counts.scatter_add_(-1, index, values.new_ones((), dtype=torch.float64).expand_as(index))
-    return (counts / values.shape[-1]).to(values.dtype)
+    x = where_float64_is(values).double()
+    index = _bin_of(x, bin_edges(bins, range=range, dtype=torch.float64, device=x.device))
+    counts = x.new_zeros(*values.shape[:-1], bins)
+    counts.scatter_add_(-1, index, x.new_ones(()).expand_as(index))
+    return back_to(values, counts / values.shape[-1])
 
 
 def _bin_of(values: Tensor, edges: Tensor) -> Tensor:
@@ -138,7 +139,7 @@ def soft_histogram(
     """
     values = checked_samples("values", values)
     cumulative = _cumulative(values, weights, bins, alpha, bandwidth, range, outside)
-    return torch.diff(cumulative).to(values)
+    return back_to(values, torch.diff(cumulative))
 
 
 def soft_cdf(
@@ -166,7 +167,7 @@ def soft_cdf(
     """
     values = checked_samples("values", values)
     cumulative = _cumulative(values, weights, bins, alpha, bandwidth, range, outside)
-    return (cumulative[..., 1:] - cumulative[..., :1]).to(values)
+    return back_to(values, cumulative[..., 1:] - cumulative[..., :1])
 
 
 def gradient_ripple(
@@ -226,7 +227,8 @@ def pixel_gradient(
     >>> [round(pull, 2) for pull in pixel_gradient(on_edge_and_between, 100).tolist()]
     [2.5, 0.13]
     """
-    x = checked_floating("values", values).double()
+    values = checked_floating("values", values)
+    x = where_float64_is(values).double()
     slope = checked_slope(alpha, bandwidth)
     check_option("outside", outside, get_args(Outside))
     edges = bin_edges(bins, range=range, dtype=torch.float64, device=x.device)
@@ -238,7 +240,7 @@ def pixel_gradient(
         summed = _kernels_less_lost(x, edges, slope)
     if outside == "reflect":
         summed -= sum(_kernels_less_lost(2 * end - x, edges, slope) for end in range)
-    return (summed * (edges[1] - edges[0])).to(values.dtype)
+    return back_to(values, summed * (edges[1] - edges[0]))
 
 
 def _kernels_less_lost(x: Tensor, edges: Tensor, slope: float) -> Tensor:
@@ -269,8 +271,7 @@ def _cumulative(
     bins, slope = checked_bins(bins), checked_slope(alpha, bandwidth)
     low, high = checked_range(range)
     width = (high - low) / bins
-    if values.device.type == "mps":  # which has no float64
-        values = values.cpu()
+    values = where_float64_is(values)
     if weights is not None:
         weights = _checked_weights(weights, values)
     if outside == "reflect":
@@ -287,7 +288,7 @@ def _cumulative(
 
 def _checked_weights(weights: Tensor, values: Tensor) -> Tensor:
     """In the shape of the values."""
-    weights = checked_samples("weights", weights.detach().to(values.device, torch.float64))
+    weights = checked_samples("weights", weights.detach().to(values.device).double())
     try:
         return weights.expand_as(values)
     except RuntimeError:

@@ -10,7 +10,7 @@ from itertools import pairwise, product
 import torch
 from torch import Tensor, nn
 
-from histmatch_lab._checks import checked_shape
+from histmatch_lab._checks import check_same_batch, checked_shape
 
 TABLES = 3
 SMOOTHNESS, MONOTONICITY = 1e-4, 10.0  # weights of the penalties in the authors' code
@@ -37,7 +37,7 @@ def apply_lut(lut: Tensor, image: Tensor) -> Tensor:
     place = image.clamp(0, 1) * (nodes - 1)
     low = place.detach().long().clamp(0, nodes - 2)
     steps = (1, nodes, nodes**2)  # to the next node along red, green and blue
-    first = (low * low.new_tensor(steps).view(3, 1, 1)).sum(1)  # (B, H, W), the cell's first node
+    first = low[:, 0] + nodes * (low[:, 1] + nodes * low[:, 2])  # (B, H, W), the first of its cell
     red, green, blue = (place - low).unsqueeze(2).unbind(1)  # (B, 1, H, W) each, in [0, 1]
 
     table = lut.flatten(2)  # (B, 3, S S S)
@@ -175,7 +175,8 @@ def _halving_convolution(channels_in: int, channels_out: int) -> list[nn.Module]
 
 def _checked(lut: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
     image = checked_shape("image", image, "B 3 H W")
-    lut = checked_shape("lut", lut, f"{len(image)} 3 S S S")
+    lut = checked_shape("lut", lut, "B 3 S S S")
+    check_same_batch("lut and image", lut, image)
     if not lut.shape[2] == lut.shape[3] == lut.shape[4] >= 2:
         raise ValueError(f"lut must have S >= 2 nodes along each axis, got {tuple(lut.shape)}")
     if lut.dtype != image.dtype:

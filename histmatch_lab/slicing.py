@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from histmatch_lab._checks import checked_shape
+from histmatch_lab._checks import check_same_batch, check_same_shape, checked_shape
 from histmatch_lab.ops.ramps import sum_of_ramps
 from histmatch_lab.ops.slices import sliced
 
@@ -58,21 +58,14 @@ def slice_and_apply(grid: Tensor, guide: Tensor, image: Tensor) -> Tensor:
     grid, guide = _checked(grid, guide)
     image = checked_shape("image", image, "B 3 H W")
     checked_shape("grid", grid, f"B {AFFINE} D Gh Gw")
-    if (len(image), *image.shape[2:]) != guide.shape:
-        raise ValueError(
-            f"image must be (B, 3, H, W) for the guide's (B, H, W) {tuple(guide.shape)}, "
-            f"got {tuple(image.shape)}"
-        )
+    check_same_shape("guide and each channel of image", guide, image[:, 0])
     return sliced(grid, guide, image)
 
 
 def _checked(grid: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
     grid = checked_shape("grid", grid, "B C D Gh Gw")
     guide = checked_shape("guide", guide, "B H W")
-    if len(grid) != len(guide):
-        raise ValueError(
-            f"grid and guide must be of the same batch size, got {len(grid)} and {len(guide)}"
-        )
+    check_same_batch("grid and guide", grid, guide)
     if grid.dtype != guide.dtype:
         raise TypeError(
             f"grid and guide must be of the same dtype, got {grid.dtype} and {guide.dtype}"
@@ -106,7 +99,7 @@ class Guide(nn.Module):
         ramps = self.matrix.repeat_interleave(KNOTS, dim=0)  # (48, 3)
         pixels = image.flatten(2).to(weights.dtype)  # (B, 3, H W)
         level = sum_of_ramps(pixels, ramps, self.shifts.view(-1, 1), weights) + self.offset
-        return soft_clamp(level.view(len(image), *image.shape[2:]), 1 / (2 * self.depth))
+        return soft_clamp(level.view_as(image[:, 0]), 1 / (2 * self.depth))
 
 
 def soft_clamp(level: Tensor, margin: float) -> Tensor:

@@ -96,7 +96,7 @@ def test_half_precision_and_autocast_are_computed_in_float32():
 @pytest.mark.parametrize(
     ("lut", "image", "names"),
     [
-        ((3, 5, 5, 5), (1, 3, 8, 8), r"lut must be \(1, 3, S, S, S\)"),
+        ((3, 5, 5, 5), (1, 3, 8, 8), r"lut must be \(B, 3, S, S, S\)"),
         ((2, 3, 5, 5, 5), (1, 3, 8, 8), "lut"),
         ((1, 3, 5, 5, 4), (1, 3, 8, 8), r"lut must have S >= 2 nodes .* \(1, 3, 5, 5, 4\)"),
         ((1, 3, 1, 1, 1), (1, 3, 8, 8), "S >= 2"),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from histmatch_lab._binning import Edges, Lattice, Window, choose
 from histmatch_lab._checks import check_no_nan
-from histmatch_lab.ops.transforms import Gradient, one_by_one
+from histmatch_lab.ops.transforms import Once, one_by_one
 
 
 def mass_below(values: Tensor, edges: Edges, weights: Tensor | None = None) -> Tensor:
@@ -73,8 +73,10 @@ class _MassBelow(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(values: Tensor, weights: Tensor | None, *edges: Any) -> Tensor:
-        below: Tensor = _mass(values, weights, *edges)
+    def forward(
+        values: Tensor, weights: Tensor | None, low: float, width: float, bins: int, slope: float
+    ) -> Tensor:
+        below: Tensor = _mass(values, weights, low, width, bins, slope)
         return below
 
     @staticmethod
@@ -85,8 +87,23 @@ class _MassBelow(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        gradient = Gradient.apply(_mass_gradient, *ctx.saved_tensors, upstream, *ctx.edges)
+        gradient = _Gradient.apply(*ctx.saved_tensors, upstream, *ctx.edges)
         return gradient, None, None, None, None, None
+
+
+class _Gradient(Once):
+    @staticmethod
+    def forward(
+        values: Tensor,
+        weights: Tensor | None,
+        upstream: Tensor,
+        low: float,
+        width: float,
+        bins: int,
+        slope: float,
+    ) -> Tensor:
+        gradient: Tensor = _mass_gradient(values, weights, upstream, low, width, bins, slope)
+        return gradient
 
 
 def _relative(weights: Tensor | None, rows: Tensor) -> Tensor | None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from histmatch_lab.ops.transforms import Gradient, one_by_one
+from histmatch_lab.ops.transforms import Once, one_by_one
 
 threshold_backward = torch.ops.aten.threshold_backward
 
@@ -25,12 +25,17 @@ def sum_of_ramps(pixels: Tensor, ramps: Tensor, shifts: Tensor, weights: Tensor)
     return level
 
 
+def sum_of_ramps_plainly(pixels: Tensor, ramps: Tensor, shifts: Tensor, weights: Tensor) -> Tensor:
+    """The same of basic operations, for what knows no operators of ours (ONNX)."""
+    return weights @ (ramps @ pixels - shifts).relu()
+
+
 @torch.library.custom_op("histmatch_lab::sum_of_ramps", mutates_args=())
 def _ramps(pixels: Tensor, ramps: Tensor, shifts: Tensor, weights: Tensor) -> Tensor:
     level = pixels.new_empty(len(pixels), 1, pixels.shape[2])
     with torch.autocast(pixels.device.type, enabled=False):
         for part, out in zip(_chunks(pixels), _chunks(level), strict=True):
-            torch.mm(weights, torch.addmm(-shifts, ramps, part).relu_(), out=out)
+            out.copy_(torch.mm(weights, torch.addmm(-shifts, ramps, part).relu_()))
     return level
 
 
@@ -57,7 +62,7 @@ def _ramps_gradients(
             of_ramps.addmm_(active, part.T)
             of_shifts.sub_(active.sum(1, keepdim=True))
             if out is not None:
-                torch.mm(back, active, out=out)
+                out.copy_(torch.mm(back, active))
     return [of_ramps * weights.T, of_shifts * weights.T, of_weights, *of_pixels]
 
 
@@ -80,8 +85,8 @@ class _SumOfRamps(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(*inputs: Tensor) -> Tensor:
-        level: Tensor = _ramps(*inputs)
+    def forward(pixels: Tensor, ramps: Tensor, shifts: Tensor, weights: Tensor) -> Tensor:
+        level: Tensor = _ramps(pixels, ramps, shifts, weights)
         return level
 
     @staticmethod
@@ -91,9 +96,22 @@ class _SumOfRamps(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         needed = ctx.needs_input_grad[0]
-        gradients = Gradient.apply(_ramps_gradients, upstream, *ctx.saved_tensors, needed)
+        gradients = _Gradients.apply(upstream, *ctx.saved_tensors, needed)
         of_ramps, of_shifts, of_weights, *of_pixels = gradients
         return of_pixels[0] if needed else None, of_ramps, of_shifts, of_weights
+
+
+class _Gradients(Once):
+    @staticmethod
+    def forward(
+        upstream: Tensor,
+        pixels: Tensor,
+        ramps: Tensor,
+        shifts: Tensor,
+        weights: Tensor,
+        of_pixels_too: bool,
+    ) -> tuple[Tensor, ...]:
+        return tuple(_ramps_gradients(upstream, pixels, ramps, shifts, weights, of_pixels_too))
 
 
 def _chunks(planes: Tensor) -> Iterator[Tensor]:

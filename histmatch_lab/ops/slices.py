@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from histmatch_lab.kernels import takes_over
-from histmatch_lab.ops.transforms import Gradient, one_by_one
+from histmatch_lab.ops.devices import on_apple
+from histmatch_lab.ops.transforms import Once, one_by_one
 
 STRIP = {"cpu": 32_768}  # pixels of a strip; on any other device:
 STRIP_ON_GPU = 2**20
@@ -28,8 +29,32 @@ def sliced(grid: Tensor, guide: Tensor, image: Tensor | None = None) -> Tensor:
 
     (B, C, D, Gh, Gw), (B, H, W) -> (B, C, H, W); with (B, 3, H, W) and C = 12 -> (B, 3, H, W).
     """
+    if on_apple(guide):  # grid_sample has no gradient there before torch 2.13
+        return sliced_plainly(grid, guide, image)
     out: Tensor = _Sliced.apply(grid, guide, image)
     return out
+
+
+def sliced_plainly(grid: Tensor, guide: Tensor, image: Tensor | None = None) -> Tensor:
+    """The same of basic operations, at more than twelve times the picture's memory.
+
+    For what has no gradient of grid_sample, or knows no operators of ours (ONNX).
+    """
+    channels, depth, _, columns = grid.shape[1:]
+    height, width = guide.shape[1:]
+    by_row = torch.einsum("hg,bcdgw->bhcdw", row_weights(grid, 0, height, height), grid)
+    table = by_row.flatten(3)  # (B, H, C, D Gw)
+    x = torch.arange(width, dtype=guide.dtype, device=guide.device)
+    left, right, across = _neighbours((x + 0.5) * (columns / width) - 0.5, columns)
+    low, high, along = _neighbours(guide * depth - 0.5, depth)
+
+    def at(level: Tensor, column: Tensor) -> Tensor:
+        place = (level * columns + column).unsqueeze(2).expand(-1, -1, channels, -1)
+        return table.gather(3, place)  # (B, H, C, W)
+
+    near, far = (torch.lerp(at(z, left), at(z, right), across) for z in (low, high))
+    read = torch.lerp(near, far, along.unsqueeze(2)).transpose(1, 2)
+    return read if image is None else applied(read, image)
 
 
 @torch.library.custom_op("histmatch_lab::sliced", mutates_args=())
@@ -101,8 +126,16 @@ class _Sliced(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         needed = ctx.needs_input_grad[2]
-        gradients = Gradient.apply(_sliced_gradients, upstream, *ctx.saved_tensors, needed)
+        gradients = _Gradients.apply(upstream, *ctx.saved_tensors, needed)
         return gradients if needed else (*gradients, None)
+
+
+class _Gradients(Once):
+    @staticmethod
+    def forward(
+        upstream: Tensor, grid: Tensor, guide: Tensor, image: Tensor | None, of_image_too: bool
+    ) -> tuple[Tensor, ...]:
+        return tuple(_sliced_gradients(upstream, grid, guide, image, of_image_too))
 
 
 class _Lookup(NamedTuple):
@@ -160,6 +193,13 @@ def row_weights(grid: Tensor, top: int, rows: int, height: int) -> Tensor:
     place = ((y + 0.5) * (count / height) - 0.5).clamp(0, count - 1)
     cells = torch.arange(count, dtype=grid.dtype, device=grid.device)
     return (1 - (place[:, None] - cells).abs()).clamp(min=0)
+
+
+def _neighbours(place: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The cells below and above, of so many, and how far it is from one to the other."""
+    held = place.clamp(0, count - 1)
+    below = held.detach().long()
+    return below, (below + 1).clamp(max=count - 1), held - below
 
 
 def _shape_of_result(grid: Tensor, guide: Tensor, image: Tensor | None) -> torch.Size:

@@ -28,17 +28,13 @@ def one_by_one(operator: Callable[..., Any]) -> Callable[..., Any]:
     return rule
 
 
-class Gradient(torch.autograd.Function):
-    """A call of the operator that computes a gradient; a second derivative through it fails, also
-    where ``once_differentiable`` would miss a term.
+class Once(torch.autograd.Function):
+    """A gradient, whose own derivative fails, also where ``once_differentiable`` would miss a term.
+
+    (A subclass names the arguments of its ``forward``: ``torch.compile`` counts them.)
     """
 
     generate_vmap_rule = True
-
-    @staticmethod
-    def forward(operator: Callable[..., Any], *arguments: Any) -> Any:
-        result = operator(*arguments)
-        return result if isinstance(result, Tensor) else tuple(result)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
