@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 Range = tuple[float, float]
+SIDE = 8  # of the smallest thing that looks like a picture
 
 
 def checked_samples(name: str, values: Tensor) -> Tensor:
@@ -21,6 +22,29 @@ def checked_samples(name: str, values: Tensor) -> Tensor:
             f"got shape {tuple(values.shape)}"
         )
     return values
+
+
+def checked_values(values: Tensor) -> Tensor:
+    """Samples; no pictures, each row of which would be taken for the samples of a histogram."""
+    values = checked_samples("values", values)
+    if values.ndim == 4 and values.shape[1] in (1, 3) and min(values.shape[2:]) >= SIDE:
+        raise ValueError(
+            f"values must be (..., N), got {tuple(values.shape)}, which looks like pictures "
+            "(B, C, H, W): use values.flatten(2)"
+        )
+    return values
+
+
+def checked_weights(weights: Tensor, values: Tensor) -> Tensor:
+    """In float64 and the shape of the values."""
+    weights = checked_samples("weights", weights.detach().to(values.device).double())
+    try:
+        return weights.expand_as(values)
+    except RuntimeError:
+        raise ValueError(
+            f"weights must broadcast to the shape of values, {tuple(values.shape)}, "
+            f"got {tuple(weights.shape)}"
+        ) from None
 
 
 def check_no_nan(name: str, values: Tensor) -> None:

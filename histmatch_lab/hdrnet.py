@@ -38,8 +38,9 @@ class HDRNet(nn.Module):
         depth: how many levels of brightness it has.
 
     Takes images in [0, 1]; the result may lie outside and is not clamped. An untrained network
-    returns its input, up to about 0.01. The slicing and the guide are computed in float32 under
-    autocast too. Half-precision images are taken as float32. Another shape raises ValueError.
+    returns its input, up to about 0.01. The grid is computed in the type of the weights, what
+    happens at full size in that of the image, under autocast too; half-precision images are taken
+    as float32. Another shape raises ValueError.
 
     >>> network = HDRNet.compact()
     >>> image = torch.rand(1, 3, 90, 160)
@@ -116,7 +117,8 @@ class HDRNet(nn.Module):
     def coefficients(self, image: Tensor) -> Tensor:
         """The bilateral grid of 3x4 affine maps: (B, 3, H, W) -> (B, 12, D, Gh, Gw)."""
         image = checked_shape("image", image, "B 3 H W")
-        features = self.splat(small_square(image, self.low_resolution))  # (B, 64, Gh, Gw)
+        small = small_square(image, self.low_resolution).to(self.to_grid.weight.dtype)
+        features = self.splat(small)  # (B, 64, Gh, Gw)
         local = self.local_path(features)  # (B, 64, Gh, Gw)
         everywhere = self.global_path(features)[:, :, None, None]  # (B, 64, 1, 1)
         grid: Tensor = self.to_grid(F.relu(local + everywhere))  # (B, 12 D, Gh, Gw)

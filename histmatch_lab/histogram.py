@@ -25,8 +25,9 @@ from histmatch_lab._checks import (
     checked_bins,
     checked_floating,
     checked_range,
-    checked_samples,
     checked_slope,
+    checked_values,
+    checked_weights,
 )
 from histmatch_lab.ops.devices import back_to, where_float64_is
 from histmatch_lab.ops.mass import mass_below
@@ -79,7 +80,7 @@ def hard_histogram(values: Tensor, bins: int = 256, *, range: Range = (0.0, 1.0)
     >>> hard_histogram(torch.tensor([0.1, 0.2, 0.6, 1.0]), 4).tolist()
     [0.5, 0.0, 0.25, 0.25]
     """
-    values = checked_samples("values", values).detach()
+    values = checked_values(values).detach()
     check_no_nan("values", values)
     x = where_float64_is(values).double()
     index = _bin_of(x, bin_edges(bins, range=range, dtype=torch.float64, device=x.device))
@@ -131,13 +132,16 @@ def soft_histogram(
     Raises:
         TypeError: values that are no tensor, or integers (divide 8-bit levels by 255).
         ValueError: another argument out of its range; values that are empty, NaN or infinite (on a
-            GPU, to save a wait, such a row of the result is NaN).
+            GPU, to save a wait, such a row of the result is NaN), or look like pictures: (B, 1 or
+            3, H, W) with sides of at least 8.
+
+    On a CPU, a UserWarning says so if most values lie outside ``range``.
 
     >>> values = torch.tensor([0.3, 0.3, 0.6, 1.0])
     >>> [round(share, 3) for share in soft_histogram(values, 4, alpha=100).tolist()]
     [0.003, 0.497, 0.25, 0.125]
     """
-    values = checked_samples("values", values)
+    values = checked_values(values)
     cumulative = _cumulative(values, weights, bins, alpha, bandwidth, range, outside)
     return back_to(values, torch.diff(cumulative))
 
@@ -165,7 +169,7 @@ def soft_cdf(
     >>> soft_cdf(torch.tensor([0.3, 0.3, 0.6, 0.9]), 4, alpha=1000).tolist()
     [0.0, 0.5, 0.75, 1.0]
     """
-    values = checked_samples("values", values)
+    values = checked_values(values)
     cumulative = _cumulative(values, weights, bins, alpha, bandwidth, range, outside)
     return back_to(values, cumulative[..., 1:] - cumulative[..., :1])
 
@@ -273,7 +277,7 @@ def _cumulative(
     width = (high - low) / bins
     values = where_float64_is(values)
     if weights is not None:
-        weights = _checked_weights(weights, values)
+        weights = checked_weights(weights, values)
     if outside == "reflect":
         # the mirrored pixels in these bins are the pixels themselves in the mirrored bins
         far = mass_below(values, Edges(low - (high - low), width, 3 * bins, slope), weights)
@@ -284,15 +288,3 @@ def _cumulative(
         nothing, everything = torch.zeros_like(values[..., :1]), torch.ones_like(values[..., :1])
         return torch.cat([nothing, cumulative[..., 1:-1], everything], dim=-1)
     return cumulative
-
-
-def _checked_weights(weights: Tensor, values: Tensor) -> Tensor:
-    """In the shape of the values."""
-    weights = checked_samples("weights", weights.detach().to(values.device).double())
-    try:
-        return weights.expand_as(values)
-    except RuntimeError:
-        raise ValueError(
-            f"weights must broadcast to the shape of values, {tuple(values.shape)}, "
-            f"got {tuple(weights.shape)}"
-        ) from None

@@ -68,8 +68,9 @@ class ImageAdaptiveLUT(nn.Module):
 
     Takes images in [0, 1]; the result may lie outside and is not clamped. An untrained network
     returns its input. In training `penalty` is to be added to the loss; the authors' rate is 1e-4,
-    and at 2e-3 the last convolution, which has 8192 inputs, makes the weights jump. Half-precision
-    images are taken as float32. Another shape raises ValueError.
+    and at 2e-3 the last convolution, which has 8192 inputs, makes the weights jump. The picture's
+    weights are computed in the type of the parameters, the rest in that of the image, which is
+    float32 for half precision. Another shape raises ValueError.
 
     >>> network = ImageAdaptiveLUT()
     >>> image = torch.rand(1, 3, 90, 160)
@@ -126,8 +127,8 @@ class ImageAdaptiveLUT(nn.Module):
     def lut(self, image: Tensor) -> Tensor:
         """The table for each picture: (B, 3, H, W) -> (B, 3, S, S, S)."""
         image = checked_shape("image", image, "B 3 H W")
-        weights = self.model(image).to(image.dtype).view(-1, TABLES, 1, 1, 1, 1)
-        return (weights * self.tables).sum(1)
+        weights = self.model(image.to(self.tables.dtype)).view(-1, TABLES, 1, 1, 1, 1)
+        return (weights.to(image.dtype) * self.tables.to(image.dtype)).sum(1)
 
     def penalty(self) -> Tensor:
         """What training adds to the loss: 1e-4 times `smoothness` and 10 times `monotonicity`.

@@ -95,10 +95,11 @@ class Guide(nn.Module):
         self.depth = depth
 
     def forward(self, image: Tensor) -> Tensor:
+        pixels = checked_shape("image", image, "B 3 H W").flatten(2)  # (B, 3, H W)
         weights = (self.slopes * self.mix[:, None]).view(1, -1)  # (1, 48)
         ramps = self.matrix.repeat_interleave(KNOTS, dim=0)  # (48, 3)
-        pixels = image.flatten(2).to(weights.dtype)  # (B, 3, H W)
-        level = sum_of_ramps(pixels, ramps, self.shifts.view(-1, 1), weights) + self.offset
+        curves = (curve.to(pixels.dtype) for curve in (ramps, self.shifts.view(-1, 1), weights))
+        level = sum_of_ramps(pixels, *curves) + self.offset.to(pixels.dtype)
         return soft_clamp(level.view_as(image[:, 0]), 1 / (2 * self.depth))
 
 

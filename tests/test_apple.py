@@ -1,5 +1,8 @@
 """What runs on Apple's GPUs, tried without one: a device that only knows shapes, and refuses what
 theirs refuses from torch 2.6 on; and the values of the forms that are taken there, on the CPU.
+
+Autograd needs a device that is there. So what has no gradient on theirs is refused forwards, too,
+as is a conversion whose way back would make float64 there.
 """
 
 from typing import Any
@@ -29,8 +32,7 @@ from histmatch_lab.ops.devices import small_square_plainly
 from histmatch_lab.ops.ramps import _ramps, _ramps_gradients
 from histmatch_lab.ops.slices import sliced_plainly
 
-MISSING = ("grid_sampler_2d_backward", "_upsample_bilinear2d_aa", "histmatch_lab.sliced")
-BORDER = 1
+MISSING = ("grid_sampler_2d", "_upsample_bilinear2d_aa", "histmatch_lab.sliced")
 
 
 class Apple(TorchDispatchMode):
@@ -45,8 +47,7 @@ class Apple(TorchDispatchMode):
         here = {t.dtype for t in tensors if t.device.type == "cpu" and t.ndim}
         if there and torch.float64 in here and "copy" in str(func):
             raise TypeError(f"{func}: copies and converts float64 at once")
-        border = str(func).startswith("aten.grid_sampler_2d.") and args[3] == BORDER
-        if there and (border or any(name in str(func) for name in MISSING)):
+        if there and any(name in str(func) for name in MISSING):
             raise NotImplementedError(f"{func}: missing there")
         return result
 
@@ -64,7 +65,7 @@ def apple(monkeypatch, device):
     monkeypatch.setattr(devices, "APPLE", "apple")
     backend = torch.get_device_module("apple")
     monkeypatch.setattr(backend, "get_amp_supported_dtype", lambda: [torch.half], raising=False)
-    with FakeTensorMode(), Apple():
+    with FakeTensorMode(), Apple(), torch.no_grad():
         yield device
 
 
@@ -93,29 +94,25 @@ def test_the_stand_in_refuses(apple, refused, what):
     ],
     ids=["HDRNet", "ImageAdaptiveLUT"],
 )
-def test_a_training_step(apple, network):
+def test_networks(apple, network):
     with apple:
-        net, image, target = network(), torch.rand(2, 3, 33, 44), torch.rand(2, 3, 33, 44)
-    EnhancementLoss("l2+histmatch")(net(image), target).backward()
-    assert {p.grad.device.type for p in net.parameters()} == {"apple"}
+        net, image = network(), torch.rand(2, 3, 33, 44)
+    assert net(image).device.type == "apple"
 
 
 @pytest.mark.parametrize("name", ["histmatch", "cramer", "w1", "sliced"])
 def test_losses(apple, name):
     with apple:
         loss, image, target = EnhancementLoss(name), torch.rand(1, 3, 9, 9), torch.rand(1, 3, 9, 9)
-    total = loss(image.requires_grad_(), target)
-    total.backward()
+    total = loss(image, target)
     assert (total.device.type, total.dtype) == ("apple", torch.float32)
 
 
 def test_everything_else(apple):
-    values = torch.rand(2, 3, 50, device=apple, requires_grad=True)
+    values = torch.rand(2, 3, 50, device=apple)
     weights = torch.rand(50, device=apple)
     for outside in ("drop", "clamp", "reflect"):
-        shares = soft_histogram(values, 9, outside=outside, weights=weights)
-        assert shares.device.type == "apple"
-        shares.sum().backward()
+        assert soft_histogram(values, 9, outside=outside, weights=weights).device.type == "apple"
     grid, guide = torch.rand(1, 2, 3, 4, 5, device=apple), torch.rand(1, 6, 7, device=apple)
     results = [
         hard_histogram(values),

@@ -1,5 +1,6 @@
 """The network: its size, its guide, its start as the identity, its files."""
 
+import copy
 import json
 import random
 
@@ -8,7 +9,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from histmatch_lab import HDRNet, load_network, network_facts, save_network
+from histmatch_lab import HDRNet, ImageAdaptiveLUT, load_network, network_facts, save_network
 from histmatch_lab.slicing import KNOTS, Guide
 
 
@@ -204,3 +205,22 @@ def test_a_file_with_an_entry_for_each_fact_is_read(tmp_path):
     loaded = load_network(path)
     assert isinstance(loaded, HDRNet)
     assert torch.equal(loaded.guide.mix, network.guide.mix)
+
+
+@pytest.mark.parametrize("of_image", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("of_weights", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize(
+    "network",
+    [HDRNet(low_resolution=16, width=2, hidden=(4,), grid_size=4), ImageAdaptiveLUT(nodes=3)],
+    ids=["HDRNet", "ImageAdaptiveLUT"],
+)
+def test_weights_and_images_of_any_two_types(network, of_weights, of_image):
+    network = copy.deepcopy(network).eval()
+    image = torch.rand(1, 3, 9, 11, generator=torch.Generator().manual_seed(6)).to(of_image)
+    wanted = network(image)
+    assert wanted.dtype == (torch.float64 if of_image == torch.float64 else torch.float32)
+    got = network.to(of_weights)(image)
+    assert got.dtype == wanted.dtype
+    torch.testing.assert_close(got, wanted, atol=0.02, rtol=0)
+    got.sum().backward()
+    assert {p.grad.dtype for p in network.parameters()} == {of_weights}

@@ -24,6 +24,9 @@ from histmatch_lab._binning import Edges, Lattice, Window, choose
 from histmatch_lab.histogram import Outside
 from histmatch_lab.ops.mass import _nan_unless_finite
 
+# some of the inputs here are meant to lie outside
+pytestmark = pytest.mark.filterwarnings("ignore:most values lie outside")
+
 EIGHT_BIT = (-0.5 / 255, 255.5 / 255)  # erratum 6: each 8-bit level in the middle of a bin
 MODES = get_args(Outside)
 
@@ -299,6 +302,28 @@ def test_bad_values_are_refused(function):
 
 def test_large_finite_values_are_not_mistaken_for_infinity():
     assert soft_histogram(torch.full((8,), 3e38)).sum() == 0
+
+
+@pytest.mark.parametrize("function", [soft_histogram, soft_cdf, hard_histogram])
+def test_pictures_that_are_not_flattened_are_refused(function):
+    for shape in ((2, 3, 64, 48), (1, 1, 8, 8)):
+        with pytest.raises(ValueError, match=r"looks like pictures .* use values\.flatten\(2\)"):
+            function(torch.rand(shape))
+    assert function(torch.rand(2, 5, 64, 48), 4).shape == (2, 5, 64, 4)
+
+
+@pytest.mark.filterwarnings("error:most values lie outside")
+@pytest.mark.parametrize("outside", MODES)
+def test_a_warning_if_most_values_lie_outside(outside):
+    values = torch.rand(2, 999)
+    with pytest.warns(UserWarning, match="most values lie outside the range"):
+        soft_histogram(values * 255, outside=outside)
+    if outside != "reflect":  # which takes [-1, 0] for the mirror of [0, 1]
+        with pytest.warns(UserWarning, match="most values lie outside the range"):
+            soft_cdf(values * 2 - 1.1, outside=outside)
+    soft_histogram(values, alpha=0.1, outside=outside)  # whose kernel alone lies outside
+    soft_histogram(values * 1.9, outside=outside)
+    soft_histogram(values * 255, range=(0, 255), outside=outside)
 
 
 @pytest.mark.parametrize(

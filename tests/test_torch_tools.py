@@ -4,10 +4,19 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import grad, jacrev, vmap
 
-from histmatch_lab import bilateral_slice, emd, slice_and_apply, soft_cdf, soft_histogram
+from histmatch_lab import (
+    EnhancementLoss,
+    HDRNet,
+    ImageAdaptiveLUT,
+    bilateral_slice,
+    emd,
+    slice_and_apply,
+    soft_cdf,
+    soft_histogram,
+)
 from histmatch_lab.ops.ramps import sum_of_ramps
 
 
@@ -98,3 +107,73 @@ def test_operators_are_as_they_say(name, arguments):
         arguments,
         test_utils=("test_schema", "test_faketensor"),
     )
+
+
+SMALL_NETWORKS = {
+    "HDRNet": lambda: HDRNet(low_resolution=16, width=2, hidden=(4,), grid_size=4, depth=3),
+    "ImageAdaptiveLUT": lambda: ImageAdaptiveLUT(nodes=3),
+}
+
+
+def _training_step(network: nn.Module, loss: nn.Module, backend: str | None) -> list[Tensor]:
+    """The loss and every gradient, as it is or compiled without a break."""
+    generator = torch.Generator().manual_seed(2)
+    image, target = (torch.rand(2, 3, 20, 24, generator=generator) for _ in range(2))
+
+    def step(image: Tensor, target: Tensor) -> Tensor:
+        total: Tensor = loss(network(image), target)
+        return total
+
+    run = torch.compile(step, fullgraph=True, backend=backend) if backend else step
+    total = run(image, target)
+    return [total.detach(), *torch.autograd.grad(total, list(network.parameters()))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+@pytest.mark.parametrize(
+    ("network", "loss"),
+    [
+        ("HDRNet", "l2+histmatch"),
+        ("ImageAdaptiveLUT", "l2+histmatch"),
+        ("HDRNet", "l1+cramer"),
+        ("HDRNet", "l2+w1"),
+        ("HDRNet", "l2+sliced"),
+    ],
+)
+def test_compiled_without_a_break_with_equal_gradients(network, loss, backend):
+    if backend == "inductor" and loss != "l2+histmatch":
+        pytest.skip("one loss is enough for the C++ compiler")
+    torch.compiler.reset()
+    torch.manual_seed(3)
+    net = SMALL_NETWORKS[network]().eval()
+    wanted = _training_step(net, EnhancementLoss(loss), None)
+    got = _training_step(net, EnhancementLoss(loss), backend)
+    torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_the_loss_is_one_graph():
+    """The quick one of the above: no break, and the operators whole."""
+    seen = []
+
+    def backend(graph: torch.fx.GraphModule, _: object) -> Callable[..., object]:
+        seen.extend(str(node.target) for node in graph.graph.nodes)
+        return graph.forward
+
+    torch.compiler.reset()
+    a, b = torch.rand(2, 1, 3, 9, 9, generator=torch.Generator().manual_seed(4))
+    loss = EnhancementLoss("l1+histmatch")
+    got = torch.compile(loss, fullgraph=True, backend=backend)(a, b)
+    torch.testing.assert_close(got, loss(a, b))
+    assert sum("mass_below" in name for name in seen) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL_NETWORKS)
+def test_exported_for_any_size(name):
+    network, size = SMALL_NETWORKS[name]().eval(), torch.export.Dim.DYNAMIC
+    program = torch.export.export(
+        network, (torch.rand(2, 3, 20, 24),), dynamic_shapes=({0: size, 2: size, 3: size},)
+    )
+    other = torch.rand(1, 3, 33, 17)
+    torch.testing.assert_close(program.module()(other), network(other))

@@ -8,6 +8,7 @@ import click
 # command -> its module; what needs torch or papermill is imported only by who asks for it
 _MODULES = {
     "enhance": "enhance",
+    "export": "export",
     "fetch": "fetch",
     "lecturer": "publish",
     "prepare": "prepare",

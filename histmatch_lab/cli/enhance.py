@@ -22,7 +22,7 @@ from histmatch_lab.data.images import (
     refuse_several,
     save_image,
 )
-from histmatch_lab.hdrnet import Network, load_network
+from histmatch_lab.hdrnet import Network, load_network, network_facts
 from histmatch_lab.lut import ImageAdaptiveLUT, apply_lut
 
 ROWS = 128  # looked up at a time, since eight neighbours of each pixel are held
@@ -46,7 +46,14 @@ STAGES = "reading", "enhancing", "writing"
     help="Folder for the enhanced pictures; made if it is not there.",
 )
 @click.option("--white", type=float, help="The value that is white in floating-point TIFFs.")
-def enhance(weights: Path, images: tuple[Path, ...], output: Path, white: float | None) -> None:
+@click.option(
+    "--as-stored",
+    is_flag=True,
+    help="The files hold values in the encoding that the weights are for, such as PQ BT.2020.",
+)
+def enhance(
+    weights: Path, images: tuple[Path, ...], output: Path, white: float | None, as_stored: bool
+) -> None:
     """Enhance pictures of any size with a trained network.
 
     WEIGHTS is a file that training wrote, IMAGE a picture or a folder of them. JPEG, PNG and TIFF
@@ -61,6 +68,8 @@ def enhance(weights: Path, images: tuple[Path, ...], output: Path, white: float 
         if white is not None and not white > 0:
             raise ValueError(f"white must be above 0, got {white}")
         network = load_network(weights).eval()
+        if not as_stored:
+            _check_takes_srgb(weights)
         pictures, others = _pictures(images)
         places = _places(pictures, output)
     failed = _enhance_all(network, places, white)
@@ -69,6 +78,15 @@ def enhance(weights: Path, images: tuple[Path, ...], output: Path, white: float 
         click.echo(passed_over(others))
     if failed:
         raise click.exceptions.Exit(1)
+
+
+def _check_takes_srgb(weights: Path) -> None:
+    wanted, *_ = network_facts(weights).get("encoding", "sRGB").split(" to ")
+    if wanted != "sRGB":
+        raise ValueError(
+            f"WEIGHTS must be for pictures in sRGB, got {wanted}; with --as-stored the files' "
+            "values are taken for such"
+        )
 
 
 def _enhance_all(network: Network, places: Mapping[Path, Path], white: float | None) -> int:

@@ -77,6 +77,11 @@ class TaskPairs:
         folder, self._change, self._variants = TASKS[task]
         self._pairs = PreparedPairs(data_samples_dir() / folder, crop=crop)
 
+    @property
+    def encoding(self) -> str:
+        """As of `PreparedPairs`."""
+        return self._pairs.encoding
+
     def __repr__(self) -> str:
         return f"TaskPairs({self.task!r}, crop={self.crop})"
 

@@ -129,7 +129,7 @@ class Checkpoint:
 
     def _restore(self, folder: Path, state: dict[str, Any]) -> None:
         for name, fact in self.facts.items():
-            there = state["facts"].get(name)
+            there = state["facts"].get(name, fact)  # an older state may not say
             if there != fact:
                 raise ValueError(
                     f"folder {folder} holds another training: its {name} must be {fact}, "

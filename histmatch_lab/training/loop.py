@@ -192,4 +192,5 @@ def _facts(
         "seed": str(seed),
         "pairs": repr(pairs),
         "network": json.dumps(network.architecture),
+        "encoding": getattr(pairs, "encoding", "sRGB"),
     }

@@ -236,3 +236,12 @@ def test_the_tables_are_looked_up_row_by_row(tmp_path):
         _run(tmp_path / "lut.safetensors", tmp_path / "a.png", "-o", tmp_path / "out")
         wanted = network(load_image(tmp_path / "a.png")[None])[0].clamp(0, 1)
     assert (load_image(tmp_path / "out/a.png") - wanted).abs().max() <= 0.51 / 65535
+
+
+def test_weights_for_another_encoding_are_refused(weights, tmp_path):
+    _, network = weights
+    save_network(network, tmp_path / "pq.safetensors", {"encoding": "PQ BT.2020 to sRGB"})
+    save_image(_picture(), tmp_path / "x.png")
+    arguments = (tmp_path / "pq.safetensors", tmp_path / "x.png", "-o", tmp_path / "out")
+    assert "pictures in sRGB, got PQ BT.2020" in " ".join(_run(*arguments, code=2).split())
+    assert "1 of 1 pictures" in _run(*arguments, "--as-stored")

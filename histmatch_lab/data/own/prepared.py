@@ -109,6 +109,12 @@ class PreparedPairs:
         # pictures cannot be mapped: each is decoded once
         self._device = "cpu" if self._files and device is None else device
 
+    @property
+    def encoding(self) -> str:
+        """Of the inputs and, where it differs, of the targets: "sRGB", "PQ BT.2020 to sRGB"."""
+        encoding: str = self.manifest.get("encoding", "sRGB")
+        return encoding
+
     def __repr__(self) -> str:
         return f"PreparedPairs({str(self.folder)!r}, crop={self.crop})"
 
