@@ -131,11 +131,8 @@ def soft_histogram(
 
     Raises:
         TypeError: values that are no tensor, or integers (divide 8-bit levels by 255).
-        ValueError: another argument out of its range; values that are empty, NaN or infinite (on a
-            GPU, to save a wait, such a row of the result is NaN), or look like pictures: (B, 1 or
-            3, H, W) with sides of at least 8.
-
-    On a CPU, a UserWarning says so if most values lie outside ``range``.
+        ValueError: another argument out of its range; values that are empty, pictures (B, C, H, W)
+            or not finite (on a GPU such rows become NaN). If most lie outside, a CPU warns.
 
     >>> values = torch.tensor([0.3, 0.3, 0.6, 1.0])
     >>> [round(share, 3) for share in soft_histogram(values, 4, alpha=100).tolist()]

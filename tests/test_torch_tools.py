@@ -115,6 +115,9 @@ SMALL_NETWORKS = {
 }
 
 
+torchs_own = pytest.mark.filterwarnings("ignore:.*Function.* should not be instantiated")
+
+
 def _training_step(network: nn.Module, loss: nn.Module, backend: str | None) -> list[Tensor]:
     """The loss and every gradient, as it is or compiled without a break."""
     generator = torch.Generator().manual_seed(2)
@@ -129,6 +132,7 @@ def _training_step(network: nn.Module, loss: nn.Module, backend: str | None) -> 
     return [total.detach(), *torch.autograd.grad(total, list(network.parameters()))]
 
 
+@torchs_own
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
 @pytest.mark.parametrize(
@@ -152,9 +156,10 @@ def test_compiled_without_a_break_with_equal_gradients(network, loss, backend):
     torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-4)
 
 
+@torchs_own
 def test_the_loss_is_one_graph():
     """The quick one of the above: no break, and the operators whole."""
-    seen = []
+    seen: list[str] = []
 
     def backend(graph: torch.fx.GraphModule, _: object) -> Callable[..., object]:
         seen.extend(str(node.target) for node in graph.graph.nodes)
