@@ -104,6 +104,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not():
     assert len(draws) == 81
 
 
+@pytest.mark.filterwarnings("ignore:most values lie outside")  # few steps, large ones
 @pytest.mark.parametrize(
     ("stop_after", "make"), [(1, tiny), (10, tiny), (24, tiny), (13, tiny_lut)]
 )
