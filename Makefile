@@ -30,7 +30,7 @@ help:
 	@echo "make bench       time the library against its peers"
 	@echo "make test-gpu    the kernels on an NVIDIA GPU: right, and without waiting; make bench-gpu: how fast"
 	@echo "make weights     train what data_samples/weights and results hold   (ARGS='--workers 4')"
-	@echo "make ledger      check docs/ledger.toml, make docs/ledger.md and the tables of notebook 00"
+	@echo "make ledger      check docs/ledger.toml and make docs/ledger.md of it"
 	@echo "make notebooks   run notebooks in place, to store fresh outputs   (NB=notebooks/01*.ipynb)"
 	@echo "make install     only set up .venv   (PYTHON=python3.12 to choose one)"
 	@echo "make set-colab   all tests with Colab's versions of the libraries; also set-newest, set-oldest"

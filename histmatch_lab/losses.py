@@ -73,7 +73,7 @@ class HistogramMatchingLoss(nn.Module):
 
     The paper's ``outside="drop"`` moves pixels at the lower end of the range the wrong way, with up
     to s/4 times the gradient: what leaks out there is missing from every entry of the CDF
-    (notebook 02). "clamp" moves them the right way.
+    (notebook 03). "clamp" moves them the right way.
 
     Raises:
         ValueError: for images that differ in shape or are not (B, C, H, W); for options and

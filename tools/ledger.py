@@ -2,8 +2,7 @@
 
     python -m tools.ledger
 
-checks docs/ledger.toml against code, notebooks, tests and results, and makes docs/ledger.md and the
-tables of notebook 00 from it.
+checks docs/ledger.toml against code, notebooks, tests and results, and makes docs/ledger.md of it.
 """
 
 import ast
@@ -27,7 +26,6 @@ from tools.claims import Finding
 
 ROOT = Path(__file__).parents[1]
 SOURCE, DOCUMENT = ROOT / "docs" / "ledger.toml", ROOT / "docs" / "ledger.md"
-NOTEBOOK, CELL = ROOT / "notebooks" / "00_start_here.ipynb", "ledger-tables"
 
 STATUSES = ("reproduced", "differs", "not attempted")
 ERRATA = [str(number) for number in range(1, 12)]
@@ -63,13 +61,7 @@ def problems(rows: Sequence[Row]) -> list[str]:
 
 def document(rows: Sequence[Row]) -> str:
     """docs/ledger.md, from where links to notebooks lead through their folder."""
-    tables = _tables(rows, "##").replace("](", "](../notebooks/")
-    return f"{_INTRODUCTION}\n\n{tables}\n"
-
-
-def notebook_cell(rows: Sequence[Row]) -> str:
-    """The tables for notebook 00."""
-    return _tables(rows, "###")
+    return f"{_INTRODUCTION}\n\n{_tables(rows)}\n"
 
 
 def find_code(name: str) -> Any:
@@ -85,7 +77,7 @@ def find_code(name: str) -> Any:
 
 
 def find_cell(name: str) -> str:
-    """A link, "[03: heading](file#cell-id=...)", to "03 erratum-7"; ValueError if it is gone."""
+    """A link from docs/, "[03: heading](...)", to "03 erratum-7"; ValueError if it is gone."""
     number, _, cell_id = name.partition(" ")
     file, notebook = _notebook(number)
     heading = ""
@@ -94,7 +86,7 @@ def find_cell(name: str) -> str:
         headings = re.findall(r"^#+ (.*)", cell.source, re.M) if is_prose else []
         if cell.id == cell_id:
             title = re.sub(r" \(\d+ min.*?\)$", "", (headings or [heading])[0])
-            return f"[{number}: {title}]({file}#cell-id={cell_id})"
+            return f"[{number}: {title}](../notebooks/{file}#cell-id={cell_id})"
         heading = headings[-1] if headings else heading
     raise ValueError(f"{file} has no cell {cell_id}")
 
@@ -139,21 +131,21 @@ def _claim_problems(row: Row) -> Iterator[str]:
         yield f"is said to be {row.status!r}, but {row.measured_by} finds {measured!r}"
 
 
-def _tables(rows: Sequence[Row], level: str) -> str:
-    """Both tables in Markdown, under headings of this level."""
+def _tables(rows: Sequence[Row]) -> str:
+    """Both tables in Markdown."""
     of_paper = [row for row in rows if row.kind == "claim"]
     errata = [row for row in rows if row.kind == "erratum"]
     counts = Counter(row.status for row in of_paper)
     reproduced, differ, not_attempted = (counts[status] for status in STATUSES)
     return f"""\
-{level} Claims ({len(of_paper)})
+## Claims ({len(of_paper)})
 
 Of {len(of_paper)} claims {reproduced} are reproduced, {differ} differ and {not_attempted} were \
 not attempted.
 
 {_table(("the paper", "here", "where"), map(_claim_cells, of_paper))}
 
-{level} Errata ({len(errata)})
+## Errata ({len(errata)})
 
 {_table(("erratum", "in short", "code", "notebook", "test"), map(_erratum_cells, errata))}"""
 
@@ -227,10 +219,6 @@ def main() -> None:
     if wrong := problems(rows):
         raise SystemExit("\n".join(wrong))
     write_whole(DOCUMENT, document(rows).encode())
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    [cell] = [cell for cell in notebook.cells if cell.id == CELL]
-    cell.source = notebook_cell(rows)
-    write_whole(NOTEBOOK, f"{nbformat.writes(notebook)}\n".encode())
 
 
 if __name__ == "__main__":

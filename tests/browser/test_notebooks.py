@@ -157,22 +157,6 @@ def test_the_button_stops_a_training_and_what_was_learned_is_kept(page: Page, la
     jupyterlab.wait_for_all(page)
 
 
-@pytest.mark.xdist_group("others")
-def test_a_link_of_the_ledger_opens_the_notebook_and_then_leads_to_its_cell(
-    page: Page, lab: str
-) -> None:
-    """JupyterLab shows a notebook that it has to open first from its top, whatever the link."""
-    page.goto(lab.format("00_start_here.ipynb"))
-    link = page.locator("table a[href*='06_compare_losses.ipynb'][href$='#cell-id=claims-cell']")
-    expect(link.first).to_be_visible(timeout=MINUTE)
-    link.first.click()
-    cell = page.locator(".jp-NotebookPanel:visible .jp-CodeCell:has-text('verdict =')")
-    expect(cell).to_be_attached(timeout=MINUTE)
-    page.get_by_role("tab", name="00_start_here.ipynb").first.click()
-    link.first.click()
-    expect(cell).to_be_in_viewport(timeout=MINUTE)
-
-
 def _save_picture(opened: Opened) -> None:
     folder = os.environ.get("HISTMATCH_LAB_SCREENSHOTS")
     if not folder:

@@ -127,7 +127,7 @@ def _move(demo: Locator) -> None:
 
 
 def test_a_film_plays(visit: Visit) -> None:
-    page = visit("03_earth_movers_distance")
+    page = visit("03_alpha_and_bins")
     film = page.locator(".histmatch-demo:has(button)").first
     said = film.locator("[role=status]").inner_text()
     film.locator("button").click()
@@ -156,7 +156,7 @@ def test_the_search_finds_a_word_and_leads_to_its_place(visit: Visit, width: int
     field.fill("Staircase flat")
     results = page.locator("form ol a")
     expect(page.locator("form [role=status]")).to_contain_text("found")
-    expect(results.first).to_contain_text("01 From counting to KDE")
+    expect(results.first).to_contain_text("01 From counting to kernels")
     field.press("Enter")
     page.wait_for_url("**/01_from_counting_to_kde.html#*")
     expect(page.locator("h2:target")).to_be_in_viewport()

@@ -1,4 +1,4 @@
-"""What the figures of notebook 02 say, against float64 references computed here by other means."""
+"""What the figures of notebook 03 say, against float64 references computed here by other means."""
 
 import json
 import math

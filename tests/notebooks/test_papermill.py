@@ -5,7 +5,7 @@ from pathlib import Path
 import papermill
 import pytest
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_alpha_and_bins.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_distance.ipynb"
 
 
 @pytest.mark.slow
@@ -14,7 +14,7 @@ def test_a_notebook_runs_with_a_parameter(tmp_path):
     ran = papermill.execute_notebook(
         str(NOTEBOOK),
         str(tmp_path / "ran.ipynb"),
-        {"PHOTO": "coffee"},
+        {"PHOTO": "astronaut"},
         kernel_name="python3",
         progress_bar=False,
         cwd=str(NOTEBOOK.parent),
@@ -32,4 +32,4 @@ def test_a_notebook_runs_with_a_parameter(tmp_path):
         for output in cell.get("outputs", [])
         if "histmatch_lab" in output.get("metadata", {})
     ]
-    assert "coffee" in {setting.get("photo") for setting in settings}
+    assert "astronaut" in {setting.get("photo") for setting in settings}

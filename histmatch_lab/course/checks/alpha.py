@@ -1,8 +1,8 @@
-"""Checks of the exercises of notebook 02: dead zones, the pull, alpha at K = 50, levels."""
+"""Checks of the exercises of notebook 03: dead zones, alpha at K = 50, levels, settings."""
 
 import math
 from functools import lru_cache
-from typing import Any
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -10,8 +10,9 @@ from torch import Tensor
 from histmatch_lab.data.samples import photo
 from histmatch_lab.distances import emd
 from histmatch_lab.histogram import hard_histogram, pixel_gradient, soft_histogram
+from histmatch_lab.losses import HistogramMatchingLoss
 
-from .feedback import Feedback, chance, check, check_function, close, judge, mistakes, rng
+from .feedback import Feedback, check, check_loss, close, judge, mistakes, rng
 
 FELT, FELT_BY, LARGEST_ERROR = 0.5, 0.9, 0.3  # of the fair pull, of the pixels, in 8-bit levels
 
@@ -25,7 +26,7 @@ DEAD_MISTAKES = (
 
 @check(DEAD_MISTAKES)
 def check_dead_share(share: float) -> Feedback:
-    """02: the share of the intensities between two edges that feel nothing, s = 1000, K = 50."""
+    """03: the share of the intensities between two edges that feel nothing, s = 1000, K = 50."""
     if 1 < share <= 100:
         return Feedback(False, "Give a share between 0 and 1, not a percentage.")
     side = "too small" if share < _DEAD else "too large"
@@ -38,53 +39,6 @@ def check_dead_share(share: float) -> Feedback:
     )
 
 
-def _bumps(x: Tensor, edges: Tensor, s: float) -> Tensor:
-    z = s * (x[:, None] - edges)
-    return s * torch.sigmoid(z) * torch.sigmoid(-z)
-
-
-def _pull(x: Tensor, edges: Tensor, s: float) -> Tensor:
-    return _bumps(x, edges, s).sum(1) * (edges[1] - edges[0])
-
-
-def _pixels_and_edges() -> list[tuple[Any, ...]]:
-    bins = chance.randrange(20, 60)
-    x = 0.2 + 0.6 * torch.rand(50, dtype=torch.float64, generator=rng())
-    edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
-    return [(x, edges, bins * chance.uniform(4, 10))]
-
-
-check_pull = check_function(
-    "02: the pull on pixels of intensity x: (x, edges, s) -> a number for each x.",
-    _pixels_and_edges,
-    _pull,
-    mistakes(
-        lambda x, e, s: _bumps(x, e, s).sum(1),
-        "The factor L is missing: the loss counts in bins, the pull in intensity.",
-        lambda x, e, s: _pull(x, e, s) / s,
-        "The factor s is missing: the chain rule of sigma(s (x - e)).",
-        lambda x, e, s: _bumps(x, e, s).sum(1) / s,
-        "The factors s and L are missing.",
-        lambda x, e, s: _pull(x, e, s) / len(e),
-        "A mean over the edges. The loss of Eq. 5 is a sum.",
-        lambda x, e, s: _bumps(x, e, s).mean(1),
-        "A mean over the edges gives 1/(K + 1), and L is 1/K.",
-        lambda x, e, s: -_pull(x, e, s),
-        "The sign is turned. Count the pull towards the target as positive.",
-        lambda x, e, s: s * torch.sigmoid(s * (x[:, None] - e)).sum(1) * e[1],
-        "That sums sigma. The pull sums its derivative.",
-        lambda x, e, s: _pull(x, (e[1:] + e[:-1]) / 2, s),
-        "These bumps stand on the bin centres. The loss compares CDFs at the bin edges.",
-        lambda x, e, s: _bumps(x, e, s).max(1).values * e[1],
-        "Only the nearest edge. Its neighbours reach here.",
-    ),
-    "The same as the gradient of the library's loss.",
-    "These are other numbers. Evaluate at one edge, x = e: there sigma'(0) = 1/4.",
-    returns="a number for each x. Sum over the edges, its last axis",
-    rtol=1e-4,
-    atol=1e-7,
-)
-
 FIFTY_MISTAKES = mistakes(
     lambda felt, _: felt < FELT_BY,
     "Too sharp: that leaves gaps between the bumps.",
@@ -95,7 +49,7 @@ FIFTY_MISTAKES = mistakes(
 
 @check(FIFTY_MISTAKES)
 def check_alpha_for_50_bins(alpha: float) -> Feedback:
-    """02: alpha for K = 50: 90 % of coffee's red pixels feel half the fair pull, error <= 0.3."""
+    """03: alpha for K = 50: 90 % of coffee's red pixels feel half the fair pull, error <= 0.3."""
     felt, error = measure_alpha(float(alpha))
     found = (
         f"At s L = {alpha / 50:.2g}, {felt:.0%} of the pixels feel it; the error is {error:.2f}."
@@ -138,7 +92,7 @@ RANGE_MISTAKES = (
 
 @check(RANGE_MISTAKES)
 def check_ten_bit_range(extent: tuple[float, float]) -> Feedback:
-    """02: the range that puts each 10-bit level v/1023 in the middle of one of 1024 bins."""
+    """03: the range that puts each 10-bit level v/1023 in the middle of one of 1024 bins."""
     low, high = map(float, extent)
     width = (high - low) / 1024
     otherwise = f"These bins are {width:.7f} wide; the levels are 1/1023 = {1 / 1023:.7f} apart."
@@ -153,3 +107,40 @@ def check_ten_bit_range(extent: tuple[float, float]) -> Feedback:
         "Half a level more at each end: 1024 bins, each as wide as one level step.",
         otherwise,
     )
+
+
+def _pictures_and_targets() -> list[tuple[Tensor, Tensor]]:
+    """Two pairs; some values of the first pictures are exactly 0, where `outside` decides."""
+    targets = 0.3 + 0.6 * torch.rand(2, 2, 3, 16, 16, dtype=torch.float64, generator=rng())
+    preds = 0.6 * targets.flip(-1)
+    preds[..., :2, :] = 0
+    return list(zip(preds, targets, strict=True))
+
+
+def _fifty_bins(needles: bool = False, in_bins: bool = False, dropped: bool = False):
+    """The loss that is asked for, or with some of the three mistakes."""
+    return HistogramMatchingLoss(
+        50,
+        alpha=1000.0 if needles else 1.0,
+        bandwidth=1 / 125,
+        units="bins" if in_bins else "intensity",
+        outside="drop" if dropped else "clamp",
+    )
+
+
+_SETTINGS = (
+    "The kernel is still a hard step: s L = 2500. DeepHist's B goes with alpha = 1.",
+    "The distance is still in bins. In intensity it is at most 1.",
+    "Half of each pixel at 0 or 1 is still lost, and black pixels are pulled the wrong way.",
+)
+check_mended_settings = check_loss(
+    "03: a loss of 50 bins with DeepHist's kernel, in intensity, ends clamped.",
+    _pictures_and_targets,
+    _fifty_bins(),
+    [
+        (_fifty_bins(*made), _SETTINGS[made.index(True)])
+        for made in product((True, False), repeat=3)
+        if any(made)
+    ],
+    "An even pull, a unit that does not depend on K, and black pixels move the right way.",
+)

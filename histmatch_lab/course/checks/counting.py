@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, sigmoid
 
 from histmatch_lab.data.samples import photo, photo_names
+from histmatch_lab.histogram import soft_histogram
 
 from .feedback import (
     Feedback,
     chance,
     check,
     check_function,
+    check_loss,
     check_value,
     judge,
     mistakes,
@@ -180,3 +182,34 @@ def check_alpha_for_ninety(alpha: float) -> Feedback:
     )
     said = f"With α = {alpha:g}, a pixel at the centre of its bin leaves {kept:.2%} in it."
     return Feedback(feedback.right, f"{said} {feedback.text}")
+
+
+def _soft_distance(pred: Tensor, target: Tensor) -> Tensor:
+    p, q = (soft_histogram(values, outside="clamp") for values in (pred, target))
+    return (p - q).cumsum(0).abs().sum()
+
+
+def _random_pairs() -> list[tuple[Tensor, Tensor]]:
+    """Values at 8-bit levels, where rounding changes no value, only the gradient."""
+    levels = torch.randint(20, 230, (2, 2, 200), generator=rng()).double() / 255
+    return [(pred, target) for pred, target in levels]
+
+
+_CUT = "No gradient reaches pred: the path is cut, by .data, .detach(), .item() or numpy."
+_FLAT = "The path is there, but the gradient is zero everywhere: rounding is a staircase too."
+check_trainable_loss = check_loss(
+    "01: Eq. 5 of soft histograms (N,), whose gradient reaches the pixels.",
+    _random_pairs,
+    _soft_distance,
+    mistakes(
+        lambda pred, target: _soft_distance(pred.detach(), target),
+        _CUT,
+        lambda pred, target: _soft_distance((255 * pred).round() / 255, target),
+        _FLAT,
+        lambda pred, target: _soft_distance(pred, target) / len(pred),
+        "The value is divided by the number of pixels: soft_histogram is a mean already.",
+        lambda pred, target: _soft_distance(pred, target) / 256,
+        "That is the mean over the bins; Eq. 5 is their sum.",
+    ),
+    "Value and gradient are right: the distance can train something now.",
+)

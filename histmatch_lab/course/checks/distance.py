@@ -1,14 +1,23 @@
-"""Checks of the exercises in notebook 03, on the Earth Mover's Distance of Eq. 5."""
-
-from collections.abc import Callable
+"""Checks of the exercises on Eq. 5 and its pull: notebook 02, and `check_balance` in 03."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from histmatch_lab.histogram import soft_histogram
 from histmatch_lab.losses import HistogramMatchingLoss
 
-from .feedback import Feedback, check, check_function, close, judge, mistakes, number, rng
+from .feedback import (
+    Feedback,
+    check,
+    check_function,
+    check_loss,
+    close,
+    judge,
+    mistakes,
+    number,
+    rng,
+)
 
 BINS = 256
 
@@ -101,55 +110,53 @@ def check_shift(answer: tuple[float, float]) -> Feedback:
     )
 
 
-def _images_and_places() -> list[tuple[Tensor, Tensor, float]]:
-    """CDFs that cross, or meet, from bin to bin, so that a wrong bin shows.
-
-    Asked just below the upper edge of a bin, where that edge alone decides.
-    """
-    generator, asked = rng(), []
-    for bins in (8, 256):
-        steps = 1 + torch.rand(bins, generator=generator, dtype=torch.float64)
-        cdf = (steps / steps.sum()).cumsum(0)
-        gap = torch.randint(-1, 2, (bins,), generator=generator) * (0.2 / bins)
-        inner = torch.randperm(bins - 2, generator=generator)[:80].add(1).tolist()
-        asked += [(cdf, cdf + gap, (k + 0.9) / bins) for k in inner]
-    return asked
+def _batches() -> list[tuple[Tensor, Tensor]]:
+    """Two batches; in each, one picture is too dark and one too light, so that they cancel."""
+    targets = torch.rand(2, 2, 3, 12, 9, dtype=torch.float64, generator=rng())
+    spread = torch.tensor([[0.3], [0.45], [0.4]], dtype=torch.float64)[..., None]
+    preds = 0.1 + spread * targets.flip(-1).square()
+    preds[:, 1] += 0.45
+    return list(zip(preds, targets, strict=True))
 
 
-def _gap_and_bin(cdf_image: Tensor, cdf_target: Tensor, x: float) -> tuple[Tensor, int]:
-    return (cdf_image - cdf_target).round(decimals=9), int(x * len(cdf_image))
+def _soft_pair(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """The histograms of both, (B, C, bins)."""
+    p, q = (soft_histogram(x.flatten(2), outside="clamp") for x in (pred, target))
+    return p, q
 
 
-def _off_by(by: int, sign: int) -> Callable[[Tensor, int], Tensor]:
-    return lambda gap, k: sign * gap.roll(by)[k].sign()
+def _gaps(pred: Tensor, target: Tensor) -> Tensor:
+    p, q = _soft_pair(pred, target)
+    return (p - q).cumsum(-1)
 
 
-_OFF_BY_ONE = "You are off by one bin: x lies in bin k = int(x * K), from 0; the CDF has K entries."
-_NO_PULL = "Where the two CDFs are equal, there is no pull: the answer there is 0."
-check_pull_sign = check_function(
-    "`pull_sign(cdf_image, cdf_target, x)`: 1 where the loss makes a pixel lighter, else -1 or 0.",
-    _images_and_places,
-    lambda gap, k: gap[k].sign(),
-    (
-        *mistakes(
-            lambda gap, k: -gap[k].sign(),
-            "The other way round: CDF(image) > CDF(target) is too many pixels below x, to be made "
-            "lighter.",
-            lambda gap, k: gap[k],
-            "Only the sign of the gap counts, not its size: 1, 0 or -1. That is what L1 means.",
-            lambda gap, k: (gap[k] - gap[k - 1]).sign(),
-            "You compare histograms, not the CDFs. A pixel is pulled by those missing further up.",
-            lambda gap, k: gap[k].sign() or 1.0,
-            _NO_PULL,
-            lambda gap, k: gap[k].sign() or -1.0,
-            _NO_PULL,
-        ),
-        *((_off_by(by, sign), _OFF_BY_ONE) for by in (-1, 1) for sign in (-1, 1)),
+_MIXED = "The pictures of the batch are still mixed: one histogram for each picture and channel."
+_LATE = "The absolute value still comes too late: gaps of different signs cancel in the sum."
+check_mended_emd = check_loss(
+    "02: Eq. 5 of two batches (B, C, H, W), averaged over pictures and channels.",
+    _batches,
+    lambda pred, target: _gaps(pred, target).abs().sum(-1).mean(),
+    mistakes(
+        lambda pred, target: _gaps(pred, target).mean(0).sum(-1).abs().mean(),
+        f"{_MIXED} And take the absolute value of each gap.",
+        lambda pred, target: _gaps(pred, target).mean(0).abs().sum(-1).mean(),
+        _MIXED,
+        lambda pred, target: _gaps(pred, target).sum(0).abs().sum(-1).mean(),
+        f"{_MIXED} The sum over the batch mixes them as the mean does.",
+        lambda pred, target: _gaps(pred, target).sum(-1).abs().mean(),
+        _LATE,
+        lambda pred, target: _gaps(pred, target).mean(1).abs().sum(-1).mean(),
+        "Now the channels are mixed: one histogram for each picture and channel.",
+        lambda pred, target: _gaps(pred, target).abs().mean(),
+        "That is the mean over the bins; Eq. 5 is their sum.",
+        lambda pred, target: _gaps(pred, target).abs().sum(),
+        "That is the sum over pictures and channels; their mean is asked for.",
+        lambda pred, target: _gaps(pred, target).abs().sum(-1).mean().detach(),
+        "The value is right, but no gradient reaches pred.",
+        lambda pred, target: _gaps(pred, target).diff(dim=-1).abs().sum(-1).mean(),
+        f"That is {_BY_BIN}",
     ),
-    "Where the picture's CDF lies above the target's, too many pixels are too dark, and the loss "
-    "makes them lighter.",
-    "Some are wrong. It is 1, 0 or -1: which bin does x lie in, and is there a gap?",
-    facts=_gap_and_bin,
+    "Each picture has its own histograms, and no gap cancels another.",
 )
 
 

@@ -1,6 +1,7 @@
 """What every check is made of: answers, tables of mistakes, and feedback in words."""
 
 import html
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import update_wrapper
@@ -129,6 +130,46 @@ def check_function(
 
     diagnose.__doc__ = about
     return Check(diagnose, [(_of_arguments(one, facts), hint) for one, hint in mistakes])
+
+
+def check_loss(
+    about: str,
+    asked: Callable[[], Sequence[tuple[Tensor, Tensor]]],
+    truth: Callable[[Tensor, Tensor], Tensor],
+    mistakes: Mistakes,
+    praise: str,
+) -> Check:
+    """The check of a loss (pred, target) -> one number, by its value and its gradient on pred.
+
+    `mistakes` are losses; the other arguments are those of `check_function`.
+    """
+    known = [(_value_and_gradient(loss), hint) for loss, hint in mistakes]
+    tell = check_function(
+        about,
+        asked,
+        _value_and_gradient(truth),
+        known,
+        praise,
+        "It is none of the known mistakes, but value or gradient differs from the right loss.",
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    return Check(lambda loss: tell(_value_and_gradient(loss)), mistakes)
+
+
+def _value_and_gradient(loss: Callable[[Tensor, Tensor], Any]) -> Callable[..., Tensor]:
+    """Its value, then its gradient on each value of pred: infinite where no path leads there."""
+
+    def measured(pred: Tensor, target: Tensor) -> Tensor:
+        pred = pred.clone().requires_grad_()
+        value = loss(pred, target)
+        head = number(value).detach().reshape(1)
+        path = isinstance(value, Tensor) and value.requires_grad
+        found = torch.autograd.grad(value.sum(), pred, allow_unused=True)[0] if path else None
+        slope = torch.full_like(pred, math.inf) if found is None else found
+        return torch.cat([head, pred.numel() * slope.flatten().double()])
+
+    return measured
 
 
 def _of_arguments(function: Callable[..., Any], facts: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Notebook 02: alpha, K and B, the ends of the range, and the levels between (errata 3 to 6).
+"""Notebook 03: alpha, K and B, the ends of the range, and the levels between (errata 3 to 6).
 
 Photographs are taken here as an 8-bit screen shows them: one of 256 levels for each pixel.
 """

@@ -1,7 +1,7 @@
-"""Notebook 03: the Earth Mover's Distance of Eq. 5, on toy histograms and on photographs.
+"""Notebook 02: the Earth Mover's Distance of Eq. 5, on toy histograms and on photographs.
 
 Unlike the paper, the soft histograms here give to the end bins what leaks out of [0, 1]
-(``outside="clamp"``), so that every CDF ends at 1; erratum 5 in the notebook shows why.
+(``outside="clamp"``), so that every CDF ends at 1; erratum 5 in notebook 03 shows why.
 """
 
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Notebook 02: only s L matters for the gradient (errata 3 and 4), and the price of a small one."""
+"""Notebook 03: only s L matters for the gradient (errata 3 and 4), and the price of a small one."""
 
 import math
 from collections.abc import Callable

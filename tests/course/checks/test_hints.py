@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from torch.nn.functional import grid_sample
 
-from histmatch_lab import HistogramMatchingLoss, bilateral_slice
+from histmatch_lab import HistogramMatchingLoss, bilateral_slice, soft_histogram
 from histmatch_lab.course.checks.alpha import (
     check_alpha_for_50_bins,
     check_dead_share,
-    check_pull,
+    check_mended_settings,
     check_ten_bit_range,
     measure_alpha,
 )
@@ -25,16 +25,18 @@ from histmatch_lab.course.checks.counting import (
     check_kernel,
     check_most_clipped,
     check_soft_bin,
+    check_trainable_loss,
 )
 from histmatch_lab.course.checks.distance import (
     check_balance,
     check_emd,
-    check_pull_sign,
+    check_mended_emd,
     check_shift,
 )
 from histmatch_lab.course.checks.grid import check_affine, check_grid_size, check_place, check_slice
 from histmatch_lab.course.checks.learning import check_psnr, check_rate, check_split
 from histmatch_lab.course.checks.own_data import check_movie_split, check_stops
+from histmatch_lab.course.checks.pull import check_pull, check_pull_sign
 from histmatch_lab.course.lessons import all_checks
 from histmatch_lab.data.samples import photo_names
 from histmatch_lab.histogram import pixel_gradient
@@ -68,6 +70,23 @@ def _balanced_lam(**options):
         return rec.norm() / match.norm()
 
     return balanced_lam
+
+
+def _cdfs(*values):
+    return [soft_histogram(x, outside="clamp").cumsum(-1) for x in values]
+
+
+def _soft_emd(pred, target):
+    p, q = _cdfs(pred, target)
+    return (p - q).abs().sum(-1).mean()
+
+
+def _emd_of_pictures(pred, target):
+    return _soft_emd(pred.flatten(2), target.flatten(2))
+
+
+def _fifty(**options):
+    return HistogramMatchingLoss(50, **{"outside": "clamp", "units": "intensity", **options})
 
 
 def _place(pixel, size, cells):
@@ -165,6 +184,11 @@ RIGHT = [  # other right answers than the notebooks'
     (check_shift, (10, 0.039)),
     (check_balance, _balanced_lam()),
     (check_slice, _slice),
+    (check_trainable_loss, _soft_emd),
+    (check_mended_emd, HistogramMatchingLoss(outside="clamp")),
+    (check_mended_emd, _emd_of_pictures),
+    (check_mended_settings, _fifty(alpha=125.0)),
+    (check_mended_settings, lambda p, t: _fifty(units="bins", alpha=125.0)(p, t) / 50),
     (check_movie_split, lambda names, share: _cut(names[::-1], share)),
 ]
 
@@ -241,6 +265,21 @@ WRONG = [
     (check_balance, _balanced_lam(bins=100), "the paper's L_hm"),
     (check_balance, lambda *_: 1.0, "On a random pair"),
     (check_balance, lambda *_: 0.001, "On a random pair"),
+    (check_trainable_loss, lambda p, t: _soft_emd(p.data, t), "path is cut"),
+    (check_trainable_loss, lambda p, t: _soft_emd(p, t).item(), "path is cut"),
+    (check_trainable_loss, lambda p, t: _soft_emd((255 * p).round() / 255, t), "staircase"),
+    (check_trainable_loss, lambda p, t: _soft_emd(p.data, t) + 0 * p.sum(), "staircase"),
+    (check_trainable_loss, lambda p, t: soft_histogram(p), "must be one number"),
+    (check_trainable_loss, lambda p, t: (p - t).square().mean(), "none of the known"),
+    (check_trainable_loss, lambda p, t: 2 * _soft_emd(p, t), "none of the known"),
+    (check_mended_emd, lambda p, t: _emd_of_pictures(p, t.flip(0)), "none of the known"),
+    (check_mended_emd, HistogramMatchingLoss(), "none of the known"),
+    (check_mended_emd, lambda p, t: _soft_emd(p.flatten(1), t.flatten(1)), "none of the known"),
+    (check_mended_emd, lambda p, t: (p - t).mean().abs() + p[0, 0], "must be one number"),
+    (check_mended_settings, _fifty(alpha=1000.0, bandwidth=1 / 125), "hard step"),
+    (check_mended_settings, _fifty(alpha=1000.0, bandwidth=1.0), "none of the known"),
+    (check_mended_settings, _fifty(alpha=125.0, outside="reflect"), "none of the known"),
+    (check_mended_settings, _fifty(alpha=125.0, units="bins"), "still in bins"),
     (check_grid_size, 7, "Count"),
     (check_grid_size, 24_576.5, "Count"),
     (check_place, lambda p, s, c: max(0, (p + 0.5) * c / s), "half a cell"),
