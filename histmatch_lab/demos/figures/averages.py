@@ -42,7 +42,7 @@ def one_against_many(sharpness: float, values: str, photo: Tensor) -> Frame:
     figure, (left, right) = style.subplots(1, 2, height=3.6, widths=(1.3, 1))
     _draw_pulls(left, pixels, felt)
     _draw_errors(right, photo, values)
-    right.axvline(sharpness, color=style.MARK, linewidth=1.5, linestyle=":")
+    right.axvline(sharpness, color=style.MARK, linewidth=1.5, linestyle="-.")
     caption = (
         f"s L = {sharpness:.4g}, {values}: single pixels feel from {felt.pixels.min():.2g} to "
         f"{felt.pixels.max():.3g} times the fair pull, and "
