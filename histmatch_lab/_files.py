@@ -24,20 +24,23 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def one_run(folder: Path, lock: str = LOCK) -> Iterator[None]:
+def one_run(folder: Path) -> Iterator[None]:
     """Make the folder, and be the only run that writes to it; ValueError if another one does.
 
-    The system holds the lock, not the file: that of a run that was killed is free.
+    The system holds the lock, not the file: that of a run that was killed is free. What such a run
+    left half-written is removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        held = FileLock(folder / lock).acquire(timeout=0)
+        held = FileLock(folder / LOCK).acquire(timeout=0)
     except Timeout:
         raise ValueError(
             f"{folder} must be written by one run at a time, and another one is at it; wait for "
             "it, or end it (in a notebook, restart the kernel)"
         ) from None
     with held:
+        for part in folder.glob(".*.part"):
+            part.unlink(missing_ok=True)
         yield
 
 

@@ -7,6 +7,7 @@ import click
 
 # command -> its module; what needs torch or papermill is imported only by who asks for it
 _MODULES = {
+    "collect": "collect",
     "enhance": "enhance",
     "export": "export",
     "fetch": "fetch",

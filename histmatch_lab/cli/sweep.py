@@ -38,8 +38,7 @@ def sweep(file: Path, scheduler: str | None, workers: int | None, output: Path) 
 
         runs = plan.read_sweep(file)
         try:
-            lock = one_run(output, f".{file.stem}.lock")
-            with lock, cluster.connect(scheduler, workers) as client:
+            with one_run(output), cluster.connect(scheduler, workers) as client:
                 status = view.watch(cluster.sweep(runs, table, client))
         except (OSError, cluster.SweepError) as problem:
             raise click.ClickException(str(problem)) from None

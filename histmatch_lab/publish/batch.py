@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import resource
 import signal
 import sys
 import time
@@ -30,11 +29,10 @@ from histmatch_lab.publish.execution import NotebookError, execute, read
 from histmatch_lab.publish.page import write_framed, write_page, write_shared_files
 from histmatch_lab.publish.parameters import ParameterError, defaults, parse_parameters
 
-# A server imports once what all workers need, and forks them.
-_PROCESSES = get_context("forkserver")
+# A server imports once what all workers need, and forks them; Windows has none.
+_PROCESSES: Any = get_context("spawn" if sys.platform == "win32" else "forkserver")
 _PROCESSES.set_forkserver_preload([__name__])
 _LIBRARIES = ("histmatch-lab", "torch", "numpy", "matplotlib", "ipywidgets")
-_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
 
 
 @dataclass
@@ -216,7 +214,7 @@ def _run(
         return
     finally:
         run.seconds = time.monotonic() - start
-        run.peak_bytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _MAXRSS_UNIT
+        run.peak_bytes = _peak_bytes()
         run.versions = {"python": platform.python_version()}
         run.versions |= {name: importlib.metadata.version(name) for name in _LIBRARIES}
         run.finished = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -230,6 +228,15 @@ def _run(
     run.status = "passed"
     notebook.metadata["histmatch_lab"] = {"run": asdict(run)}
     write_whole(folder / f"{run.name}.ipynb", nbformat.writes(notebook).encode())
+
+
+def _peak_bytes() -> int:
+    if sys.platform == "win32":  # where nothing of Python's own tells it
+        return 0
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
 
 
 def _write_index(runs: Sequence[NotebookRun], folder: Path) -> None:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from nbformat import NotebookNode
 
@@ -25,8 +26,8 @@ _FORMULA = re.compile(r'<span class="formula[^>]*>(.*?)</span>', re.DOTALL)
 def write_contents(folder: Path, pages: Iterable[dict[str, Any]]) -> None:
     """Write contents.js for these pages of the folder, in the order in which they are read.
 
-    pages: of each its "file", its "title" and its "sections": of each the "heading", the "id" of
-    the heading's element, and the "text", without marks.
+    pages: of each its "file" as an address, its "title" and its "sections": of each the "heading",
+    the "id" of the heading's element, and the "text", without marks.
     """
     data = json.dumps(list(pages), ensure_ascii=False, separators=(",", ":"))
     write_whole(folder / "contents.js", f"const CONTENTS = {data};\n".encode())
@@ -47,7 +48,7 @@ def notebook_contents(name: str, notebook: NotebookNode) -> dict[str, Any]:
             sections.append(section | {"text": f"{plain_text(text)}\n"})
     said = [section | {"text": " ".join(section["text"].split())} for section in sections]
     title = numbered(name, title)
-    return {"file": f"{name}.html", "title": title, "sections": said[not said[0]["text"] :]}
+    return {"file": quote(f"{name}.html"), "title": title, "sections": said[not said[0]["text"] :]}
 
 
 def notebook_title(name: str, notebook: NotebookNode) -> str:

@@ -8,9 +8,12 @@ a thread printed, and in what the kernel wrote outside of any cell.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -29,8 +32,8 @@ from histmatch_lab.demos.page import WIDGET_VIEW
 
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 POLL_SECONDS = 1.0  # of waiting for a message until the socket is asked by itself
-_THREAD_LIMITS = [f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")]
-_THREAD_LIMITS += ["VECLIB_MAXIMUM_THREADS"]
+THREAD_LIMITS = [f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")]
+THREAD_LIMITS += ["VECLIB_MAXIMUM_THREADS"]
 _ALERT = "histmatch-lab-error"  # the class of the line in which a live demo reports a mistake
 _TRACEBACK = "Traceback (most recent call last)"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -86,8 +89,8 @@ def execute(
     if parameters:
         notebook = _with_parameters(notebook, dict(parameters))
     with tempfile.TemporaryDirectory() as folder:
-        client = _Client(notebook, path.resolve().parent, Path(folder), on_cell)
-        device, log = client.run({**dict.fromkeys(_THREAD_LIMITS, str(threads)), **os.environ})
+        client = Client(notebook, path.resolve().parent, Path(folder), on_cell)
+        device, log = client.run({**dict.fromkeys(THREAD_LIMITS, str(threads)), **os.environ})
     _raise_for_hidden_errors(notebook, log)
     return _strip(notebook), device
 
@@ -119,10 +122,11 @@ class _Channel(AsyncKernelClient.shell_channel_class.klass):  # type: ignore[nam
     """
 
     async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
-        while timeout is None:
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        while (left := end - time.monotonic()) > POLL_SECONDS:
             with suppress(Empty):
                 return await super().get_msg(POLL_SECONDS)
-        return await super().get_msg(timeout)
+        return await super().get_msg(max(0.0, left))
 
 
 class _KernelClient(AsyncKernelClient):
@@ -130,14 +134,20 @@ class _KernelClient(AsyncKernelClient):
     iopub_channel_class = Type(_Channel)
 
 
-class _Client(NotebookClient):
+class Client(NotebookClient):
     """nbclient's, with sockets in a folder: a port may be taken before a slow kernel has bound it.
 
-    The folder also gets what the kernel writes to stderr; cwd is where it runs.
+    The folder also gets what the kernel writes to stderr; cwd is where it runs. Options are
+    nbclient's.
     """
 
     def __init__(
-        self, notebook: NotebookNode, cwd: Path, folder: Path, on_cell: Callable[[], None]
+        self,
+        notebook: NotebookNode,
+        cwd: Path,
+        folder: Path,
+        on_cell: Callable[[], None] = lambda: None,
+        **options: Any,
     ) -> None:
         super().__init__(
             notebook,
@@ -148,13 +158,15 @@ class _Client(NotebookClient):
             coalesce_streams=True,  # how a kernel splits what it prints into messages is chance
             resources={"metadata": {"path": str(cwd)}},
             on_cell_executed=lambda **_: on_cell(),
+            **options,
         )
         self.folder = folder
 
     def create_kernel_manager(self) -> Any:
         manager = super().create_kernel_manager()
         manager.client_factory = _KernelClient
-        manager.transport = "ipc"
+        if sys.platform != "win32":  # which has no such sockets
+            manager.transport = "ipc"
         manager.connection_file = str(self.folder / "kernel.json")
         return manager
 

@@ -4,6 +4,7 @@ import io
 import json
 import math
 import os
+import pickle
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -124,7 +125,10 @@ class Checkpoint:
         path = folder / "state.pt"
         if not path.exists():
             return None
-        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        try:  # weights_only: what would run code on loading is refused
+            state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        except (pickle.UnpicklingError, RuntimeError, EOFError) as problem:
+            raise ValueError(f"{path} must be the state of a training, got {problem}") from None
         return state
 
     def _restore(self, folder: Path, state: dict[str, Any]) -> None:

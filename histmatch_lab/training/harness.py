@@ -2,7 +2,6 @@
 
 import hashlib
 import platform
-import resource
 import sys
 import time
 from collections.abc import Callable, Generator
@@ -183,5 +182,9 @@ def _peak_mb(device: torch.device) -> float:
     """Of the GPU's tensors, or of the whole process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
+    if sys.platform == "win32":  # where nothing of Python's own tells it
+        return 0.0
+    import resource
+
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
