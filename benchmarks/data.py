@@ -24,11 +24,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from histmatch_lab import EnhancementLoss, HDRNet
+from histmatch_lab.color import adjust_contrast
 from histmatch_lab.data.images import resize, to_levels
 from histmatch_lab.data.own.prepared import PreparedPairs, write_pair
-from histmatch_lab.data.retouch import retouch
-from histmatch_lab.data.samples import photo
-from histmatch_lab.data.scenes import TRAIN_NAMES
+from histmatch_lab.data.samples import photo, photo_names
 from histmatch_lab.recipe import PRESETS
 from histmatch_lab.training.loop import train
 
@@ -39,10 +38,10 @@ PATIENCE = 8.0  # seconds
 
 def make(folder: Path) -> None:
     """The same pairs in both forms."""
-    pairs = []
+    pairs, names = [], photo_names()
     for number in range(COUNT):
-        image = resize(photo(TRAIN_NAMES[number % len(TRAIN_NAMES)]), (480, 720))
-        sides = [to_levels(side, 16) for side in (image, retouch(image, "global"))]
+        image = resize(photo(names[number % len(names)]), (480, 720))
+        sides = [to_levels(side, 16) for side in (image, adjust_contrast(image, 1.2))]
         name = f"{number:03d}"
         write_pair(folder, name, sides[0], sides[1], {})
         for side, levels in zip(("input", "target"), sides, strict=True):

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from histmatch_lab import EnhancementLoss, HDRNet, seed_everything
-from histmatch_lab.data.scenes import ScenePairs
+from histmatch_lab.data.tasks import TaskPairs
 from histmatch_lab.recipe import Preset
 from histmatch_lab.training.distributed import fabric_as_launched
 from histmatch_lab.training.loop import train
@@ -42,7 +42,7 @@ def measure(place: Path) -> None:
     """What each of the processes does; the first writes down what it measured."""
     torch.set_num_threads(1)
     fabric = fabric_as_launched()
-    pairs = ScenePairs("local", crop=256)
+    pairs = TaskPairs("retouch")
     generator = seed_everything(0)
     loss = EnhancementLoss("l2+histmatch")
     training = train(HDRNet.compact(), pairs, loss, PRESET, fabric=fabric)

@@ -22,6 +22,11 @@ NETWORKS: dict[str, Callable[[], Network]] = {
 RANGES = {"unit": (0.0, 1.0), "centred": (-0.5 / 255, 255.5 / 255)}
 PAPER_BINS, PAPER_LAMS = (50, 100, 256), (0.1, 1.0, 10.0)  # what the paper searched
 _ALWAYS_NAMED = (("bins", "k"), ("lam", "lam"))
+# for readers; a term after L2's is named alone
+_LABELS = {
+    "l2": "L2", "l1": "L1", "ssim": "SSIM", "w1": "W1 by sorting", "cramer": "Cramér",
+    "sliced": "sliced W1", "vgg": "VGG", "lpips": "LPIPS",
+}  # fmt: skip
 _KINDS = {str: "a text", int: "a whole number", float: "a number"}
 
 
@@ -65,7 +70,6 @@ class Preset:
 
 PRESETS = {
     "quick": Preset(epochs=80, batch=4, rate=2e-3, last_rate=2e-4),
-    "classroom": Preset(epochs=160, batch=4, rate=2e-3, last_rate=1e-4),
     "study": Preset(epochs=120, batch=4, rate=2e-3, last_rate=1e-4),
     "study-lut": Preset(epochs=120, batch=4, rate=1e-4, last_rate=1e-5),  # 2e-3 breaks its weights
     # 500 epochs from 1e-4 are the paper's; it names neither the batch nor where the rate ends
@@ -91,7 +95,7 @@ class Recipe:
         range: one of `RANGES`.
         network: "compact" or "paper", an HDRNet, or "lut", an ImageAdaptiveLUT, for which only the
             rates of the presets "study-lut" and "paper" are small enough.
-        data: an expert of `ScenePairs`, or a folder that `histmatch-lab prepare` wrote.
+        data: one of `data.tasks.TASKS`, or a folder that `histmatch-lab prepare` wrote.
         crop: side of the square training crops, in pixels; 0 for whole frames.
         preset: one of `PRESETS`.
         epochs: in place of the preset's; 0 for the preset's.
@@ -110,10 +114,10 @@ class Recipe:
     bandwidth: float = 1.0
     units: str = "intensity"
     outside: str = "clamp"
-    range: str = "unit"
+    range: str = "centred"
     network: str = "compact"
-    data: str = "local"
-    crop: int = 160
+    data: str = "tonemap"
+    crop: int = 0
     preset: str = "quick"
     epochs: int = 0
     warmup: float = 0.0
@@ -153,15 +157,42 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """The loss and its options, such as "l1" or "histmatch-k256-lam1-drop"; data, network,
-        schedule and seed are not in it."""
+        """The loss and what differs from the defaults in its options, the network and the warm-up,
+        such as "l1" or "histmatch-k256-lam1-drop-lut"; data, schedule and seed are not in it."""
         options = self.options
         unusual = {name for name in options if getattr(self, name) != getattr(Recipe, name)}
         parts = [self.loss.removeprefix("l2+")]
         parts += [f"{sign}{_short(options[n])}" for n, sign in _ALWAYS_NAMED if n in options]
         parts += [f"{n}{_short(options[n])}" for n in ("alpha", "bandwidth") if n in unusual]
         parts += [getattr(self, n) for n in ("units", "outside", "range") if n in unusual]
+        parts += [self.network] if self.network != Recipe.network else []
+        parts += [f"warmup{_short(self.warmup)}"] if self.warmup else []
         return "-".join(parts)
+
+    @property
+    def label(self) -> str:
+        """What it is, for readers: what differs from L2 with the recommended histogram term, which
+        is named by its lambda. "late" is a term that joins after the warm-up.
+
+        >>> Recipe("l2+histmatch", lam=1, units="bins", outside="drop", range="unit").label
+        'λ = 1 in bins, as printed'
+        >>> Recipe("l2+cramer").label, Recipe("l2", network="lut").label
+        ('L2 + Cramér', 'L2, LUT')
+        """
+        term, options = self.loss.removeprefix("l2+"), self.options
+        parts = [f"λ = {_short(self.lam)}" + " in bins" * (self.units == "bins")]
+        if term != "histmatch":
+            weight = parts if "lam" in options and self.lam != Recipe.lam else []
+            parts = ["L2 + " * ("+" in self.loss) + _LABELS.get(term, term), *weight]
+        for name, text in (("bins", "K = {}"), ("alpha", "α = {}"), ("bandwidth", "B = {}")):
+            if name in options and options[name] != getattr(Recipe, name):
+                parts.append(text.format(_short(options[name])))
+        ends = (self.outside, self.range)
+        if term == "histmatch" and ends != (Recipe.outside, Recipe.range):
+            parts += ["as printed"] if ends == ("drop", "unit") else ends
+        parts += [self.network.upper()] if self.network != Recipe.network else []
+        parts += ["late"] if self.warmup else []
+        return ", ".join(parts)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -178,7 +209,8 @@ class Recipe:
     @property
     def paper_lam(self) -> float:
         """lambda in the units of Eq. 6, which counts bins."""
-        return self.lam if self.units == "bins" else self.lam / self.bins
+        low, high = RANGES[self.range]
+        return self.lam if self.units == "bins" else self.lam * (high - low) / self.bins
 
     def reduced(self) -> "Recipe":
         """The same training with its epochs, and what its loss does not have at the defaults."""

@@ -27,7 +27,7 @@ _HELP = {
     "range": "Of its bins: unit, or centred on the 8-bit levels.",
     "network": "compact or paper, both HDRNet, or lut, with the preset study-lut or paper.",
     "crop": "Side of the training crops in pixels; 0 for whole pictures.",
-    "preset": "The schedule: quick, classroom, study, study-lut or paper.",
+    "preset": "The schedule: quick, study, study-lut or paper.",
     "epochs": "In place of the preset's; 0 for the preset's.",
     "warmup": "Share of the steps with the first term alone.",
     "seed": "Of the first weights and the batches.",
@@ -42,7 +42,7 @@ def _recipe_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command()
-@click.argument("data", metavar="TASK|EXPERT|FOLDER")
+@click.argument("data", metavar="TASK|FOLDER")
 @click.argument("out", type=OUT)
 @_recipe_options
 @click.option(
@@ -53,10 +53,9 @@ def _recipe_options(command: Callable[..., None]) -> Callable[..., None]:
 def train(data: str, out: Path, threads: int | None, **options: Any) -> None:
     """Train a network, alone or as one of several processes; weights and scores go to OUT.
 
-    TASK is one of the study's, such as tonemap or retouch, to be trained on whole pictures (--crop
-    0); EXPERT a simulated retoucher of shipped photographs; FOLDER what `prepare` wrote. On several
-    GPUs or machines, `torchrun` or `fabric run` starts the processes; each takes its part of every
-    batch, and the result is the same up to rounding.
+    TASK is one of the study's, such as tonemap or retouch, to be trained on whole pictures; FOLDER
+    what `prepare` wrote. On several GPUs or machines, `torchrun` or `fabric run` starts the
+    processes; each takes its part of every batch, and the result is the same up to rounding.
 
     May be stopped at any moment: the same command goes on where it was. Exits with 1 if training
     cannot go on, with 2 if nothing was begun, with 130 after Ctrl-C.

@@ -69,7 +69,6 @@ def photo_names() -> tuple[str, ...]:
 def photo(name: str, *, max_side: int | None = None) -> torch.Tensor:
     """A sample photograph as (3, H, W) float32 in [0, 1], sRGB; max_side as in `load_image`.
 
-    It knows those of `photo_names` and the scenes that `histmatch_lab.data.scenes` makes pairs of.
     Raises ValueError, which lists the names, for one that it does not know.
     """
     folder = data_samples_dir()
@@ -122,7 +121,7 @@ def _sample(name: str, folder: Path) -> Sample:
 @functools.cache
 def _samples(folder: Path) -> dict[str, Sample]:
     readme = (folder / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| ((?:photos|scenes)/.+) \|$", readme, flags=re.MULTILINE)
+    rows = re.findall(r"^\| (photos/.+) \|$", readme, flags=re.MULTILINE)
     samples = (Sample(*map(_plain, row.split(" | ")[:4])) for row in rows)
     return {sample.name: sample for sample in samples}
 

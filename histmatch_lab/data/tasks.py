@@ -5,6 +5,7 @@ the same scenes by another operator; "retouch" is its raw -> expert (a photograp
 From retouch come, with one thing changed each:
 
 - "spoiled": the input is badly taken first, so that the flaw must be guessed;
+- "ambiguous": the target takes one of three looks at random, which the input does not tell;
 - "misaligned_0", "_6", "_12": in training the target is shifted at random by up to so many pixels.
 """
 
@@ -17,9 +18,9 @@ from torch import Tensor
 
 from histmatch_lab._checks import check_option
 from histmatch_lab.color import srgb_to_linear
-from histmatch_lab.data.own.prepared import PreparedPairs
-from histmatch_lab.data.pairs import Pair, draw_index
-from histmatch_lab.data.retouch import degrade
+from histmatch_lab.data.degrade import apply_random_look, degrade
+from histmatch_lab.data.own.prepared import MANIFEST, PreparedPairs
+from histmatch_lab.data.pairs import Pair, PairSource, draw_index
 from histmatch_lab.data.samples import data_samples_dir
 
 TEST_SEED = 2022
@@ -40,6 +41,11 @@ def spoil(source: Tensor, target: Tensor, generator: torch.Generator) -> tuple[T
     return degrade(srgb_to_linear(source), generator), target
 
 
+def restyle(source: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The target with one of three looks, see `apply_random_look`; (3, H, W) both."""
+    return source, apply_random_look(srgb_to_linear(target), generator)
+
+
 def misalign(
     source: Tensor, target: Tensor, generator: torch.Generator, *, shift: int
 ) -> tuple[Tensor, Tensor]:
@@ -56,6 +62,7 @@ TASKS = {
     "tonemap_reinhard02": Task("tonemap_reinhard02"),
     "retouch": Task("retouch"),
     "spoiled": Task("retouch", spoil, test_variants=3),
+    "ambiguous": Task("retouch", restyle, test_variants=3),
     **{f"misaligned_{s}": Task("retouch", partial(misalign, shift=s)) for s in (0, 6, MARGIN)},
 }
 
@@ -63,6 +70,7 @@ TASKS = {
 class TaskPairs:
     """The pairs of one of `TASKS`. A `PairSource`, of whole frames unless there is a crop.
 
+    `train_names` and `test_names` are its pictures'; views of a scene are "SCENE-0", "SCENE-1" ...
     Raises ValueError for an unknown task, or a crop larger than the pictures.
 
     >>> pairs = TaskPairs("retouch")
@@ -74,8 +82,9 @@ class TaskPairs:
     def __init__(self, task: str, *, crop: int = 0) -> None:
         check_option("task", task, TASKS)
         self.task, self.crop = task, crop
-        folder, self._change, self._variants = TASKS[task]
-        self._pairs = PreparedPairs(data_samples_dir() / folder, crop=crop)
+        self._folder, self._change, self._variants = TASKS[task]
+        self._pairs = PreparedPairs(data_samples_dir() / self._folder, crop=crop)
+        self.train_names, self.test_names = self._pairs.train_names, self._pairs.test_names
 
     @property
     def encoding(self) -> str:
@@ -98,7 +107,7 @@ class TaskPairs:
         return sources, targets
 
     def test_pairs(self) -> Sequence[Pair]:
-        """The test pictures, whole; of "spoiled" each several times, "NAME-1", "NAME-2" ..."""
+        """The test pictures, whole; where chance changes them several times: "NAME-1", "NAME-2"."""
         pairs = self._pairs.test_pairs()
         if self._change is None or not self._variants:
             return pairs
@@ -108,3 +117,24 @@ class TaskPairs:
             for name, source, target in pairs
             for variant in range(1, self._variants + 1)
         ]
+
+
+def open_pairs(data: str, crop: int) -> PairSource:
+    """The pairs of a task, or those in a folder.
+
+    Args:
+        data: one of `TASKS`, or a folder that `histmatch-lab prepare` wrote.
+        crop: side of the square training crops, in pixels; 0 for whole frames.
+
+    Raises:
+        ValueError: `data` is neither; a training picture is smaller than the crop.
+    """
+    if data in TASKS:
+        return TaskPairs(data, crop=crop)
+    try:
+        return PreparedPairs(data, crop=crop)
+    except FileNotFoundError:
+        raise ValueError(
+            f"data must be one of {', '.join(TASKS)}, or a folder with a {MANIFEST}, as "
+            f"`histmatch-lab prepare` writes one, got {data!r}"
+        ) from None

@@ -25,7 +25,7 @@ import torch
 
 from histmatch_lab._checks import import_extra
 from histmatch_lab._files import write_whole
-from histmatch_lab.data.sources import open_pairs
+from histmatch_lab.data.tasks import open_pairs
 from histmatch_lab.recipe import Recipe
 from histmatch_lab.sweep.plan import Job
 from histmatch_lab.training.distributed import best_device

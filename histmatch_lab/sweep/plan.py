@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from histmatch_lab._checks import import_extra
-from histmatch_lab.data.sources import SHIPPED, open_pairs
+from histmatch_lab.data.tasks import TASKS, open_pairs
 from histmatch_lab.recipe import Recipe
 from histmatch_lab.training.harness import code_hash, data_hash
 
@@ -83,7 +83,7 @@ def _expand(grid: Any) -> Iterator[Recipe]:
 
 def _located(recipe: Recipe) -> Recipe:
     """With a folder of data, which must be there, by its whole path, which workers need."""
-    if recipe.data not in SHIPPED:
+    if recipe.data not in TASKS:
         recipe = replace(recipe, data=str(Path(recipe.data).expanduser().resolve()))
     open_pairs(recipe.data, recipe.crop)
     return recipe

@@ -11,9 +11,9 @@ one does reach:
 - affine colour maps on a bilateral grid of 8x8x8 cells per picture, which is what HDRNet's output
   layer can express (Gharbi et al. 2017).
 
-An expert whom a colour map explains needs no local model; one who is explained only with a curve
-per picture adapts to it; and what is far better per picture than shared may still not be guessed
-from the input.
+A task that a colour map explains needs no local model; one that only a curve per picture explains
+adapts to it; and what is far better per picture than shared may still not be guessed from the
+input.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,8 +26,7 @@ from torch import Tensor
 from histmatch_lab.color import luminance
 from histmatch_lab.data.images import to_levels
 from histmatch_lab.data.pairs import Pair
-from histmatch_lab.data.retouch import EXPERTS
-from histmatch_lab.data.scenes import ScenePairs
+from histmatch_lab.data.tasks import TaskPairs
 from histmatch_lab.training.evaluation import psnr
 
 LEVELS = 256
@@ -46,9 +45,10 @@ class Explained(NamedTuple):
     bilateral_grid: float
 
 
-def expert_ladder() -> list[tuple[str, Explained]]:
-    """What explains each expert of `retouch` on the test photographs, an expert a row."""
-    return [(expert, explained(ScenePairs(expert).test_pairs())) for expert in EXPERTS]
+def task_ladder() -> list[tuple[str, Explained]]:
+    """What explains the test pictures of a task: what it asks of a model, a task a row."""
+    tasks = ("tonemap", "retouch", "spoiled", "ambiguous")
+    return [(task, explained(TaskPairs(task).test_pairs())) for task in tasks]
 
 
 def explained(pairs: Sequence[Pair]) -> Explained:

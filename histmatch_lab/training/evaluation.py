@@ -169,31 +169,34 @@ def paired_bootstrap(
     ours: Sequence[float] | np.ndarray,
     theirs: Sequence[float] | np.ndarray,
     groups: Sequence[str],
+    seeds: Sequence[int],
     *,
     generator: torch.Generator,
-    resamples: int = 10_000,
+    resamples: int = 5000,
 ) -> Difference:
     """ours - theirs on the same pictures: the mean, and its percentile bootstrap interval.
 
-    What is drawn again and again is a group with all that belongs to it, such as a photograph with
-    its variants and seeds: these are not independent of each other, and to draw them singly would
-    make the interval too narrow. Raises ValueError for lengths that differ or under two groups.
+    Drawn again and again are groups, each with all that belongs to it, such as a scene with its
+    views, and seeds, each a training: the interval is for other scenes and other trainings (the
+    crossed bootstrap of Owen 2007). To draw pictures singly would make it too narrow, as they are
+    not independent of each other. A single seed is always drawn, so that the interval is for that
+    training. Raises ValueError for lengths that differ or under two groups.
     """
-    if not len(ours) == len(theirs) == len(groups):
+    if not len(ours) == len(theirs) == len(groups) == len(seeds):
         raise ValueError(
-            f"ours, theirs and groups must be of one length, got {len(ours)}, {len(theirs)} "
-            f"and {len(groups)}"
+            f"ours, theirs, groups and seeds must be of one length, got {len(ours)}, "
+            f"{len(theirs)}, {len(groups)} and {len(seeds)}"
         )
-    names = sorted(set(groups))
-    if len(names) < 2:
-        raise ValueError(f"groups must hold at least two different ones, got {names}")
-    gaps = np.subtract(ours, theirs)
-    index = np.array([names.index(group) for group in groups])
-    sums = np.bincount(index, gaps, len(names))
-    counts = np.bincount(index, minlength=len(names))
-    drawn = torch.randint(len(names), (resamples, len(names)), generator=generator).numpy()
-    means = sums[drawn].sum(1) / counts[drawn].sum(1)
-    low, high = np.percentile(means, (2.5, 97.5))
+    if len(set(groups)) < 2:
+        raise ValueError(f"groups must hold at least two different ones, got {sorted(set(groups))}")
+    gaps, weights = np.subtract(ours, theirs), np.ones((resamples, len(ours)), np.float32)
+    for labels in (groups, seeds):
+        names, index = np.unique(labels, return_inverse=True)
+        drawn = torch.randint(len(names), (resamples, len(names)), generator=generator)
+        times = (drawn[:, :, None] == torch.arange(len(names))).sum(1).numpy()
+        weights *= times[:, index]
+    means = weights @ gaps / weights.sum(1)
+    low, high = np.percentile(means[np.isfinite(means)], (2.5, 97.5))
     return Difference(float(gaps.mean()), float(low), float(high))
 
 

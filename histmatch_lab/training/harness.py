@@ -15,10 +15,8 @@ from torch import Tensor
 
 from histmatch_lab.data.own.prepared import MANIFEST
 from histmatch_lab.data.pairs import Pair, PairSource
-from histmatch_lab.data.retouch import EXPERTS
 from histmatch_lab.data.samples import data_samples_dir
-from histmatch_lab.data.sources import open_pairs
-from histmatch_lab.data.tasks import TASKS
+from histmatch_lab.data.tasks import TASKS, open_pairs
 from histmatch_lab.recipe import Recipe
 from histmatch_lab.training.baselines import clahe, histogram_oracle
 from histmatch_lab.training.distributed import best_device, use_threads
@@ -145,19 +143,11 @@ def code_hash() -> str:
 
 @cache
 def data_hash(data: str) -> str:
-    """A hash of the shipped photographs, or of the manifest, which has those of its pictures; and
-    of the name of a task or expert, as several make pairs of the same pictures."""
-    if data in TASKS:
-        return _hash_of([data_samples_dir() / TASKS[data].folder / MANIFEST], data)
-    if data not in EXPERTS:
-        return _hash_of([Path(data) / MANIFEST])
-    folders = (data_samples_dir() / name for name in ("photos", "scenes"))
-    return _hash_of(sorted(path for folder in folders for path in folder.glob("[!.]*")), data)
-
-
-def _hash_of(files: list[Path], name: str = "") -> str:
-    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
-    return hashlib.sha256("".join([*digests, name]).encode()).hexdigest()[:12]
+    """A hash of the manifest, which has those of its pictures, and of the name of a task, as
+    several are made of the same pictures."""
+    folder, name = (data_samples_dir() / TASKS[data].folder, data) if data in TASKS else (data, "")
+    digest = hashlib.sha256((Path(folder) / MANIFEST).read_bytes()).hexdigest()
+    return hashlib.sha256(f"{digest}{name}".encode()).hexdigest()[:12]
 
 
 def _described(device: torch.device) -> str:

@@ -71,10 +71,11 @@ class Result:
         found = [
             Score(r["picture"], **{m: float(r.get(m, "nan")) for m in MEASURES}) for r in scores
         ]
+        name = recipe.name if recipe else texts["recipe"]
         if found:
-            return cls.of(texts["recipe"], texts["data"], found, recipe=recipe, facts=facts)
+            return cls.of(name, texts["data"], found, recipe=recipe, facts=facts)
         summary = Summary(**{name: float(texts.get(name, "nan")) for name in Summary._fields})
-        return cls(texts["recipe"], texts["data"], summary, recipe=recipe, facts=facts)
+        return cls(name, texts["data"], summary, recipe=recipe, facts=facts)
 
     @property
     def seed(self) -> int:

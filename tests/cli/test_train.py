@@ -66,9 +66,11 @@ def test_threads_are_one_unless_told_otherwise(data, tmp_path):
         torch.set_num_threads(1)
 
 
-@pytest.mark.parametrize("option", ["lam", "bins", "alpha", "bandwidth", "units", "outside"])
+@pytest.mark.parametrize(
+    "option", ["lam", "bins", "alpha", "bandwidth", "units", "outside", "range"]
+)
 def test_an_option_that_the_loss_does_not_have_is_refused(tmp_path, option):
     value = vars(Recipe())[option]
-    output = _train("local", tmp_path / "out", "--loss", "l2", f"--{option}", value, code=2)
+    output = _train("retouch", tmp_path / "out", "--loss", "l2", f"--{option}", value, code=2)
     assert f"--{option} must be left out" in output
     assert not list(tmp_path.iterdir())

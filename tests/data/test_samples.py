@@ -29,20 +29,18 @@ def table() -> list[dict[str, str]]:
     lines = [line for line in readme.splitlines() if line.startswith("|")]
     head, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
     files = [row for row in rows if "/" in row[0]]
-    assert len(files) == len(rows) - 3  # the rules below both heads, and the second head
+    assert len(files) == len(rows) - 1  # the rule below the head
     return [dict(zip(head, row, strict=True)) for row in files]
 
 
 PHOTOS = [row for row in table() if row["File"].startswith("photos/")]
-SCENES = [row for row in table() if row["File"].startswith("scenes/")]
 
 
 @pytest.mark.parametrize("row", table(), ids=lambda row: row["File"])
 def test_each_file_is_the_one_that_is_documented(row):
     content = (FOLDER / row["File"]).read_bytes()
     assert hashlib.sha256(content).hexdigest() == row["SHA-256"].strip("`")
-    height, width = load_image(content).shape[1:]
-    assert row["Changes"] == ("none" if row in PHOTOS else f"scaled to {width}x{height}")
+    assert row["Changes"] == "none"
     assert row["Author"]
     assert row["Shows"]
     assert "https://" in row["Source"] or "http://" in row["Source"]
@@ -55,27 +53,17 @@ def test_each_file_is_the_one_that_is_documented(row):
 def test_no_file_is_unlisted_or_missing():
     listed = [row["File"] for row in table()]
     assert len({Path(file).stem for file in listed}) == len(listed)
-    folders = (FOLDER / "photos", FOLDER / "scenes")
-    found = {file.relative_to(FOLDER).as_posix() for folder in folders for file in folder.iterdir()}
+    found = {f"photos/{file.name}" for file in (FOLDER / "photos").iterdir()}
     assert found == set(listed)
 
 
-@pytest.mark.parametrize("folder", ["photos", "scenes"])
-def test_photographs_stay_small(folder):
-    sizes = [file.stat().st_size for file in (FOLDER / folder).iterdir()]
+def test_photographs_stay_small():
+    sizes = [file.stat().st_size for file in (FOLDER / "photos").iterdir()]
     assert sum(sizes) < 3_000_000
 
 
 def test_course_offers_the_photos_in_the_order_of_their_table():
     assert photo_names() == tuple(Path(row["File"]).stem for row in PHOTOS)
-
-
-def test_scenes_are_known_without_being_offered():
-    for row in SCENES:
-        name = Path(row["File"]).stem
-        assert name not in photo_names()
-        assert torch.equal(open_photo(name), photo(name))
-        assert row["Author"] in credit(name)
 
 
 @pytest.mark.parametrize("name", [Path(row["File"]).stem for row in table()])

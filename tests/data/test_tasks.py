@@ -4,11 +4,10 @@ import pytest
 import torch
 
 from histmatch_lab.color import srgb_to_linear
+from histmatch_lab.data.degrade import apply_random_look, degrade
 from histmatch_lab.data.own.prepared import PreparedPairs
-from histmatch_lab.data.retouch import degrade
 from histmatch_lab.data.samples import data_samples_dir
-from histmatch_lab.data.sources import open_pairs
-from histmatch_lab.data.tasks import MARGIN, TASKS, TEST_SEED, TaskPairs, misalign
+from histmatch_lab.data.tasks import MARGIN, TASKS, TEST_SEED, TaskPairs, misalign, open_pairs
 
 
 def generator() -> torch.Generator:
@@ -43,6 +42,14 @@ def test_spoiled_changes_the_input_alone():
     for pair in spoiled[:3]:
         assert torch.equal(pair.target, plain[0].target)
         assert torch.equal(pair.input, degrade(srgb_to_linear(plain[0].input), drawn))
+
+
+def test_ambiguous_changes_the_target_alone():
+    ambiguous, plain = TaskPairs("ambiguous").test_pairs(), TaskPairs("retouch").test_pairs()
+    drawn = torch.Generator().manual_seed(TEST_SEED)
+    for pair in ambiguous[:3]:
+        assert torch.equal(pair.input, plain[0].input)
+        assert torch.equal(pair.target, apply_random_look(srgb_to_linear(plain[0].target), drawn))
 
 
 @pytest.mark.parametrize("shift", [0, 6, 12])

@@ -158,10 +158,10 @@ def test_a_key_changes_with_parameters_code_and_data_alone():
         "bandwidth": 0.5,
         "units": "bins",
         "outside": "drop",
-        "range": "centred",
+        "range": "unit",
         "crop": 32,
     }
-    changes |= {"network": "paper", "preset": "classroom", "epochs": 3, "seed": 1, "warmup": 0.1}
+    changes |= {"network": "paper", "preset": "study", "epochs": 3, "seed": 1, "warmup": 0.1}
     assert changes.keys() == job.recipe.parameters.keys() - {"data"}
     others = [
         *(job._replace(recipe=replace(job.recipe, **{n: changes[n]})) for n in changes),
@@ -360,7 +360,7 @@ def _status(**facts: Any) -> Status:
     def result(loss: str, seed: int, psnr: float, resumed_at: int) -> Result:
         took = {"seconds": 3, "peak_mb": 5, "device": "CPU", "resumed_at": resumed_at}
         summary = Summary(psnr, psnr, 0.5, 9.0, 0.1)
-        return Result(loss, "local", summary, recipe=Recipe(loss, seed=seed), facts=took)
+        return Result(loss, "retouch", summary, recipe=Recipe(loss, seed=seed), facts=took)
 
     results = {"x": result("l2", 0, 18.0, 0), "y": result("l1", 1, 19.5, 100)}
     usual: dict[str, Any] = {"kept": 1, "results": results, "waiting": {"a": 100, "b": 100}}

@@ -188,8 +188,8 @@ def test_the_command_trains_in_two_processes_and_goes_on_alone(prepared, tmp_pat
     ("options", "says"),
     [
         (["nobody", "out"], "data must be one of tonemap"),
-        (["local", "out", "--loss", "l3"], "name must be one or more different terms"),
-        (["local", "out", "--loss", "l2", "--bins", "9"], "bins"),
+        (["retouch", "out", "--loss", "l3"], "name must be one or more different terms"),
+        (["retouch", "out", "--loss", "l2", "--bins", "9"], "bins"),
         ([".", "out"], "a folder with a manifest.json"),
     ],
 )

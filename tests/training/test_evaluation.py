@@ -106,8 +106,29 @@ def test_the_bootstrap_interval_is_as_wide_as_theory_says():
     g = torch.Generator().manual_seed(3)
     gaps = torch.randn(400, generator=g).double().numpy() * 2 + 1
     groups = [str(i) for i in range(400)]
-    got = paired_bootstrap(gaps, np.zeros(400), groups, generator=g)
+    got = paired_bootstrap(gaps, np.zeros(400), groups, [0] * 400, generator=g)
     error = gaps.std() / math.sqrt(400)
+    assert got.mean == pytest.approx(gaps.mean())
+    assert (got.high - got.low) / 2 == pytest.approx(1.96 * error, rel=0.05)
+
+
+def test_the_bootstrap_is_for_other_trainings_too():
+    """Gaps that depend on the scene and on the seed: both kinds of chance widen the interval."""
+    g = torch.Generator().manual_seed(5)
+    scenes, seeds = torch.randn(40, 1, generator=g), 2 * torch.randn(1, 20, generator=g)
+    gaps = (scenes + seeds).flatten().double().numpy()
+    places = list(np.ndindex(40, 20))
+    got = paired_bootstrap(
+        gaps,
+        np.zeros(800),
+        [str(scene) for scene, _ in places],
+        [seed for _, seed in places],
+        generator=g,
+    )
+    error = math.hypot(
+        float(scenes.std(unbiased=False)) / math.sqrt(40),
+        float(seeds.std(unbiased=False)) / math.sqrt(20),
+    )
     assert got.mean == pytest.approx(gaps.mean())
     assert (got.high - got.low) / 2 == pytest.approx(1.96 * error, rel=0.05)
 
@@ -117,13 +138,15 @@ def test_the_bootstrap_draws_groups_whole():
     g = torch.Generator().manual_seed(4)
     gaps = np.asarray(torch.randn(40, generator=g).double())
     groups = [str(i) for i in range(40)]
-    once = paired_bootstrap(gaps, np.zeros(40), groups, generator=g)
-    tenfold = paired_bootstrap(np.tile(gaps, 10), np.zeros(400), groups * 10, generator=g)
+    once = paired_bootstrap(gaps, np.zeros(40), groups, [0] * 40, generator=g)
+    tenfold = paired_bootstrap(
+        np.tile(gaps, 10), np.zeros(400), groups * 10, [0] * 400, generator=g
+    )
     assert tenfold.high - tenfold.low == pytest.approx(once.high - once.low, rel=0.1)
     with pytest.raises(ValueError, match="groups"):
-        paired_bootstrap([1.0], [1.0], ["a", "b"], generator=g)
+        paired_bootstrap([1.0], [1.0], ["a", "b"], [0], generator=g)
     with pytest.raises(ValueError, match="two different"):
-        paired_bootstrap([1.0, 2.0], [1.0, 3.0], ["a", "a"], generator=g)
+        paired_bootstrap([1.0, 2.0], [1.0, 3.0], ["a", "a"], [0, 1], generator=g)
 
 
 def test_the_tone_curve_of_a_gamma_is_that_gamma():

@@ -8,7 +8,7 @@ import torch
 
 import histmatch_lab
 from histmatch_lab import load_network
-from histmatch_lab.data.sources import open_pairs
+from histmatch_lab.data.tasks import open_pairs
 from histmatch_lab.recipe import Recipe
 from histmatch_lab.training import harness
 from histmatch_lab.training.evaluation import Score, evaluate, read_table, summarize, write_table
@@ -95,7 +95,9 @@ def _result() -> Result:
         "seconds": 1.5,
         "colour_cast": 0.1,
     }
-    return Result.of("l2", "local", scores, recipe=Recipe("l2").reduced(), facts=facts)
+    return Result.of(
+        "l2", "retouch", scores, recipe=Recipe("l2", data="retouch").reduced(), facts=facts
+    )
 
 
 def test_a_result_is_kept_and_read(tmp_path):
@@ -150,7 +152,7 @@ def test_the_peak_of_memory_is_of_the_training_alone():
 
 def test_the_code_of_a_training_is_what_it_imports():
     seen = {path.relative_to(PACKAGE).as_posix() for path in modules_seen_by([harness.__name__])}
-    assert {"losses.py", "recipe.py", "hdrnet.py", "data/scenes.py", "training/loop.py"} <= seen
+    assert {"losses.py", "recipe.py", "hdrnet.py", "data/tasks.py", "training/loop.py"} <= seen
     apart = {"demos", "publish", "cli", "course", "results", "sweep"}
     assert not [name for name in seen if name.split("/")[0] in apart]
 
@@ -160,7 +162,7 @@ def test_the_code_of_a_training_is_what_it_imports():
     [
         ("losses.py", True),
         ("training/loop.py", True),
-        ("data/retouch.py", True),
+        ("data/degrade.py", True),
         ("demos/live.py", False),
         ("publish/site.py", False),
         ("cli/train.py", False),

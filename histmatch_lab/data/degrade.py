@@ -1,0 +1,53 @@
+"""What makes a pair harder: a picture badly taken, and a look that the input does not tell."""
+
+import torch
+from torch import Tensor
+
+from histmatch_lab.color import (
+    LUMINANCE_WEIGHTS,
+    adjust_contrast,
+    linear_to_srgb,
+    white_balance_gains,
+)
+
+# stops, warmth, saturation and contrast: between which values a degradation is drawn
+DEGRADATION = ((-1.5, 0.5), (-0.8, 0.8), (0.5, 0.9), (0.6, 0.9))
+
+# the same four
+LOOKS = {
+    "airy": (0.6, 0.3, 0.95, 0.92),
+    "moody": (-0.7, -0.35, 0.8, 1.1),
+    "vivid": (0.0, 0.0, 1.2, 1.15),
+}
+
+
+def degrade(light: Tensor, generator: torch.Generator) -> Tensor:
+    """A badly taken picture of the same light: exposure, cast, pale colours, flat contrast.
+
+    light: (3, H, W), the photograph in linear light. Returns display-encoded values in
+    [0, 1]. How much of each comes from the generator alone, and no pixel depends on another: a
+    crop of the light degrades as it would in its frame.
+    """
+    low, high = torch.tensor(DEGRADATION, dtype=torch.float64).unbind(dim=1)
+    drawn = torch.rand(len(DEGRADATION), generator=generator, dtype=torch.float64)
+    return _develop(light, *(low + (high - low) * drawn).tolist())
+
+
+def apply_random_look(light: Tensor, generator: torch.Generator) -> Tensor:
+    """One of LOOKS at random, a function of a pixel's colour.
+
+    light: (3, H, W), in linear light. Returns display-encoded values in [0, 1].
+    """
+    index = int(torch.randint(len(LOOKS), (), generator=generator))
+    return _develop(light, *list(LOOKS.values())[index])
+
+
+def _develop(
+    light: Tensor, stops: float, warmth: float, saturation: float, contrast: float
+) -> Tensor:
+    """Exposure, white balance and saturation as one 3x3 matrix, then encoding, then contrast."""
+    gains = 2**stops * white_balance_gains(warmth)
+    grey = torch.tensor(LUMINANCE_WEIGHTS, dtype=torch.float64).expand(3, 3)
+    matrix = (saturation * torch.eye(3, dtype=torch.float64) + (1 - saturation) * grey) * gains
+    changed = torch.einsum("ij,jhw->ihw", matrix.to(light), light)
+    return adjust_contrast(linear_to_srgb(changed.clamp(0, 1)), contrast)
