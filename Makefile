@@ -136,8 +136,10 @@ bench-gpu:
 
 # May be stopped: what is finished in runs/ is not trained again.
 weights: install
-	$(BIN)/histmatch-lab sweep sweeps/shipped.yaml -o runs $(ARGS)
-	$(BIN)/python -m tools.ship_weights runs/shipped.csv
+	mkdir -p runs
+	$(BIN)/python -m tools.study missing sweeps/study.yaml > runs/missing.yaml
+	test ! -s runs/missing.yaml || { $(BIN)/histmatch-lab sweep runs/missing.yaml -o runs $(ARGS) && \
+	  $(BIN)/python -m tools.study ship runs/missing.csv; }
 
 ledger: install
 	$(ONE_THREAD) $(BIN)/python -m tools.ledger

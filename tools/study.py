@@ -1,4 +1,4 @@
-"""The study's runs: which are missing, and how they get among the samples.
+"""The study's runs: which are missing, and how they get among the samples (`make weights`).
 
     python -m tools.study missing sweeps/study.yaml > runs/missing.yaml
     histmatch-lab sweep runs/missing.yaml -o runs
@@ -8,16 +8,21 @@ A run is there if its recipe was trained on the same data, whatever the code was
 again what a change of the code has made wrong, take its lines out of the table first.
 """
 
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import click
 import yaml
 
 from histmatch_lab.data.samples import data_samples_dir
+from histmatch_lab.data.tasks import open_pairs
+from histmatch_lab.demos.figures.compare import WEIGHTS
+from histmatch_lab.hdrnet import load_network, network_facts, save_network
 from histmatch_lab.recipe import Recipe
-from histmatch_lab.results.tables import RUNS, load, write_results
+from histmatch_lab.results.tables import COMPARED, RUNS, load, weights, write_results
 from histmatch_lab.sweep.plan import read_sweep
-from histmatch_lab.training.harness import data_hash
+from histmatch_lab.training.harness import BASELINES, data_hash, score_baseline
 from histmatch_lab.training.result import Result
 
 
@@ -29,31 +34,55 @@ def main() -> None:
 @main.command()
 @click.argument("sweep", type=click.Path(exists=True, path_type=Path))
 def missing(sweep: Path) -> None:
-    """Print a sweep of the runs that are not among the samples."""
-    there = {_identity(result) for result in shipped()}
+    """Print a sweep of the runs that are not among the samples; nothing if all are."""
+    there = {_identity(result) for result in _there()}
     runs = [run for run in read_sweep(sweep) if (run, data_hash(run.data)) not in there]
-    click.echo(yaml.safe_dump([run.parameters for run in runs], sort_keys=False), nl=False)
+    if runs:
+        click.echo(yaml.safe_dump([run.parameters for run in runs], sort_keys=False), nl=False)
 
 
 @main.command()
 @click.argument("table", type=click.Path(exists=True, path_type=Path))
 def ship(table: Path) -> None:
-    """Copy a sweep's finished runs into data_samples/results/study."""
-    fresh = load(table)
+    """Put a sweep's finished runs among the samples, with the weights that notebook 06 shows."""
+    # by the recipe's own name, whatever else differs between the runs of the table
+    fresh = [replace(result, name=result.recipe.name) for result in load(table) if result.recipe]
     if without := [result.name for result in fresh if not result.scores]:
         raise click.ClickException(f"{table}: its runs must be beside it, {without[0]} is not")
-    results = {_identity(result): result for result in (*shipped(), *fresh)}
-    folder().mkdir(parents=True, exist_ok=True)
-    write_results(folder(), results.values())
+    for result in fresh:
+        if result.weights and has_weights(result):
+            _copy_weights(result, result.weights)
+    trained = [result for result in _there() if result.recipe]
+    results = {_identity(result): result for result in (*trained, *fresh)}
+    write_results(data_samples_dir() / "results", [*_baselines(), *results.values()])
 
 
-def folder() -> Path:
-    return data_samples_dir() / "results" / "study"
+def has_weights(result: Result) -> bool:
+    """Of the first seed; two of the tables' network, which are large, are enough."""
+    lut = result.name in ("l2-lut", "histmatch-k256-lam0.1-lut") and result.data == "retouch"
+    shown = result.name in WEIGHTS and result.data in COMPARED
+    return result.seed == 0 and (shown or lut)
 
 
-def shipped() -> list[Result]:
-    table = folder() / RUNS
+def _there() -> list[Result]:
+    table = data_samples_dir() / "results" / RUNS
     return load(table) if table.exists() else []
+
+
+@cache
+def _baselines() -> list[Result]:
+    return [
+        score_baseline(name, data, open_pairs(data, crop=0))
+        for data in COMPARED
+        for name in BASELINES
+    ]
+
+
+def _copy_weights(result: Result, source: Path) -> None:
+    target = weights(result.data, result.name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    stated = {name: str(value) for name, value in result.row().items()}
+    save_network(load_network(source), target, network_facts(source) | stated)
 
 
 def _identity(result: Result) -> tuple[Recipe | None, str]:

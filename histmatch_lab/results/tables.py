@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import torch
 
@@ -25,8 +26,8 @@ from histmatch_lab.training.evaluation import (
 )
 from histmatch_lab.training.result import FILE, Result
 
-COMPARED = ("local", "ambiguous")  # the experts that the shipped results are of
-AROUND = ("network", "crop", "preset", "epochs")  # what may differ beside loss, data and seed
+COMPARED = ("tonemap", "retouch")  # the tasks that every recipe was trained on
+AROUND = ("crop", "preset", "epochs")  # what may differ beside loss, data and seed
 RUNS, SCORES = "runs.csv", "scores.csv"
 Place = str | Path
 
@@ -58,7 +59,7 @@ def write_results(folder: Path, results: Iterable[Result]) -> None:
 @cache
 def shipped() -> tuple[Result, ...]:
     """The results in data_samples/results/."""
-    return tuple(load(data_samples_dir() / "results" / RUNS))
+    return tuple(_load(data_samples_dir() / "results" / RUNS))
 
 
 def use(places: str) -> list[Result]:
@@ -83,10 +84,12 @@ def results_of(data: str) -> list[Result]:
     return [result for result in (*shipped(), *_own) if result.data == data]
 
 
-def recipes() -> dict[str, Recipe]:
-    """The shipped recipes by name, as the first expert and seed had them."""
-    trained = [result.recipe for result in shipped() if result.recipe]
-    return {r.name: r for r in trained if (r.data, r.seed) == (COMPARED[0], 0)}
+def labels(data: str) -> dict[str, str]:
+    """What the figures call each result for this data, by its name: baselines, L2 and L1, the
+    histogram term by its lambda, other losses, the reader's own."""
+    found = {result.name: result for result in results_of(data)}
+    ordered = sorted(found.values(), key=_place)
+    return {r.name: _label(r) for r in ordered}
 
 
 def results_for(data: str, name: str) -> list[Result]:
@@ -111,17 +114,33 @@ def seed_means(data: str, name: str, measure: str) -> list[float]:
     return [getattr(result.summary, measure) for result in results_for(data, name)]
 
 
+def seed_gaps(data: str, ours: str, theirs: str, measure: str) -> list[float]:
+    """Ours minus theirs, the means over the test pictures, for each seed that both have."""
+    mine, other = (
+        {result.seed: getattr(result.summary, measure) for result in results_for(data, name)}
+        for name in (ours, theirs)
+    )
+    return [mine[seed] - other[seed] for seed in mine if seed in other]
+
+
+def l2_beside(data: str, name: str) -> str:
+    """The name of L2 alone with the network that this result's recipe has."""
+    [first, *_] = results_for(data, name)
+    network = first.recipe.network if first.recipe else Recipe.network
+    return Recipe("l2", network=network).name
+
+
 def difference(data: str, ours: str, theirs: str, measure: str = "psnr") -> Difference:
     """Ours minus theirs, seed by seed and picture by picture, with its bootstrap interval.
 
-    Drawn are photographs, with all that was made of them and all seeds. A baseline counts for every
-    seed. Raises ValueError where fewer than two photographs have both.
+    Drawn are scenes, with all their views, and seeds. A baseline counts for every seed. Raises
+    ValueError where fewer than two scenes have both.
     """
     return _difference(results_for(data, ours), results_for(data, theirs), measure)
 
 
 def photograph(picture: str) -> str:
-    """The photograph that a test picture is a variant of.
+    """The photograph or scene that a test picture is a variant or view of.
 
     >>> photograph("stream-2")
     'stream'
@@ -172,6 +191,23 @@ def table(results: Sequence[Result], against: str | None = "l2") -> str:
     return "\n".join(lines)
 
 
+def _place(result: Result) -> tuple[Any, ...]:
+    recipe = result.recipe
+    if not recipe or result in _own:
+        return (9,) if recipe else (-1,)
+    first = ("l2", "l1", "l2+histmatch")
+    family = first.index(recipe.loss) if recipe.loss in first else len(first)
+    kind = recipe.outside, -recipe.bins, -recipe.bandwidth, recipe.warmup
+    in_intensity = recipe.paper_lam * recipe.bins
+    return (recipe.network != Recipe.network, family, recipe.loss, *kind, in_intensity)
+
+
+def _label(result: Result) -> str:
+    if result in _own or not result.recipe:
+        return {"clahe": "CLAHE", "oracle": "histogram oracle"}.get(result.name, result.name)
+    return result.recipe.label
+
+
 def _means(group: Sequence[Result]) -> str:
     if all(result.scores for result in group):
         mean = summarize([score for result in group for score in result.scores])
@@ -203,6 +239,7 @@ def _difference(ours: Sequence[Result], theirs: Sequence[Result], measure: str) 
         [mine[key] for key in both],
         [other[key] for key in both],
         [photograph(picture) for picture, _ in both],
+        [seed for _, seed in both],
         generator=torch.Generator().manual_seed(0),
     )
 
