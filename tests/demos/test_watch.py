@@ -6,7 +6,7 @@ import pytest
 from ipywidgets import Button
 
 from histmatch_lab import EnhancementLoss, HDRNet, seed_everything
-from histmatch_lab.data.scenes import ScenePairs
+from histmatch_lab.data.tasks import TaskPairs
 from histmatch_lab.demos.figures.learning import before_and_after, training_so_far
 from histmatch_lab.demos.live import watch
 from histmatch_lab.recipe import Preset
@@ -18,7 +18,7 @@ def steps():
     seed_everything(0)
     network = HDRNet(low_resolution=32, width=4, hidden=(8,), grid_size=8, depth=4)
     loss = EnhancementLoss("l2+histmatch", lam=0.1, units="intensity")
-    return train(network, ScenePairs("local", crop=32), loss, Preset(3, 4, 2e-3, 1e-3))
+    return train(network, TaskPairs("retouch", crop=32), loss, Preset(3, 4, 2e-3, 1e-3))
 
 
 def test_a_still_of_the_last_state_replaces_the_live_figure(steps, published):
@@ -71,7 +71,7 @@ def test_an_interrupt_or_a_cancelled_cell_stops_it(steps, stop, drawn):
 
 
 def test_before_and_after_says_both_psnrs():
-    pairs = ScenePairs("local").test_pairs()[:2]
+    pairs = TaskPairs("retouch").test_pairs()[:2]
     frame = before_and_after(lambda image: image * 0.9, pairs)
     assert all(pair.name in frame.caption for pair in pairs)
     assert len(frame.figure.axes) == 6

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 from torch.nn import functional as F
 
-from histmatch_lab.data.retouch import retouch
+from histmatch_lab.color import adjust_contrast, adjust_white_balance
 from histmatch_lab.demos import style
 from histmatch_lab.demos.controls import Choice, Photograph, Slider, Toggle
 from histmatch_lab.demos.demo import Frame, demo
@@ -40,8 +40,8 @@ class Parts(NamedTuple):
 
 
 def trained() -> HDRNet:
-    """The network of this notebook: trained with L2 for the "local" expert."""
-    network = network_of("local", "l2")
+    """The network of this notebook: trained with L2 on "retouch"."""
+    network = network_of("retouch", "l2")
     assert isinstance(network, HDRNet)
     return network
 
@@ -71,8 +71,8 @@ def one_coefficient(out: str, into: str, level: int, photo: Tensor) -> Frame:
     cells = f"{len(layer)} x {layer.shape[1]}"
     figure, (left, middle, right) = style.subplots(1, 3, height=3.0, margins=style.PICTURES)
     style.picture(left, photo, "The picture")
-    _map(middle, layer - neutral, 0.5, photo, f"Level {level} of the grid, {cells}")
-    _map(right, read - neutral, 0.5, photo, "Read at each pixel")
+    draw_map(middle, layer - neutral, 0.5, photo, f"Level {level} of the grid, {cells}")
+    draw_map(right, read - neutral, 0.5, photo, "Read at each pixel")
     low, high = read.quantile(torch.tensor([0.01, 0.99])).tolist()
     caption = (
         f"The coefficient from {into} to {out}; left alone it would be {neutral:.0f} (white), "
@@ -82,7 +82,7 @@ def one_coefficient(out: str, into: str, level: int, photo: Tensor) -> Frame:
     return Frame(figure, caption)
 
 
-def _map(axes: Axes, values: Tensor, top: float, photo: Tensor, title: str) -> None:
+def draw_map(axes: Axes, values: Tensor, top: float, photo: Tensor, title: str) -> None:
     """A map of -top to top, as large as the photograph; 0 is white."""
     extent = (0, photo.shape[2], photo.shape[1], 0)
     axes.imshow(values.numpy(), cmap=style.DIVERGING, vmin=-top, vmax=top, extent=extent)
@@ -138,7 +138,7 @@ def matrix_at_a_pixel(across: float, down: float, photo: Tensor) -> Frame:
     )
     style.picture(left, photo, "The picture")
     left.plot(x, y, "o", color=style.MARK, markersize=13, fillstyle="none", markeredgewidth=3)
-    _draw_matrix(middle, matrix)
+    draw_matrix(middle, matrix)
     _draw_tone(right, parts.grid, (y + 0.5) / height, (x + 0.5) / width)
     right.plot(
         before, after, "o", color=style.MARK, markersize=8, fillstyle="none", markeredgewidth=2
@@ -152,7 +152,7 @@ def matrix_at_a_pixel(across: float, down: float, photo: Tensor) -> Frame:
     return Frame(figure, caption)
 
 
-def _draw_matrix(axes: Axes, matrix: Tensor) -> None:
+def draw_matrix(axes: Axes, matrix: Tensor) -> None:
     texts = {to: [f"{value:.2f}" for value in row] for to, row in zip("RGB", matrix, strict=True)}
     shades = (matrix - torch.eye(3, 4)).numpy()
     style.number_map(axes, shades, texts, "RGB1", cmap=style.DIVERGING, vmin=-1, vmax=1)
@@ -191,7 +191,7 @@ def pull_on_the_grid(loss: str, shuffled: bool, photo: Tensor) -> Frame:
         (middle, on_pixels, "Pull on the pixels' brightness"),
         (right, on_cells, "What the cells receive"),
     ):
-        _map(axes, -pull, float(pull.abs().quantile(0.98).clamp(min=1e-12)), photo, title)
+        draw_map(axes, -pull, float(pull.abs().quantile(0.98).clamp(min=1e-12)), photo, title)
     kept = float(on_cells.abs().sum() / on_pixels.abs().sum().clamp(min=1e-12))
     caption = (
         f"{loss}, now {value:.4f}: orange asks for more light, purple for less. Pulls of both "
@@ -203,7 +203,7 @@ def pull_on_the_grid(loss: str, shuffled: bool, photo: Tensor) -> Frame:
 
 @lru_cache(maxsize=8)
 def _target(photo: Tensor, shuffled: bool) -> Tensor:
-    target = retouch(photo, "local")
+    target = adjust_white_balance(adjust_contrast(photo, 1.4), 0.3)
     mixed = target.flatten(1)[:, random_order(photo[0].numel(), 1)].view_as(photo)
     return mixed if shuffled else target
 

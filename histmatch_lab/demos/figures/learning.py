@@ -10,11 +10,13 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from histmatch_lab.data.pairs import Pair
+from histmatch_lab.data.tasks import TaskPairs
 from histmatch_lab.demos import style
-from histmatch_lab.demos.demo import Frame
+from histmatch_lab.demos.controls import Choice, Slider
+from histmatch_lab.demos.demo import Frame, demo
 from histmatch_lab.demos.shared import decibels, draw_dots, smooth_histograms, tone_axes
 from histmatch_lab.demos.style import gallery, styled
-from histmatch_lab.training.evaluation import Predict
+from histmatch_lab.training.evaluation import Predict, channel_emds
 from histmatch_lab.training.loop import Step
 
 LOOKS = ((style.OTHER, "-"), (style.OURS, "--"), (style.COUNTS, ":"), (style.TARGET, "-."))
@@ -62,13 +64,41 @@ def before_and_after(predict: Predict, pairs: Sequence[Pair]) -> Frame:
     return Frame(figure, f"PSNR from input to output: {'; '.join(rows)}.")
 
 
+@demo(
+    side=Choice("side of the crop, pixels", 64, (32, 64, 96, 128, 192), "192 is the whole height."),
+    across=Slider("crop, across", 0.2, 0, 1, "Sky, wall, window: each is another histogram."),
+    picture=Slider("test picture", 3, 1, 24, "Is it different where all is alike?", step=1),
+)
+def crop_against_whole(side: int, across: float, picture: int) -> Frame:
+    """The histograms of a crop and of its whole picture."""
+    name, _, target = TaskPairs("tonemap").test_pairs()[picture - 1]
+    height, width = target.shape[1:]
+    top, left = (height - side) // 2, round(across * (width - side))
+    crop = target[:, top : top + side, left : left + side]
+    figure, (whole, histograms) = style.subplots(1, 2, height=3.2, gaps=(0.6, 0))
+    style.picture(whole, target, f"{name}, and a crop")
+    box = (left, left + side, left + side, left, left), (top, top, top + side, top + side, top)
+    whole.plot(*box, color=style.MARK, linewidth=2.5)
+    for image, dash in ((crop, "-"), (target, ":")):
+        _draw_shares(histograms, image, dash)
+    histograms.set(title="Solid: the crop; dotted: the whole")
+    gap = float(channel_emds(crop, target).mean())
+    return Frame(
+        figure, f"The crop's histogram is {gap:.3f} in intensity from the picture's (EMD)."
+    )
+
+
 def _draw_histograms(axes: Axes, pred: Tensor, target: Tensor) -> None:
     for image, dash in ((pred, "-"), (target, ":")):
-        centers, shares = smooth_histograms(image)
-        for share, colour, width in zip(shares, style.CHANNELS, style.CHANNEL_WIDTHS, strict=True):
-            axes.plot(centers, share, dash, color=colour, linewidth=width)
-    axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(0, 0.08), yticks=())
-    axes.set(xlabel="intensity", title="Histograms; dotted: target")
+        _draw_shares(axes, image, dash)
+    axes.set(title="Histograms; dotted: target")
+
+
+def _draw_shares(axes: Axes, image: Tensor, dash: str) -> None:
+    centers, shares = smooth_histograms(image)
+    for share, colour, width in zip(shares, style.CHANNELS, style.CHANNEL_WIDTHS, strict=True):
+        axes.plot(centers, share, dash, color=colour, linewidth=width)
+    axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(0, 0.08), yticks=(), xlabel="intensity")
 
 
 def _running_mean(values: Sequence[float], width: int = 25) -> list[float]:

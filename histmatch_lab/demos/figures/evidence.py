@@ -1,0 +1,185 @@
+"""Notebook 06: what all runs of the study say together (Fig. 6 of the paper), and how surely."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from histmatch_lab.demos import style
+from histmatch_lab.demos.controls import Choice
+from histmatch_lab.demos.demo import Frame, demo
+from histmatch_lab.recipe import Recipe
+from histmatch_lab.results.tables import (
+    COMPARED,
+    difference,
+    l2_beside,
+    labels,
+    results_for,
+    seed_gaps,
+    seed_means,
+    values_of,
+)
+
+LAMS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0, 256.0)  # in intensity; the last is 1 in bins
+
+
+class Measure(NamedTuple):
+    """A field of `Score`: how it is shown, whether more is better, and how far a figure reaches."""
+
+    field: str
+    label: str
+    sign: int
+    reach: float
+
+
+MEASURES = {
+    "PSNR": Measure("psnr", "PSNR, dB", 1, 2.0),
+    "CIEDE2000": Measure("ciede2000", "CIEDE2000", -1, 1.5),
+    "EMD": Measure("emd", "EMD, intensity", -1, 0.015),
+    "SSIM": Measure("ssim", "SSIM", 1, 0.03),
+    "over-enhancement": Measure("excess", "over-enhancement", -1, 0.05),
+}
+
+MEASURE = Choice("measure", "PSNR", tuple(MEASURES), "Does the same loss win in each?")
+TASK = Choice("task", "tonemap", COMPARED, "The same losses on other pairs.")
+EVERY_TASK = Choice(
+    "task",
+    "tonemap",
+    (*COMPARED, "misaligned_12", "misaligned_6", "misaligned_0", "spoiled", "ambiguous"),
+    "Where does a histogram help?",
+)
+
+
+@demo(task=EVERY_TASK)
+def forest(task: str) -> Frame:
+    """Each recipe against L2, on the same pictures and seeds, in three measures."""
+    names = labels(task)
+    shown = [name for name in names if results_for(task, name)[0].recipe and name[:2] != "l2"]
+    margins, height = (2.3, 0.15, 0.4, 0.7), 1.1 + 0.27 * len(shown)
+    figure, axes = style.subplots(1, 3, height=height, margins=margins, gaps=(0.2, 0))
+    for panel, what in zip(axes, list(MEASURES.values())[:3], strict=True):
+        for row, name in enumerate(shown):
+            _draw_difference(panel, -row, task, name, what)
+        panel.axvline(0, color=style.OTHER, linestyle="--", linewidth=1)
+        better = "better →" if what.sign > 0 else "← better"
+        panel.set(xlim=(-what.reach, what.reach), ylim=(0.4 - len(shown), 0.6))
+        panel.set_xlabel(f"{what.label}, less L2's\n{better}")
+        panel.set_yticks([-row for row in range(len(shown))], ["" for _ in shown])
+    axes[0].set_yticklabels([names[name] for name in shown])
+    figure.suptitle(f"{task}: difference from L2, 95 % intervals; dots: seeds", fontsize=11)
+    return Frame(figure, f"In PSNR on {task}: {_verdicts(task, names, shown)}.")
+
+
+def _draw_difference(axes: Axes, row: float, task: str, name: str, what: Measure) -> None:
+    """One line of the forest; what lies beyond the axis is a number at its end."""
+    l2 = l2_beside(task, name)
+    gap = difference(task, name, l2, what.field)
+    colour = style.OURS if "histmatch" in name else style.COUNTS
+    if abs(gap.mean) > what.reach:
+        end = np.sign(gap.mean) * what.reach * 0.96
+        side = "right" if gap.mean > 0 else "left"
+        axes.text(end, row, f"{gap.mean:+.2g}", color=colour, ha=side, va="center")
+        return
+    axes.plot((gap.low, gap.high), (row, row), color=colour, linewidth=2)
+    axes.plot(gap.mean, row, "s", color=colour, markersize=5)
+    seeds = seed_gaps(task, name, l2, what.field)
+    axes.plot(seeds, [row - 0.28] * len(seeds), ".", color=style.COUNTS, markersize=3)
+
+
+def _verdicts(task: str, names: Mapping[str, str], shown: Sequence[str]) -> str:
+    gaps = {name: difference(task, name, l2_beside(task, name)) for name in shown}
+    better = [names[name] for name, gap in gaps.items() if gap.low > 0]
+    worse = [names[name] for name, gap in gaps.items() if gap.high < 0]
+    return (
+        f"better than L2 {'; '.join(better) or 'none'}. Worse {'; '.join(worse) or 'none'}. Of the "
+        f"other {len(shown) - len(better) - len(worse)} these pictures cannot tell"
+    )
+
+
+@demo(measure=MEASURE, task=TASK)
+def violins(measure: str, task: str) -> Frame:
+    """Fig. 6: each loss over all test pictures and seeds."""
+    what, shown = MEASURES[measure], labels(task)
+    values = {name: values_of(task, name, what.field) for name in shown}
+    means = {name: float(np.mean(of_one)) for name, of_one in values.items()}
+    places = [-row for row in range(len(shown))]
+    margins, height = (2.3, 0.2, 0.4, 0.6), 1.0 + 0.3 * len(shown)
+    figure, (axes,) = style.subplots(1, 1, height=height, margins=margins)
+    look: Any = {"orientation": "horizontal", "widths": 0.85, "showextrema": False}
+    bodies: Any = axes.violinplot([*values.values()], places, **look)["bodies"]
+    for place, body, name in zip(places, bodies, shown, strict=True):
+        colour, alpha = (style.OURS, 0.55) if "histmatch" in name else (style.FAINT, 0.9)
+        body.set(facecolor=colour, edgecolor="none", alpha=alpha)
+        seeds = seed_means(task, name, what.field)
+        axes.plot(seeds, [place] * len(seeds), ".", color=style.COUNTS, markersize=4)
+    tail = 5 if what.sign > 0 else 95
+    tails = [np.percentile(of_one, tail) for of_one in values.values()]
+    axes.plot([*means.values()], places, "k+", markersize=11, markeredgewidth=2, label="mean")
+    axes.plot(tails, places, "kx", markersize=6, label=f"{tail}th percentile")
+    axes.set_yticks(places, [*shown.values()])
+    axes.set(ylim=(places[-1] - 0.6, 0.6), xlabel=what.label)
+    axes.set_title("All test pictures and seeds; dots: the mean of each seed")
+    axes.legend(loc="best")
+    trained = [name for name in shown if results_for(task, name)[0].recipe]
+    best = max(trained, key=lambda name: what.sign * means[name])
+    return Frame(
+        figure,
+        f"{measure} on {task}: the best mean of all trained has {shown[best]}, {means[best]:.3g}; "
+        f"L2 has {means['l2']:.3g}, the input {means['input']:.3g}.",
+    )
+
+
+@demo(measure=MEASURE, task=TASK)
+def lam_axis(measure: str, task: str) -> Frame:
+    """The search for λ, from where the histogram is hardly heard to where nothing else is."""
+    what, found = MEASURES[measure], labels(task)
+    lines = (
+        ({lam: recommended(lam) for lam in LAMS}, style.OURS, "-", "repaired"),
+        (_PRINTED, style.COUNTS, ":", "as printed"),
+    )
+    figure, (axes,) = style.subplots(1, 1, height=3.9, margins=(0.85, 0.2, 0.45, 0.7))
+    for names, colour, dash, label in lines:
+        there = {lam: name for lam, name in names.items() if name in found}
+        gaps = [seed_gaps(task, name, "l2", what.field) for name in there.values()]
+        axes.plot([*there], [np.mean(g) for g in gaps], dash, color=colour, label=label)
+        for lam, of_one in zip(there, gaps, strict=True):
+            axes.plot([lam] * len(of_one), of_one, ".", color=colour, markersize=5)
+    axes.axhline(0, color=style.OTHER, linestyle="--", label="L2")
+    balance = 2 * _error_of_l2(task)
+    axes.axvline(balance, color=style.MARK, linewidth=1, label="λ/2 = error of L2")
+    axes.set(xscale="log", xlabel="λ, in intensity (256: the paper's 1, if it counts bins)")
+    axes.set(ylabel=f"{what.label}, less L2's", title="Dots: seeds, paired with those of L2")
+    axes.legend(loc="best")
+    means = {
+        lam: difference(task, recommended(lam), "l2", what.field).mean
+        for lam in LAMS
+        if recommended(lam) in found
+    }
+    best = max(means, key=lambda lam: what.sign * means[lam])
+    return Frame(
+        figure,
+        f"{measure} on {task}: the best λ is {best:g}, {means[best]:+.3g} against L2. The pulls "
+        f"balance at an error of λ/2; an error of {balance / 2:.3f}, as of L2, balances "
+        f"λ = {balance:.2f}.",
+    )
+
+
+_PRINTED = {
+    256.0 if units == "bins" else lam: Recipe(
+        "l2+histmatch", lam, units=units, outside="drop", range="unit"
+    ).name
+    for lam, units in ((0.1, "intensity"), (1.0, "intensity"), (1.0, "bins"))
+}
+
+
+def recommended(lam: float) -> str:
+    """The name of the recipe that the course recommends, with this λ."""
+    return Recipe("l2+histmatch", lam).name
+
+
+def _error_of_l2(task: str) -> float:
+    """The root mean square error of the L2 networks on the test pictures, from their PSNR."""
+    return float(np.sqrt(np.mean(10 ** (-np.array(values_of(task, "l2", "psnr")) / 10))))
