@@ -1,136 +1,110 @@
-"""What the paper claims, measured on what is shipped: Fig. 2, 3, 5, 6 and the searches for K and
-lambda. docs/ledger.toml names a function here for each claim that has a number.
+"""What the paper claims, measured on what is shipped. docs/ledger.toml names a function here for
+each claim that has a number.
 
-Where recipes compete, a claim holds only if the 95 % interval of `tables.difference` lies on
-its side of 0 in every comparison, for every expert.
+Where recipes compete, a claim is reproduced only if the 95 % interval of `tables.difference` lies
+on its side of 0 in every comparison, on every task; it differs if none does and one lies on the
+other side; else it is undecided.
 """
 
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 
 from histmatch_lab.data.samples import open_photo, photo_names
+from histmatch_lab.demos.figures.compare import PAPER
+from histmatch_lab.demos.figures.evidence import LAMS, recommended
 from histmatch_lab.histogram import hard_histogram, soft_histogram
 from histmatch_lab.perceptual import receptive_field
-from histmatch_lab.recipe import PAPER_BINS, PAPER_LAMS, RANGES, Recipe
+from histmatch_lab.recipe import PAPER_BINS, RANGES, Recipe
 from histmatch_lab.results.tables import (
     COMPARED,
     difference,
-    network_of,
+    labels,
     photograph,
-    recipes,
     results_for,
+    seed_gaps,
 )
-from histmatch_lab.training.evaluation import colour_cast, tone_curve
 
-# What the paper found best, in its own unit.
-PAPER = Recipe("l2+histmatch", lam=1.0, bins=256, units="bins", outside="drop").name
-
+STATUSES = ("reproduced", "differs", "undecided", "not attempted")
+REPRODUCED, DIFFERS, UNDECIDED, NOT_ATTEMPTED = STATUSES
+OURS = recommended(0.1)
+SIGNS = {"psnr": 1, "ssim": 1, "ciede2000": -1, "emd": -1, "excess": -1}  # 1 if more is better
+LABELS = {"psnr": "PSNR, dB", "emd": "EMD, intensity", "excess": "over-enhancement"}
 _TOGETHER = "\N{NO-BREAK SPACE}"
-
-Measure = Literal["psnr", "emd"]
 
 
 class Finding(NamedTuple):
     """What was measured of a claim.
 
     Attributes:
-        holds: whether we find what the paper says.
+        status: one of `STATUSES`.
         numbers: what was measured, one line each, with unit, interval and spread over seeds.
         data: what it was measured on.
     """
 
-    holds: bool
+    status: str
     numbers: tuple[str, ...]
     data: str
 
 
 class Comparison(NamedTuple):
-    """One recipe against another, for one expert.
+    """One recipe against another on a task.
 
     Attributes:
-        better: whether ours is better and the interval does not hold 0.
-        worse: whether it is worse and the interval does not hold 0.
-        gap: ours minus theirs.
-        text: the gap with its unit, its interval and its spread over seeds.
+        side: 1 if better, -1 if worse, 0 where the interval holds 0.
+        gap: the mean difference.
+        text: the difference with its interval and the spread of the seeds.
     """
 
-    better: bool
-    worse: bool
+    side: int
     gap: float
     text: str
 
 
-def compared(expert: str, ours: str, theirs: str, measure: Measure = "psnr") -> Comparison:
-    """Ours against theirs, in PSNR (more is better) or in EMD (less is better)."""
-    gap = difference(expert, ours, theirs, measure)
-    above, below = gap.low > 0, gap.high < 0
-    better, worse = (above, below) if measure == "psnr" else (below, above)
+def compared(task: str, ours: str, theirs: str, measure: str = "psnr") -> Comparison:
+    """Ours against theirs, in a measure of `SIGNS`."""
+    gap = difference(task, ours, theirs, measure)
+    side = SIGNS[measure] * ((gap.low > 0) - (gap.high < 0))
     digits, unit = (2, " dB") if measure == "psnr" else (4, "")
-    mean, low, high = (_signed(value, digits) for value in gap)
-    found = (results_for(expert, name) for name in (ours, theirs))
-    mine, other = ({r.seed: getattr(r.summary, measure) for r in results} for results in found)
-    if not results_for(expert, theirs)[0].recipe:  # a baseline, which no seed changes
-        other = dict.fromkeys(mine, other[0])
-    by_seed = [mine[seed] - other[seed] for seed in mine.keys() & other.keys()]
-    spread = (max(by_seed) - min(by_seed)) / 2
-    interval = f"{mean}{unit} [{low}, {high}],".replace(" ", _TOGETHER)
-    text = f"{interval} seeds{_TOGETHER}±{spread:.{digits}f}"
-    return Comparison(better, worse, gap.mean, text)
+    mean, low, high = (f"{value:+.{digits}f}".replace("-", "−") for value in gap)
+    by_seed = seed_gaps(task, ours, theirs, measure)
+    text = f"{mean}{unit} [{low}, {high}]".replace(" ", _TOGETHER)
+    if len(by_seed) > 1:
+        text += f", seeds{_TOGETHER}±{(max(by_seed) - min(by_seed)) / 2:.{digits}f}"
+    return Comparison(side, gap.mean, text)
 
 
 def highest_psnr() -> Finding:
     """Fig. 6: the paper's setting against both pixel losses."""
-    return _against(PAPER, {"l2": "L2", "l1": "L1"})
+    return _against(PAPER, ("l2", "l1"))
 
 
 def substantial_improvement() -> Finding:
-    """Abstract and conclusion: is any of our recipes with the term better than L2, in PSNR?"""
+    """Abstract and conclusion: is any recipe with the term better than L2, in PSNR?"""
     return _best_of_all("psnr")
 
 
-def pixel_losses_miss_the_colours() -> Finding:
-    """Background: does any recipe with the term come nearer to the target's histogram than L2?"""
-    finding = _best_of_all("emd")
-    alone = [
-        f"{e}, L2 against the input: {compared(e, 'l2', 'input', 'emd').text}" for e in COMPARED
-    ]
-    return finding._replace(numbers=(*alone, *finding.numbers))
+def better_than_perceptual() -> Finding:
+    """Introduction: the term against VGG and LPIPS, each in the last quarter of a training."""
+    vgg, lpips = (Recipe(loss, 0.1, warmup=0.75).name for loss in ("l2+vgg", "l2+lpips"))
+    return _against(Recipe("l2+histmatch", 0.1, warmup=0.75).name, (vgg, lpips))
 
 
-def closer_histograms() -> Finding:
-    """Fig. 3: the paper's setting against L2, in EMD."""
-    return _against(PAPER, {"l2": "L2"}, "emd")
+def diverse_tasks() -> Finding:
+    """Introduction: the recommended term against L2 on each task that both were trained on."""
+    return _against(OURS, ("l2",), tasks=(*COMPARED, "spoiled", "ambiguous", "misaligned_12"))
 
 
 def best_bins() -> Finding:
-    """The search for K: 256 against the others, at lambda = 1 in intensity."""
-    finding = _against(_name(256, 1.0), {_name(k, 1.0): f"K = {k}" for k in PAPER_BINS if k != 256})
-    pairs = [
-        compared(expert, _name(256, lam), _name(bins, lam))
-        for expert in COMPARED
-        for lam in PAPER_LAMS
-        for bins in PAPER_BINS
-        if bins != 256
-    ]
-    better, worse = sum(c.better for c in pairs), sum(c.worse for c in pairs)
-    everywhere = f"over all λ: better in {better} of {len(pairs)} comparisons, worse in {worse}"
-    return finding._replace(numbers=(*finding.numbers, everywhere))
+    """The search for K: 256 against the others, at one lambda in intensity."""
+    others = [Recipe("l2+histmatch", 0.1, bins).name for bins in PAPER_BINS if bins != 256]
+    return _against(OURS, others)
 
 
 def best_lam() -> Finding:
-    """The search for lambda: 1 against the others, in intensity, at K = 256."""
-    finding = _against(_name(256, 1.0), {_name(256, v): f"λ = {v:g}" for v in PAPER_LAMS if v != 1})
-    in_bins = [
-        f"{expert}, λ = 1 in bins against λ = 10: {compared(expert, PAPER, _name(256, 10.0)).text}"
-        for expert in COMPARED
-    ]
-    return finding._replace(numbers=(*finding.numbers, *in_bins))
-
-
-def rules_fall_short() -> Finding:
-    """Introduction: a trained network against CLAHE."""
-    return _against("l2", {"clahe": "CLAHE"})
+    """The search for lambda: 1 in bins, which is 256 in intensity, against each smaller."""
+    return _against(recommended(LAMS[-1]), [recommended(lam) for lam in LAMS[:-1]])
 
 
 def closer_estimate() -> Finding:
@@ -151,73 +125,131 @@ def closer_estimate() -> Finding:
             f"closer in {closer} of {len(errors)}"
         )
     holds = all(ours < theirs for theirs, ours in found["centred bins"])
-    return Finding(holds, tuple(numbers), f"{len(photo_names())} photographs, three channels")
+    return Finding(
+        REPRODUCED if holds else DIFFERS,
+        tuple(numbers),
+        f"{len(photo_names())} photographs, three channels",
+    )
+
+
+def closer_histograms() -> Finding:
+    """Fig. 3: the paper's setting against L2, in EMD."""
+    return _against(PAPER, ("l2",), "emd")
+
+
+def pixel_losses_miss_the_colours() -> Finding:
+    """Background: does any recipe with the term come nearer to the target's histogram than L2?"""
+    finding = _best_of_all("emd")
+    alone = [
+        f"{task}, L2 against the input: {compared(task, 'l2', 'input', 'emd').text}"
+        for task in COMPARED
+    ]
+    return finding._replace(numbers=(*alone, *finding.numbers))
 
 
 def regulariser() -> Finding:
-    """Fig. 5: how far the channels part on greys. Holds if less with the paper's setting."""
-    shown = {"L2": "l2", "the paper's setting": PAPER, "λ = 0.1 in intensity": _name(256, 0.1)}
-    holds, numbers = True, []
-    for expert in COMPARED:
+    """Fig. 5: how far the channels part on greys: less with the term than with L2?"""
+    sides, numbers = [], []
+    for task in COMPARED:
         casts = {
-            label: colour_cast(tone_curve(network_of(expert, name)))
-            for label, name in shown.items()
+            name: {r.seed: r.facts["colour_cast"] for r in results_for(task, name)}
+            for name in ("l2", PAPER, OURS)
         }
-        holds &= casts["the paper's setting"] < casts["L2"]
-        numbers.append(f"{expert}: {', '.join(f'{k} {v:.2f}' for k, v in casts.items())}")
-    return Finding(holds, tuple(numbers), "a ramp of greys, in intensity; the first seed alone")
+        for name in (PAPER, OURS):
+            gaps = [casts[name][seed] - casts["l2"][seed] for seed in casts[name]]
+            sides.append(-1 if min(gaps) > 0 else 1 if max(gaps) < 0 else 0)
+            each = ", ".join(f"{gap:+.3f}".replace("-", "−") for gap in gaps)
+            numbers.append(f"{task}, {labels(task)[name]}, less L2's, seed by seed: {each}")
+    return Finding(_verdict(sides), tuple(numbers), "a ramp of greys, in intensity")
+
+
+def over_enhancement() -> Finding:
+    """Fig. 4: by how much contrast and colourfulness exceed the target's (`Score.excess`)."""
+    return _joined([_against(name, ("l2",), "excess") for name in (PAPER, OURS)])
+
+
+def easier_than_squares() -> Finding:
+    """Loss Function: L1 between CDFs against their squared distance, in PSNR at equal steps."""
+    return _against(OURS, (Recipe("l2+cramer", 0.1).name,))
+
+
+def any_network() -> Finding:
+    """Fig. 1: does a network of another kind, lookup tables, train with the term?"""
+    return _against(Recipe("l2+histmatch", 0.1, network="lut").name, ("input",))
+
+
+def ssim_unsuitable() -> Finding:
+    """Background: L2 against SSIM as a loss, in PSNR."""
+    return _against("l2", ("ssim",))
+
+
+def rules_fall_short() -> Finding:
+    """Introduction: a trained network against CLAHE."""
+    return _against("l2", ("clahe",))
 
 
 def receptive_field_150() -> Finding:
     """Background: the side of what relu4_3 sees."""
     side = receptive_field("relu4_3")
-    return Finding(side == 150, (f"{side} × {side} pixels",), "VGG-16's table of layers")
+    status = REPRODUCED if side == 150 else DIFFERS
+    return Finding(status, (f"{side} × {side} pixels",), "VGG-16's table of layers")
 
 
-def _against(ours: str, others: dict[str, str], measure: Measure = "psnr") -> Finding:
-    found = {
-        f"{expert}, against {label}": compared(expert, ours, name, measure)
-        for expert in COMPARED
-        for name, label in others.items()
-    }
-    numbers = tuple(f"{label}: {one.text}" for label, one in found.items())
-    return Finding(all(one.better for one in found.values()), numbers, _scenes(measure))
+def _against(
+    ours: str, others: Sequence[str], measure: str = "psnr", tasks: Iterable[str] = COMPARED
+) -> Finding:
+    found, on = [], []
+    for task in tasks:
+        names = labels(task)
+        for other in others:
+            if ours in names and other in names:
+                one = compared(task, ours, other, measure)
+                on.append(task)
+                found.append((one, f"{task}, {names[ours]} against {names[other]}: {one.text}"))
+    status = _verdict([one.side for one, _ in found])
+    return Finding(status, tuple(line for _, line in found), _pictures(measure, on, ours))
 
 
-def _best_of_all(measure: Measure) -> Finding:
-    """Holds if some recipe with the term beats L2 for every expert; shows each expert's best."""
-    sign = 1 if measure == "psnr" else -1
-    names = [name for name, recipe in recipes().items() if "histmatch" in recipe.loss]
-    found = {e: {name: compared(e, name, "l2", measure) for name in names} for e in COMPARED}
+def _verdict(sides: Sequence[int]) -> str:
+    if not sides:
+        return NOT_ATTEMPTED
+    if min(sides) > 0:
+        return REPRODUCED
+    return DIFFERS if max(sides) <= 0 and min(sides) < 0 else UNDECIDED
+
+
+def _best_of_all(measure: str) -> Finding:
+    """Reproduced if one recipe with the term beats L2 on every task; shows each task's best."""
+    names = [name for name in labels(COMPARED[0]) if name.startswith("histmatch")]
+    names = [n for n in names if all(n in labels(task) for task in COMPARED) and "lut" not in n]
+    found = {task: {n: compared(task, n, "l2", measure) for n in names} for task in COMPARED}
     numbers = []
-    for expert, by_name in found.items():
-        best = max(by_name, key=lambda name: sign * by_name[name].gap)
-        numbers.append(
-            f"{expert}, the best of {len(names)} ({_label(best)}) against L2: {by_name[best].text}"
-        )
-    holds = any(all(found[expert][name].better for expert in COMPARED) for name in names)
-    return Finding(holds, tuple(numbers), _scenes(measure))
+    for task, by_name in found.items():
+        best = max(by_name, key=lambda name: SIGNS[measure] * by_name[name].gap)
+        of = f"the best of {len(names)}, {labels(task)[best]}, against L2"
+        numbers.append(f"{task}, {of}: {by_name[best].text}")
+    sides = [min(found[task][name].side for task in COMPARED) for name in names]
+    status = REPRODUCED if max(sides) > 0 else DIFFERS if max(sides) < 0 else UNDECIDED
+    return Finding(status, tuple(numbers), _pictures(measure, COMPARED, names[0]))
 
 
-def _scenes(measure: Measure) -> str:
+def _joined(findings: Sequence[Finding]) -> Finding:
+    """Several findings as one: reproduced or different only if all are."""
+    statuses = {finding.status for finding in findings}
+    status = statuses.pop() if len(statuses) == 1 else UNDECIDED
+    return Finding(status, sum((f.numbers for f in findings), ()), findings[0].data)
+
+
+def _pictures(measure: str, tasks: Iterable[str], name: str) -> str:
     """The pictures that recipes are compared on."""
-    seeds = results_for(COMPARED[0], "l2")
-    pictures = [score.picture for score in seeds[0].scores]
-    photographs = {photograph(picture) for picture in pictures}
-    each = len(pictures) // len(photographs)
-    what = "PSNR" if measure == "psnr" else "EMD in intensity"
-    return f"{what}; {len(photographs)} photographs × {each} degradations, {len(seeds)} seeds"
-
-
-def _name(bins: int, lam: float) -> str:
-    return Recipe("l2+histmatch", lam=lam, bins=bins, outside="drop").name
-
-
-def _label(name: str) -> str:
-    recipe = recipes()[name]
-    unusual = ", in bins" if recipe.units == "bins" else ""
-    unusual += "" if recipe.outside == "drop" else f", {recipe.outside}"
-    return f"K = {recipe.bins}, λ = {recipe.lam:g}{unusual}"
+    parts = []
+    for task in dict.fromkeys(tasks):
+        results = results_for(task, name)
+        names = {score.picture for score in results[0].scores}
+        scenes, seeds = len({photograph(picture) for picture in names}), len(results)
+        trained = f"{seeds} seed{'s' if seeds > 1 else ''}"
+        parts.append(f"{task}: {len(names)} pictures of {scenes} scenes, {trained}")
+    return f"{LABELS[measure]}; {'; '.join(parts)}"
 
 
 def _kernel_errors(photo: str, span: tuple[float, float]) -> tuple[float, float]:
@@ -232,7 +264,3 @@ def _kernel_errors(photo: str, span: tuple[float, float]) -> tuple[float, float]
         return float((soft - counts).abs().sum(-1).mean())
 
     return error(1.0, 1 / (2.5 * 256)), error(1000.0, 1.0)
-
-
-def _signed(value: float, digits: int) -> str:
-    return f"{value:+.{digits}f}".replace("-", "−")

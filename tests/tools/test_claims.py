@@ -2,109 +2,121 @@
 
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 
-from histmatch_lab.data.samples import data_samples_dir
-from histmatch_lab.recipe import PAPER_BINS, PAPER_LAMS, Recipe
-from histmatch_lab.results.tables import COMPARED, difference, load, recipes, results_for, use
-from histmatch_lab.training.evaluation import Difference, colour_cast
+from histmatch_lab.recipe import Recipe
+from histmatch_lab.results import tables
+from histmatch_lab.results.tables import COMPARED, difference, labels, results_for
+from histmatch_lab.training.evaluation import Difference, Score, colour_cast
 from histmatch_lab.training.result import Result
 from tools import claims
-from tools.claims import Finding, compared
+from tools.claims import DIFFERS, NOT_ATTEMPTED, REPRODUCED, UNDECIDED, Finding, compared
 
 FOUND = {
     name: function()
     for name, function in vars(claims).items()
     if getattr(function, "__annotations__", None) == {"return": Finding}
 }
+BETTER, WORSE, NEITHER = (0.1, 0.3), (-0.3, -0.1), (-0.1, 0.3)
 
 
 @pytest.fixture
 def gaps(monkeypatch):
     """Put in the place of `tables.difference` what each of its calls shall give."""
 
-    def give(gap_of):
-        monkeypatch.setattr(claims, "difference", gap_of)
+    def give(interval_of):
+        def gap(*comparison):
+            low, high = interval_of(*comparison[:3])
+            return Difference((low + high) / 2, low, high)
+
+        monkeypatch.setattr(claims, "difference", gap)
 
     return give
 
 
-def test_each_claim_has_numbers_and_data():
-    assert len(FOUND) == 10
+def test_each_claim_that_was_tried_has_numbers_and_data():
+    assert len(FOUND) == 15
     for found in FOUND.values():
-        assert found.numbers
+        assert bool(found.numbers) == (found.status != NOT_ATTEMPTED)
         assert all(any(sign.isdigit() for sign in line) for line in found.numbers)
         assert found.data
 
 
-@pytest.mark.parametrize("measure", ["psnr", "emd"])
-@pytest.mark.parametrize(
-    ("interval", "more"), [((0.1, 0.3), "more"), ((-0.1, 0.3), "neither"), ((-0.3, -0.1), "less")]
-)
-def test_more_decibels_are_better_and_a_longer_way_is_worse(gaps, measure, interval, more):
-    gaps(lambda *_: Difference(sum(interval) / 2, *interval))
-    got = compared("local", "l1", "l2", measure)
-    expected = {"more": (True, False), "neither": (False, False), "less": (False, True)}[more]
-    assert (got.better, got.worse) == (expected if measure == "psnr" else expected[::-1])
+@pytest.mark.parametrize("measure", ["psnr", "ssim", "emd", "ciede2000", "excess"])
+@pytest.mark.parametrize(("interval", "side"), [(BETTER, 1), (NEITHER, 0), (WORSE, -1)])
+def test_more_decibels_are_better_and_a_longer_way_is_worse(gaps, measure, interval, side):
+    gaps(lambda *_: interval)
+    got = compared("retouch", "l1", "l2", measure)
+    assert got.side == (side if measure in ("psnr", "ssim") else -side)
 
 
 def test_a_claim_holds_only_where_every_interval_does(gaps):
-    def all_but(expert, theirs):
-        def gap(at, _, other, __="psnr"):
-            low = -0.1 if (at, other) == (expert, theirs) else 0.1
-            return Difference(0.2, low, 0.3)
-
-        return gap
-
-    gaps(all_but("nobody", "none"))
-    assert claims.highest_psnr().holds
-    assert claims.substantial_improvement().holds
-    for expert, theirs in product(COMPARED, ("l1", "l2")):
-        gaps(all_but(expert, theirs))
-        assert not claims.highest_psnr().holds
-        assert claims.substantial_improvement().holds == (theirs == "l1")
+    gaps(lambda *_: BETTER)
+    assert claims.highest_psnr().status == REPRODUCED
+    gaps(lambda *_: WORSE)
+    assert claims.highest_psnr().status == DIFFERS
+    gaps(lambda *_: NEITHER)
+    assert claims.highest_psnr().status == UNDECIDED
+    for task, rival in product(COMPARED, ("l1", "l2")):
+        gaps(lambda at, _, other, odd=(task, rival): WORSE if (at, other) == odd else BETTER)
+        assert claims.highest_psnr().status == UNDECIDED
+        gaps(lambda at, _, other, odd=(task, rival): WORSE if (at, other) == odd else NEITHER)
+        assert claims.highest_psnr().status == DIFFERS
 
 
-def test_one_recipe_has_to_be_better_for_every_expert(gaps):
+def test_one_recipe_has_to_be_better_on_every_task(gaps):
     """Not one recipe here and another there."""
-    histmatch = [name for name, recipe in recipes().items() if "histmatch" in recipe.loss]
-    best = dict(zip(COMPARED, histmatch, strict=False))
-    gaps(lambda at, ours, *_: Difference(0.2, 0.1 if ours == best[at] else -0.1, 0.3))
-    assert not claims.substantial_improvement().holds
+    names = [name for name in labels("tonemap") if name.startswith("histmatch")]
+    best = dict(zip(COMPARED, names, strict=False))
+    gaps(lambda at, ours, *_: BETTER if ours == best[at] else NEITHER)
+    assert claims.substantial_improvement().status == UNDECIDED
+    gaps(lambda _, ours, *__: BETTER if ours == names[0] else WORSE)
+    assert claims.substantial_improvement().status == REPRODUCED
+    gaps(lambda at, *_: BETTER if at == COMPARED[0] else WORSE)
+    assert claims.substantial_improvement().status == DIFFERS
 
 
 def test_a_comparison_says_the_difference_and_half_the_range_of_its_seeds():
-    expert, ours, theirs = "ambiguous", claims.PAPER, "l2"
-    means = torch.tensor(
-        [
-            [[score.psnr for score in result.scores] for result in results_for(expert, name)]
-            for name in (ours, theirs)
-        ]
-    ).mean(-1)
-    by_seed = means[0] - means[1]
-    spread = (by_seed.max() - by_seed.min()) / 2
-    mean, low, high = difference(expert, ours, theirs)
+    by_seed = {
+        name: {r.seed: np.mean([s.psnr for s in r.scores]) for r in results_for("retouch", name)}
+        for name in (claims.OURS, "l2")
+    }
+    ours, theirs = by_seed.values()
+    spread = np.ptp([ours[seed] - theirs[seed] for seed in ours]) / 2
+    mean, low, high = difference("retouch", claims.OURS, "l2")
     expected = f"{mean:+.2f} dB [{low:+.2f}, {high:+.2f}], seeds ±{spread:.2f}"
-    text = compared(expert, ours, theirs).text.replace("\N{NO-BREAK SPACE}", " ")
+    text = compared("retouch", claims.OURS, "l2").text.replace("\N{NO-BREAK SPACE}", " ")
     assert text == expected.replace("-", "−")
 
 
 def test_the_papers_setting_is_in_the_papers_unit():
-    recipe = recipes()[claims.PAPER]
-    assert (recipe.bins, recipe.paper_lam, recipe.outside) == (256, 1.0, "drop")
+    recipe = results_for("tonemap", claims.PAPER)[0].recipe
+    assert recipe
+    assert (recipe.bins, recipe.paper_lam, recipe.outside, recipe.range) == (256, 1, "drop", "unit")
 
 
-def test_the_searches_compare_what_they_say():
-    bins, lam = FOUND["best_bins"].numbers, FOUND["best_lam"].numbers
-    for expert in COMPARED:
-        for line, ours, theirs in (
-            (bins, "histmatch-k256-lam1-drop", "histmatch-k50-lam1-drop"),
-            (lam, "histmatch-k256-lam1-drop", "histmatch-k256-lam0.1-drop"),
-        ):
-            label = "K = 50" if theirs.startswith("histmatch-k50") else "λ = 0.1"
-            [text] = [t for t in line if t.startswith(f"{expert}, against {label}:")]
-            assert text.endswith(compared(expert, ours, theirs).text)
+@pytest.mark.parametrize(
+    ("claim", "ours", "rivals"),
+    [
+        ("highest_psnr", Recipe(lam=1, units="bins", outside="drop", range="unit"), ("l2", "l1")),
+        ("best_lam", Recipe(lam=256), [Recipe(lam=lam).name for lam in claims.LAMS[:-1]]),
+        ("best_bins", Recipe(), [Recipe(bins=bins).name for bins in (50, 100)]),
+        ("ssim_unsuitable", Recipe("l2"), ("ssim",)),
+        ("rules_fall_short", Recipe("l2"), ("clahe",)),
+        ("easier_than_squares", Recipe(), (Recipe("l2+cramer").name,)),
+        ("any_network", Recipe(network="lut"), ("input",)),
+    ],
+)
+def test_a_finding_compares_what_it_says(claim, ours, rivals):
+    found = list(FOUND[claim].numbers)
+    for task, rival in product(COMPARED, rivals):
+        names = labels(task)
+        if ours.name in names and rival in names:
+            line = f"{task}, {names[ours.name]} against {names[rival]}: "
+            assert found.pop(0) == line + compared(task, ours.name, rival).text
+    assert not found
 
 
 def test_the_cast_of_a_tone_curve_is_how_far_its_channels_part():
@@ -113,33 +125,23 @@ def test_the_cast_of_a_tone_curve_is_how_far_its_channels_part():
     assert colour_cast(torch.stack([ramp, ramp + 0.1, ramp - 0.2])) == pytest.approx(0.3)
 
 
-def test_in_the_papers_unit_the_quick_sweep_prefers_few_bins_and_a_small_lam():
-    """What the ledger says in words of results/quick.csv."""
-    found: dict[tuple[int, float], float] = {}
-    for result in load(data_samples_dir() / "results" / "quick.csv"):
-        recipe = result.recipe
-        if recipe and recipe.loss == "l2+histmatch":
-            assert (recipe.units, recipe.outside) == ("bins", "drop")
-            key = recipe.bins, recipe.lam
-            found[key] = found.get(key, 0) + result.summary.psnr
-    assert found.keys() == set(product(PAPER_BINS, PAPER_LAMS))
-    assert all(max(PAPER_BINS, key=lambda k: found[k, lam]) != 256 for lam in PAPER_LAMS)
-    assert all(max(PAPER_LAMS, key=lambda w: found[k, w]) == 0.1 for k in PAPER_BINS)
+@pytest.mark.parametrize(
+    ("casts", "status"),
+    [((0.1, 0.2), REPRODUCED), ((0.5, 0.6), DIFFERS), ((0.1, 0.6), UNDECIDED)],
+)
+def test_a_regulariser_parts_the_channels_less_with_every_seed(monkeypatch, casts, status):
+    def result(recipe: Recipe, cast: float) -> Result:
+        scores = (Score("p", 20.0, 0.5, 9.0, 0.1, 0.1, 0.1),)
+        facts = {"colour_cast": cast}
+        return Result.of(recipe.name, task, scores, recipe=recipe.reduced(), facts=facts)
 
-
-def test_a_run_with_vgg_is_compared_like_any_other(tmp_path):
-    """The ledger says that none is shipped; the reader's own can be measured against L2."""
-    assert not [
-        recipe for recipe in recipes().values() if {"vgg", "lpips"} & {*recipe.loss.split("+")}
-    ]
-    [l2, *_] = results_for("local", "l2")
-    recipe = Recipe("l2+vgg", preset="classroom").reduced()
-    better = [score._replace(psnr=score.psnr + 1) for score in l2.scores]
-    Result.of(recipe.name, "local", better, recipe=recipe).write(tmp_path)
-    try:
-        [own] = use(str(tmp_path))
-        found = compared("local", own.name, "l2")
-    finally:
-        use("")
-    assert found.better
-    assert found.text.startswith("+1.00")
+    results = []
+    for task, seed in product(COMPARED, (0, 1)):
+        printed = Recipe(lam=1.0, units="bins", outside="drop", range="unit", data=task, seed=seed)
+        results += [
+            result(printed, casts[seed]),
+            result(Recipe(data=task, seed=seed), casts[seed]),
+            result(Recipe("l2", data=task, seed=seed), 0.4),
+        ]
+    monkeypatch.setattr(tables, "shipped", lambda: tuple(results))
+    assert claims.regulariser().status == status
