@@ -17,7 +17,7 @@ from histmatch_lab.course.checks.alpha import (
     check_ten_bit_range,
     measure_alpha,
 )
-from histmatch_lab.course.checks.compare import check_best_emd, check_interval, check_paper_lam
+from histmatch_lab.course.checks.compare import check_interval, check_most_helped, check_paper_lam
 from histmatch_lab.course.checks.counting import (
     check_alpha_for_ninety,
     check_area_as_printed,
@@ -310,15 +310,15 @@ WRONG = [
     (check_slice, lambda g, z: g.mean() + 0 * _slice(g, z), "largest difference"),
     (check_psnr, lambda p, t: 20.0, "should be"),
     (check_rate, lambda s, n, a, b: 2 * a, "should be"),
-    (check_split, ["coffee", "chelsea"], "trained on"),
-    (check_split, ["nobody"], "no photograph"),
-    (check_split, "chelsea", "list"),
+    (check_split, ["park-0", "dawn-0"], "trained on"),
+    (check_split, ["nobody"], "no picture"),
+    (check_split, "dawn-0", "list"),
     (check_split, 3, "list"),
-    (check_split, [], "Name three"),
-    (check_split, ["chelsea", "chelsea", "astronaut"], "Name three"),
+    (check_split, [], "Take three"),
+    (check_split, ["dawn-0", "dawn-0", "lobby-1"], "Take three"),
     (check_paper_lam, lambda lam, bins: lam / bins**2, ", 50) you get"),
-    (check_best_emd, "l2", "the smallest is"),
-    (check_best_emd, "l3", "one of the names"),
+    (check_most_helped, "ambiguous", "Another has more"),
+    (check_most_helped, "fivek", "one of the names"),
     (check_interval, _singly, "draw photographs"),
     (
         check_interval,
