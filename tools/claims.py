@@ -249,7 +249,7 @@ def _pictures(measure: str, tasks: Iterable[str], name: str) -> str:
         scenes, seeds = len({photograph(picture) for picture in names}), len(results)
         trained = f"{seeds} seed{'s' if seeds > 1 else ''}"
         parts.append(f"{task}: {len(names)} pictures of {scenes} scenes, {trained}")
-    return f"{LABELS[measure]}; {'; '.join(parts)}"
+    return f"{LABELS[measure]}; {'; '.join(parts) or 'not trained yet'}"
 
 
 def _kernel_errors(photo: str, span: tuple[float, float]) -> tuple[float, float]:

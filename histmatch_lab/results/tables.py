@@ -115,11 +115,14 @@ def seed_means(data: str, name: str, measure: str) -> list[float]:
 
 
 def seed_gaps(data: str, ours: str, theirs: str, measure: str) -> list[float]:
-    """Ours minus theirs, the means over the test pictures, for each seed that both have."""
+    """Ours minus theirs, the means over the test pictures, for each seed that both have; a baseline
+    has each."""
     mine, other = (
         {result.seed: getattr(result.summary, measure) for result in results_for(data, name)}
         for name in (ours, theirs)
     )
+    if not results_for(data, theirs)[0].recipe:
+        other = dict.fromkeys(mine, other[0])
     return [mine[seed] - other[seed] for seed in mine if seed in other]
 
 

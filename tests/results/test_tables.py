@@ -143,9 +143,11 @@ def test_readers_see_names_in_an_order_that_tells_something():
 def test_seeds_are_compared_with_the_same_seeds():
     results = [_result("l2", (17.0, 19.0), 0), _result("l2", (18.0, 21.0), 1)]
     results += [_result("l1", (10.0, 12.0), seed) for seed in (1, 2)]
+    results += [Result.of("input", "tonemap", [ONE[0]._replace(psnr=9.0)])]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "shipped", lambda: tuple(results))
         assert tables.seed_gaps("tonemap", "l1", "l2", "psnr") == [11.0 - 19.5]
+        assert tables.seed_gaps("tonemap", "l2", "input", "psnr") == [18.0 - 9.0, 19.5 - 9.0]
 
 
 ONE = (Score("p", 20.0, 0.5, 9.0, 0.1, 0.1, 0.1),)

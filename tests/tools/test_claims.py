@@ -37,7 +37,7 @@ def gaps(monkeypatch):
 
 
 def test_each_claim_that_was_tried_has_numbers_and_data():
-    assert len(FOUND) == 15
+    assert len(FOUND) == 16
     for found in FOUND.values():
         assert bool(found.numbers) == (found.status != NOT_ATTEMPTED)
         assert all(any(sign.isdigit() for sign in line) for line in found.numbers)
@@ -80,14 +80,14 @@ def test_one_recipe_has_to_be_better_on_every_task(gaps):
 
 def test_a_comparison_says_the_difference_and_half_the_range_of_its_seeds():
     by_seed = {
-        name: {r.seed: np.mean([s.psnr for s in r.scores]) for r in results_for("retouch", name)}
+        name: {r.seed: np.mean([s.psnr for s in r.scores]) for r in results_for("tonemap", name)}
         for name in (claims.OURS, "l2")
     }
     ours, theirs = by_seed.values()
     spread = np.ptp([ours[seed] - theirs[seed] for seed in ours]) / 2
-    mean, low, high = difference("retouch", claims.OURS, "l2")
+    mean, low, high = difference("tonemap", claims.OURS, "l2")
     expected = f"{mean:+.2f} dB [{low:+.2f}, {high:+.2f}], seeds ±{spread:.2f}"
-    text = compared("retouch", claims.OURS, "l2").text.replace("\N{NO-BREAK SPACE}", " ")
+    text = compared("tonemap", claims.OURS, "l2").text.replace("\N{NO-BREAK SPACE}", " ")
     assert text == expected.replace("-", "−")
 
 

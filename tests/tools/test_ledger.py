@@ -34,7 +34,7 @@ def test_nothing_is_wrong():
 
 
 ERRATUM, CLAIM = _row("erratum", "7"), _row("claim", "The highest mean PSNR")
-UNMEASURED = _row("claim", "Better than VGG")
+UNMEASURED = _row("claim", "In one dimension")
 BREAKAGES = {
     "histogram.emd_of_old is gone": _with(ERRATUM, code=["histogram.emd_of_old"]),
     "old_module.emd is gone": _with(ERRATUM, code=["old_module.emd"]),
@@ -74,7 +74,12 @@ def test_the_stored_document_is_fresh():
     assert ledger.DOCUMENT.read_text(encoding="utf-8") == ledger.document(ROWS), STALE
 
 
-CHANGED = "histmatch-k256-lam1-bins-drop"
+def test_the_tables_in_notebook_00_are_fresh():
+    [cell] = [cell for cell in _cells("00") if cell.id == ledger.CELL]
+    assert cell.source == ledger.notebook_cell(ROWS), STALE
+
+
+CHANGED = "histmatch-k256-lam1-bins-drop-unit"
 
 
 @pytest.mark.slow
@@ -104,7 +109,7 @@ def test_a_row_shows_names_links_status_and_numbers():
     [line] = [line for line in text.splitlines() if line.startswith(f"| **{CLAIM.name}**")]
     assert "**differs.** With" in line
     assert all(number in line for number in ledger.finding(CLAIM.measured_by).numbers)
-    assert "](../notebooks/06_compare_losses.ipynb#cell-id=claims-cell)" in line
+    assert "](../notebooks/06_compare_losses.ipynb#cell-id=show-forest)" in line
     for row in ROWS:
         assert row.name in text
         assert all(f"`{name}`" in text for name in row.code)
@@ -123,6 +128,12 @@ def test_links_lead_to_a_place_on_the_page(number, tmp_path):
     html = page.read_text(encoding="utf-8")
     for name in {name for row in ROWS for name in row.cells if name.startswith(number)}:
         assert f'id="cell-id={name.split()[1]}"' in html
+    if number == "00":
+        assert 'href="06_compare_losses.html#cell-id=show-forest"' in html
+
+
+def _cells(number):
+    return ledger._notebook(number)[1].cells
 
 
 def _raise_psnr(rows, keys, decibels):

@@ -17,7 +17,7 @@ from histmatch_lab.course.checks.alpha import (
     check_ten_bit_range,
     measure_alpha,
 )
-from histmatch_lab.course.checks.compare import check_interval, check_most_helped, check_paper_lam
+from histmatch_lab.course.checks.compare import check_interval, check_paper_lam, check_sure_gain
 from histmatch_lab.course.checks.counting import (
     check_alpha_for_ninety,
     check_area_as_printed,
@@ -317,8 +317,8 @@ WRONG = [
     (check_split, [], "Take three"),
     (check_split, ["dawn-0", "dawn-0", "lobby-1"], "Take three"),
     (check_paper_lam, lambda lam, bins: lam / bins**2, ", 50) you get"),
-    (check_most_helped, "ambiguous", "Another has more"),
-    (check_most_helped, "fivek", "one of the names"),
+    (check_sure_gain, "ambiguous", "includes 0"),
+    (check_sure_gain, "fivek", "one of the names"),
     (check_interval, _singly, "draw photographs"),
     (
         check_interval,

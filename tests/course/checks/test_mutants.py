@@ -186,4 +186,4 @@ def test_no_other_value_passes(path, exercise):
 def test_a_check_has_something_to_say_to_mistakes(path, exercise):
     _, check = solution_of(path, exercise)
     assert all(hint.rstrip(")").endswith((".", "?")) for hint in check.hints)
-    assert check.hints or exercise.check == "check_most_helped"  # there, a name is right or not
+    assert check.hints or exercise.check == "check_sure_gain"  # there, a name is right or not
