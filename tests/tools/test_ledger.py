@@ -74,11 +74,6 @@ def test_the_stored_document_is_fresh():
     assert ledger.DOCUMENT.read_text(encoding="utf-8") == ledger.document(ROWS), STALE
 
 
-def test_the_tables_in_notebook_00_are_fresh():
-    [cell] = [cell for cell in _cells("00") if cell.id == ledger.CELL]
-    assert cell.source == ledger.notebook_cell(ROWS), STALE
-
-
 CHANGED = "histmatch-k256-lam1-bins-drop-unit"
 
 
@@ -128,12 +123,6 @@ def test_links_lead_to_a_place_on_the_page(number, tmp_path):
     html = page.read_text(encoding="utf-8")
     for name in {name for row in ROWS for name in row.cells if name.startswith(number)}:
         assert f'id="cell-id={name.split()[1]}"' in html
-    if number == "00":
-        assert 'href="06_compare_losses.html#cell-id=show-forest"' in html
-
-
-def _cells(number):
-    return ledger._notebook(number)[1].cells
 
 
 def _raise_psnr(rows, keys, decibels):
