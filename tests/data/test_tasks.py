@@ -26,6 +26,11 @@ def test_retouch_is_the_shipped_pairs_whole():
     assert not names & set(shipped.train_names)
 
 
+def test_each_task_knows_its_encoding():
+    assert TaskPairs("tonemap").encoding == "PQ BT.2020 to sRGB"
+    assert TaskPairs("spoiled").encoding == "sRGB"
+
+
 def test_whole_pictures_are_drawn_whole_or_mirrored():
     shipped = PreparedPairs(data_samples_dir() / "retouch", crop=0)
     known = [pair.input for pair in shipped.whole(shipped.train_names)]

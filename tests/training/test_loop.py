@@ -17,6 +17,7 @@ from histmatch_lab import (
     HDRNet,
     ImageAdaptiveLUT,
     load_network,
+    network_facts,
     seed_everything,
 )
 from histmatch_lab import losses as losses_module
@@ -67,6 +68,19 @@ def weights(network: nn.Module) -> list[Tensor]:
 
 def same(a: nn.Module, b: nn.Module) -> bool:
     return all(torch.equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
+
+
+class FromPQ(Brighter):
+    encoding = "PQ BT.2020 to sRGB"
+
+
+@pytest.mark.parametrize("pairs", [Brighter(), FromPQ()])
+def test_the_weights_say_which_encoding_they_are_for(tmp_path, pairs):
+    """Those of TaskPairs("tonemap") say so; pairs that do not are in sRGB."""
+    for _ in train(tiny(), pairs, EnhancementLoss("l2"), Preset(1, 8, 1e-3, 1e-3), folder=tmp_path):
+        pass
+    facts = network_facts(tmp_path / "weights.safetensors")
+    assert facts["encoding"] == getattr(pairs, "encoding", "sRGB")
 
 
 def test_it_learns_and_reports_each_step():
