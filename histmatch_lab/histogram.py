@@ -126,9 +126,8 @@ def soft_histogram(
             to the shape of ``values`` and get no gradient.
 
     Returns:
-        Shares, differentiable once in ``values``. The same input gives the same bits on a CPU, and
-        in our kernels for NVIDIA GPUs (float32, 4096 samples and more); elsewhere on a GPU the
-        order of sums varies, and with it the result, by about 1e-16.
+        Shares, differentiable once in ``values``. The same input gives the same bits, except on a
+        GPU without our kernels (``histmatch_lab.kernels``), where the order of sums varies.
 
     Raises:
         TypeError: values that are no tensor, or integers (divide 8-bit levels by 255).
