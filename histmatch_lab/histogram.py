@@ -127,7 +127,7 @@ def soft_histogram(
 
     Returns:
         Shares, differentiable once in ``values``. The same input gives the same bits, except on a
-        GPU without our kernels (``histmatch_lab.kernels``), where the order of sums varies.
+        GPU where our kernels do not run (other makes, few samples): the order of sums varies.
 
     Raises:
         TypeError: values that are no tensor, or integers (divide 8-bit levels by 255).
