@@ -57,6 +57,44 @@ check_psnr = check_function(
 )
 
 
+def _good_and_bad() -> list[tuple[Tensor, Tensor]]:
+    target, noise = torch.rand(2, 4, 3, 12, 15, generator=rng())
+    sizes = torch.tensor([0.01, 0.04, 0.1, 0.3]).view(4, 1, 1, 1)
+    return [(target + sizes * noise, target)]
+
+
+def _each(pred: Tensor, target: Tensor) -> Tensor:
+    return (pred.double() - target).square().flatten(1).mean(1)
+
+
+check_mean_psnr = check_function(
+    "`mended_mean_psnr(pred, target)`: of pictures (B, 3, H, W), the mean of their PSNR in dB.",
+    _good_and_bad,
+    lambda pred, target: float((-10 * _each(pred.clamp(0, 1), target).log10()).mean()),
+    (
+        (
+            lambda pred, target: _decibels(float(_each(pred.clamp(0, 1), target).mean())),
+            "One number for all pictures: take the error, and the logarithm, of each by itself.",
+        ),
+        (
+            lambda pred, target: _decibels(float(_each(pred, target).mean())),
+            "As broken as it was: one error for all pictures, and values that no screen can show.",
+        ),
+        (
+            lambda pred, target: float((-10 * _each(pred, target).log10()).mean()),
+            "Right for each picture. Clamp the predictions first: a screen would.",
+        ),
+        (
+            lambda pred, target: float((-10 * _each(pred.clamp(0, 1), target).log10()).sum()),
+            "A sum over the pictures. Take their mean.",
+        ),
+    ),
+    "Each picture counts alike, however large its error.",
+    "For four random pictures you get {got:.3f} dB; it should be {truth:.3f}.",
+    rtol=1e-4,
+)
+
+
 def _rate(step: int, of: int, first: float, last: float) -> float:
     return first * (last / first) ** (step / (of - 1))
 

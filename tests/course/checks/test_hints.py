@@ -34,7 +34,12 @@ from histmatch_lab.course.checks.distance import (
     check_shift,
 )
 from histmatch_lab.course.checks.grid import check_affine, check_grid_size, check_place, check_slice
-from histmatch_lab.course.checks.learning import check_psnr, check_rate, check_split
+from histmatch_lab.course.checks.learning import (
+    check_mean_psnr,
+    check_psnr,
+    check_rate,
+    check_split,
+)
 from histmatch_lab.course.checks.own_data import check_movie_split, check_stops
 from histmatch_lab.course.checks.pull import check_pull, check_pull_sign
 from histmatch_lab.course.lessons import all_checks
@@ -309,6 +314,9 @@ WRONG = [
     (check_slice, lambda g, z: -_slice(g, z), "largest difference"),
     (check_slice, lambda g, z: g.mean() + 0 * _slice(g, z), "largest difference"),
     (check_psnr, lambda p, t: 20.0, "should be"),
+    (check_mean_psnr, lambda p, t: 20.0, "should be"),
+    (check_mean_psnr, lambda p, t: -10 * (p - t).square().mean().log10(), "broken as it was"),
+    (check_mean_psnr, lambda p, t: -10 * (p - t).square().flatten(1).mean(1).log10(), "number"),
     (check_rate, lambda s, n, a, b: 2 * a, "should be"),
     (check_split, ["park-0", "dawn-0"], "trained on"),
     (check_split, ["nobody"], "no picture"),
