@@ -48,7 +48,7 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """All items; a notebook shows it as a table, a terminal as lines."""
+    """All items; a notebook shows a line that unfolds to a table, a terminal lines."""
 
     items: tuple[Item, ...]
 
@@ -69,7 +69,9 @@ class Report:
         lines = [_line("th", "what", "found", "fine", "why it matters", "what to do")]
         for name, why, found, fix in self.items:
             lines.append(_line("td", name, found, "✗ put right" if fix else "✓", why, fix))
-        return f"<p><b>{html.escape(self.summary)}</b></p><table>{''.join(lines)}</table>"
+        state = "" if all(item.fine for item in self.items) else " open"
+        line = f"<summary><b>{html.escape(self.summary)}</b></summary>"
+        return f"<details{state}>{line}<table>{''.join(lines)}</table></details>"
 
 
 def _line(tag: str, *texts: str) -> str:

@@ -1,7 +1,9 @@
 """One look for every figure: palette, fonts, sizes.
 
-The palette is Okabe and Ito's, safe for the common kinds of colour blindness. One accent colour
-means "ours" (the soft histogram, the histogram loss) throughout the course. Lines that must be
+Colours have three roles throughout the course: orange is ours (the soft histogram and what is
+computed from it), grey the reference (counted, exact, before), blue the target. Pink marks what the
+reader picked, green a second method. Signed maps are yellow and violet, which mean nothing else.
+The palette is Okabe and Ito's, safe for the common kinds of colour blindness. Lines that must be
 told apart in grey print differ in dash or width as well.
 """
 
@@ -12,6 +14,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 from torch import Tensor
@@ -24,14 +27,17 @@ TARGET = "#0072B2"  # blue: the target picture
 OTHER = "#009E73"  # bluish green: a rival method, such as DeepHist's kernel or L2
 MARK = "#CC79A7"  # reddish purple: a picked pixel, a mark
 FAINT = "#BFBFBF"  # light grey: guides, dead zones
-CHANNELS = ("#D55E00", "#009E73", "#0072B2")  # red, green, blue, told apart by everyone
+CHANNELS = ("#A50F15", "#009E73", "#0072B2")  # red, green, blue, told apart by everyone
 CHANNEL_WIDTHS = (2.8, 1.7, 0.8)  # of their lines: apart in grey print too
 CHANNEL_MARKS = ("o", "+", "^")  # of their dots
-DIVERGING = "PuOr_r"  # purple: darker, white: nothing, orange: lighter
+DIVERGING = "violet-yellow"  # violet: darker, white: nothing, yellow: lighter
 SEQUENTIAL = "cividis"  # maps of one quantity
 
 WIDTH = 9.0  # inches, at DPI the width of a notebook's column
 DPI = 100
+
+_SIGNED = ("#2D004B", "#7A6BAF", "#F7F7F7", "#E3B505", "#6E5200")
+mpl.colormaps.register(LinearSegmentedColormap.from_list(DIVERGING, _SIGNED), force=True)
 
 PICTURES = (0.1, 0.1, 0.4, 0.1)  # margins of a figure that has no axes, only titles
 _LOOK = Path(__file__).with_name("look.mplstyle")

@@ -52,6 +52,7 @@ def test_a_good_machine_is_fine_in_the_table_and_the_lines():
     assert {"data_samples", "write access"} <= {*names}
     assert all(item.found in repr(report) for item in report.items)
     assert report._repr_html_().count("<tr>") == len(report.items) + 1
+    assert report._repr_html_().startswith("<details><summary><b>Everything is there")
 
 
 @pytest.mark.parametrize("name", ["torch", "numpy", "ipywidgets", "matplotlib", "plotly"])
@@ -62,6 +63,7 @@ def test_a_missing_library_is_named_with_its_command(versions, name):
     assert "-m pip install" in item.fix
     assert name in item.fix
     assert name in check_environment().summary
+    assert check_environment()._repr_html_().startswith("<details open>")
 
 
 def test_a_version_is_held_against_the_oldest_that_was_tried(versions, monkeypatch):

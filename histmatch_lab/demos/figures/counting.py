@@ -91,7 +91,7 @@ def brighten(shift: float, pixels: int, photo: Tensor) -> Frame:
     figure, (left, right) = style.subplots(1, 2, height=3.3, gaps=(0.8, 0))
     _draw_brightened(left, values, shift)
     right.plot(shifts, hard, color=style.COUNTS, lw=1.8, label="counted")
-    right.plot(shifts, soft, color=style.OURS, lw=1.5, label="soft")
+    right.plot(shifts, soft, color=style.OURS, lw=1.5, label="soft, α = 62.5")
     right.plot(shift, hard[at], "o", color=style.COUNTS, ms=11)
     right.plot(shift, soft[at], "o", color=style.OURS, ms=7)
     right.set(xlim=(0, 0.2), ylim=(0, 2.5), xlabel="brighten by", ylabel="distance, bins")

@@ -161,7 +161,7 @@ def pull_on_pixels(
     alpha=LogSlider("α", 1000, 100, 1e5, "The ripple grows, then white holes open."),
     channel=Choice("channel", "red", CHANNEL_NAMES, "Another is often pulled the other way."),
     outside=Choice("outside [0, 1]", "clamp", shared.OUTSIDE_MODES, "The pull at exactly 0."),
-    photo=Photograph(hint="Which parts turn orange (lighter), which purple (darker)?"),
+    photo=Photograph(hint="Which parts turn yellow (lighter), which violet (darker)?"),
     target=shared.TARGET_CHOICE,
 )
 def pull_on_the_photograph(
@@ -179,7 +179,7 @@ def pull_on_the_photograph(
     )
     style.picture(left, image.expand(3, -1, -1), f"{channel} of the photograph")
     right.imshow(pull.numpy(), cmap=style.DIVERGING, vmin=-1.5, vmax=1.5)
-    right.set(title="Orange: made lighter. Purple: darker")
+    right.set(title="Yellow: made lighter. Violet: darker")
     right.set_axis_off()
     _shade(below_left, aim, got, style.CHANNELS[index])
     shared.label_cdf_axes(below_left, "CDF: photograph in colour, target dashed")

@@ -76,7 +76,7 @@ def one_coefficient(out: str, into: str, level: int, photo: Tensor) -> Frame:
     low, high = read.quantile(torch.tensor([0.01, 0.99])).tolist()
     caption = (
         f"The coefficient from {into} to {out}; left alone it would be {neutral:.0f} (white), "
-        f"orange is more, purple less, full colour at 0.5 away. At level {level} the grid holds "
+        f"yellow is more, violet less, full colour at 0.5 away. At level {level} the grid holds "
         f"{layer.min():.2f} to {layer.max():.2f}; 98 % of the pixels read {low:.2f} to {high:.2f}."
     )
     return Frame(figure, caption)
@@ -194,7 +194,7 @@ def pull_on_the_grid(loss: str, shuffled: bool, photo: Tensor) -> Frame:
         draw_map(axes, -pull, float(pull.abs().quantile(0.98).clamp(min=1e-12)), photo, title)
     kept = float(on_cells.abs().sum() / on_pixels.abs().sum().clamp(min=1e-12))
     caption = (
-        f"{loss}, now {value:.4f}: orange asks for more light, purple for less. Pulls of both "
+        f"{loss}, now {value:.4f}: yellow asks for more light, violet for less. Pulls of both "
         f"signs within a cell cancel out: {kept:.0%} of the pull on the pixels arrives at the "
         "grid (right, its levels added up)."
     )

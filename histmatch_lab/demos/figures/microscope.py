@@ -174,7 +174,7 @@ def _draw_pictures(left: Axes, right: Axes, photo: Tensor, view: View) -> None:
         axes.set(anchor="W")
         axes.set_axis_off()
     left.set_title("The picture (green)")
-    right.set_title("Orange: made lighter. Purple: darker")
+    right.set_title("Yellow: made lighter. Violet: darker")
 
 
 def _draw_histograms(axes: Axes, view: View) -> None:

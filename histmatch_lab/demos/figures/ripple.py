@@ -18,6 +18,7 @@ from histmatch_lab.demos.shared import DEAD, LEVELS, PAPER_ALPHA
 from histmatch_lab.histogram import bin_edges, gradient_ripple, pixel_gradient
 
 SEARCHED_BINS = (50, 100, 256)  # the paper's grid search, at alpha = 1000
+SHOWN = (2.5, 3.9, 10, 20)  # s L of the dotted lines on the maps
 GRID_ALPHAS = tuple(10 ** (1 + i / 6) for i in range(25))
 GRID_BINS = (8, 12, 16, 24, 32, 50, 70, 100, 140, 190, 256, 360, 512)
 
@@ -153,17 +154,19 @@ def error_against_evenness(alpha: float, bins: int, photo: Tensor, channel: str)
     _draw_map(left, errors, 0.01, 40)
     levels = (0.1, 0.3, 1, 3)
     left.contour(GRID_ALPHAS, GRID_BINS, errors, levels, colors="white", linewidths=1, zorder=1.5)
-    left.set_title("Error in 8-bit levels; lines: 3, 1, 0.3, 0.1")
+    for level, place in zip(levels, _crossings(errors, levels), strict=True):
+        left.text(place, 330, f" {level:g}", color="white", fontsize=9.5)
+    left.set_title("Error in 8-bit levels (dark: small)")
     _draw_map(right, ripple_map(), 1e-4, 3000)
-    right.set_title("Ripple of the pull; lines: s L constant")
+    right.set_title("Ripple of the pull (dark: small)")
     for axes in (left, right):
-        for step in (2.5, 3.9, 10, 20):
+        for step in SHOWN:
             axes.plot((8 * step, 512 * step), (8, 512), ":", color="white", linewidth=1.2)
         axes.plot([PAPER_ALPHA] * 3, SEARCHED_BINS, "o", color="white", markersize=6)
         axes.plot(alpha, bins, "o", color=style.MARK, markersize=13, fillstyle="none", mew=3)
-    for step, row, side in ((2.5, 150, "right"), (20, 12, "left")):
-        text = f" s L = {step:g}: {gradient_ripple(1, alpha=step):.0%} "
-        right.text(step * row, row, text, color="white", ha=side)
+    named = [f"s L = {step:g}: {gradient_ripple(1, alpha=step):.0%}" for step in SHOWN]
+    text = "\n".join(["dotted, from the left:", *named])
+    right.text(0.03, 0.96, text, color="white", va="top", transform=right.transAxes, fontsize=9.5)
     caption = (
         f"α = {alpha:.4g}, K = {bins}, s L = {alpha / bins:.3g}: the histogram errs by "
         f"{_error(photo, channel, alpha, bins):.3f} 8-bit levels, the pull ripples by "
@@ -172,6 +175,11 @@ def error_against_evenness(alpha: float, bins: int, photo: Tensor, channel: str)
         "fair pull (ends clamped)."
     )
     return Frame(figure, caption)
+
+
+def _crossings(errors: Tensor, levels: tuple[float, ...]) -> list[float]:
+    """The alpha at which the error for 360 bins falls to each level."""
+    return [next(a for a, e in zip(GRID_ALPHAS, errors[-2], strict=True) if e < x) for x in levels]
 
 
 def _draw_map(axes: Axes, values: Tensor, lowest: float, highest: float) -> None:
