@@ -172,9 +172,9 @@ def _plain_mode(opened: Image.Image) -> Image.Image:
     return opened.convert(plain + "A" if opened.has_transparency_data else plain)
 
 
-def _heif(data: bytes) -> Any:
-    pillow_heif = importlib.import_module("pillow_heif")
-    return np.asarray(pillow_heif.open_heif(data, convert_hdr_to_8bit=False))
+def _heif(data: bytes) -> np.ndarray:
+    opened = importlib.import_module("pillow_heif").open_heif(data, convert_hdr_to_8bit=False)
+    return np.array(opened)  # a copy: what it holds is freed with it
 
 
 def _av1_bits(data: bytes) -> int:

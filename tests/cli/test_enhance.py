@@ -113,9 +113,8 @@ def _with_everything(path, pixels, kind):
     """A picture with EXIF, a place, a profile and a resolution."""
     exif = Image.Exif()
     exif[271], exif[315], exif[0x0112] = "Maker", "M\u00fcller", 6
-    exif.get_ifd(0x8769)[0x9003] = "2024:01:02 03:04:05"
-    exif.get_ifd(0x8769)[0x927C] = b"notes of the maker"
-    exif.get_ifd(0x8825)[1] = "N"
+    exif[0x8769] = {0x9003: "2024:01:02 03:04:05", 0x927C: b"notes of the maker"}
+    exif[0x8825] = {1: "N"}
     picture = Image.fromarray(pixels)
     picture.save(path, kind, exif=exif.tobytes(), icc_profile=icc.display_p3(), dpi=(240, 240))
 
