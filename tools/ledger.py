@@ -2,7 +2,8 @@
 
     python -m tools.ledger
 
-checks docs/ledger.toml against code, notebooks, tests and results, and makes docs/ledger.md of it.
+checks docs/ledger.toml against code, notebooks, tests and results, and makes docs/ledger.md and the
+README's figures of it.
 """
 
 import ast
@@ -21,6 +22,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from histmatch_lab._files import write_whole
+from histmatch_lab.demos.figures import evidence
 from tools import claims
 from tools.claims import STATUSES, Finding
 
@@ -218,6 +220,8 @@ def main() -> None:
     if wrong := problems(rows):
         raise SystemExit("\n".join(wrong))
     write_whole(DOCUMENT, document(rows).encode())
+    for task in ("tonemap", "misaligned_12"):  # which the README shows
+        evidence.forest(task=task).figure.savefig(DOCUMENT.with_name(f"{task}.png"), dpi=150)
 
 
 if __name__ == "__main__":
