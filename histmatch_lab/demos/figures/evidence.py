@@ -36,9 +36,9 @@ class Measure(NamedTuple):
 
 
 MEASURES = {
-    "PSNR": Measure("psnr", "PSNR, dB", 1, 2.0),
-    "CIEDE2000": Measure("ciede2000", "CIEDE2000", -1, 1.5),
-    "EMD": Measure("emd", "EMD, intensity", -1, 0.015),
+    "PSNR": Measure("psnr", "PSNR, dB", 1, 2.5),
+    "CIEDE2000": Measure("ciede2000", "CIEDE2000", -1, 2.0),
+    "EMD": Measure("emd", "EMD, intensity", -1, 0.02),
     "SSIM": Measure("ssim", "SSIM", 1, 0.03),
     "over-enhancement": Measure("excess", "over-enhancement", -1, 0.05),
 }
