@@ -28,7 +28,7 @@ def redraw_times(demo: Demo, name: str) -> list[float]:
         times = []
         for value in demo.controls[name].positions:
             start = time.perf_counter()
-            encode(demo(**{name: value}))
+            encode(demo(**{name: value}).figure)
             times.append(1000 * (time.perf_counter() - start))
     return times
 

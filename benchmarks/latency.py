@@ -46,7 +46,7 @@ def delays(demo: Locator) -> list[float]:
     """Milliseconds from key to picture for `PRESSES` presses, after one to warm up."""
     demo.scroll_into_view_if_needed()
     control, found, same = Control(demo), list[float](), 0
-    demo.locator(".widget-image").evaluate(WATCH)
+    demo.locator(".picture img").first.evaluate(WATCH)
     while len(found) <= PRESSES and same <= SAME:
         control.press()
         try:
@@ -68,7 +68,7 @@ def rows(address: str) -> list[str]:
             page = browser.new_page(viewport={"width": 1280, "height": 1200})
             page.goto(address.format(path.name))
             jupyterlab.restart_and_run_all(page)
-            demos = page.locator(".jp-OutputArea-output:has(.widget-image)").all()
+            demos = page.locator(".histmatch-lab-demo:has(.picture)").all()
             for number, demo in enumerate(demos, start=1):
                 taken = delays(demo)
                 label = re.split(r"\n", demo.inner_text().strip())[0]

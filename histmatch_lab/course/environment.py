@@ -26,6 +26,7 @@ _LIBRARIES = {
     "torch": "computes the histogram, the losses and their gradients",
     "numpy": "hands numbers from torch to the figures",
     "ipywidgets": "makes the sliders",
+    "anywidget": "shows the live pictures",
     "matplotlib": "draws the figures",
     "plotly": "draws the maps that read out under the pointer",
     "jupyterlab": "is where the notebooks are read",

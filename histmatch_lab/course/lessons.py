@@ -196,6 +196,10 @@ def _slide_type(cell: NotebookNode, begun: bool) -> str:
         return "slide"
     if cell.cell_type == "code" and not begun:
         return "skip"
-    picture = any(kind.startswith("image/") for data in _shown_data(cell) for kind in data)
+    picture = any(
+        kind.startswith("image/") or "<img" in str(content)
+        for data in _shown_data(cell)
+        for kind, content in data.items()
+    )
     apart = cell.id == "timetable" or _is_tagged(cell, "solution") or picture
     return "subslide" if apart or _begins(cell, "### ", "**Question ") else "-"

@@ -49,7 +49,12 @@ class _Number:
         return value
 
     def text(self, value: float) -> str:
-        return f"{value:.4g}"
+        """As a person would write it.
+
+        >>> [Slider("x", 1, 0, 10).text(value) for value in (0.001, 0.5, 10.0, 199526.2)]
+        ['0.001', '0.5', '10', '199,500']
+        """
+        return f"{float(f'{value:.4g}'):,.10g}"
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,13 @@ class LogSlider(_Number):
         inner = (low + (high - low) * i / (POSITIONS - 1) for i in range(1, POSITIONS - 1))
         values = {float(f"{10**exponent:.3g}") for exponent in inner}
         return tuple(sorted(values | {self.minimum, self.maximum, self.default}))
+
+    def stops(self, *more: float) -> tuple[float, ...]:
+        """The values of a slider, twenty a decade, and these among them."""
+        first, last = (round(20 * math.log10(end)) for end in (self.minimum, self.maximum))
+        values = {float(f"{10 ** (i / 20):.3g}") for i in range(first, last + 1)}
+        inside = {value for value in values if self.minimum < value < self.maximum}
+        return tuple(sorted(inside | {self.minimum, self.maximum, self.default, *more}))
 
 
 @dataclass(frozen=True)

@@ -38,10 +38,16 @@ class Frame:
 
     The caption is one or two sentences on what the picture shows now, with the numbers that matter.
     They stand under the live picture, are the still's caption and alt text, and are read aloud.
+    `after`, a figure of the same size, lies over the first right of a line that the reader drags.
     """
 
     figure: Figure
     caption: str
+    after: Figure | None = None
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        return (self.figure, self.after) if self.after else (self.figure,)
 
     @cached_property
     def pixels(self) -> np.ndarray:

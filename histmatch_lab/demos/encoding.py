@@ -1,10 +1,14 @@
 """Frames to bytes: for a live widget, for a page of many pictures, for a still with its caption."""
 
+import base64
 import io
+from pathlib import Path
 from textwrap import fill
 from typing import Any
 
 import numpy as np
+from jinja2 import Environment, PackageLoader
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -12,21 +16,52 @@ from histmatch_lab.demos.demo import Frame
 from histmatch_lab.demos.render import draw
 from histmatch_lab.demos.style import DPI, WIDTH
 
-
-def encode(frame: Frame) -> tuple[bytes, str]:
-    """For a live widget: (bytes, "png"), or "jpeg" where the frame holds a photograph."""
-    image = Image.fromarray(frame.pixels)
-    if any(axes.images for axes in frame.figure.axes):
-        return stored(image, "jpeg", quality=88, subsampling=0), "jpeg"
-    return stored(image, "png", compress_level=1), "png"
+SHARP = 2.0  # of stored pictures: two pixels for one of CSS
+STYLE = Path(__file__).with_name("figure.css").read_text(encoding="utf-8")
+_FILES = Environment(
+    loader=PackageLoader(__package__, "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
+)
 
 
-def still(frame: Frame) -> bytes:
-    """The frame as a PNG with its caption below."""
-    image = captioned(frame)
-    # 256 colours, rare saturated ones among them, mixed in dots so that gradients stay smooth
-    palette = image.quantize(256, method=Image.Quantize.FASTOCTREE)
-    return stored(image.quantize(palette=palette), "png", optimize=True)
+def encode(figure: Figure, scale: float = 1.0) -> bytes:
+    """For a live widget: a PNG, or a JPEG where the figure holds a photograph."""
+    image = Image.fromarray(draw(figure, scale))
+    if any(axes.images for axes in figure.axes):
+        return stored(image, "jpeg", quality=88, subsampling=0)
+    return stored(image, "png", compress_level=1)
+
+
+def still(frame: Frame, *, ident: str = "", note: str = "") -> str:
+    """The frame as HTML, sharp, with its caption as text; without a script, and asking for nothing.
+
+    ident: of its element; note: a line below the caption.
+    """
+    return _FILES.get_template("still.html.j2").render(
+        source=address(encode_small(draw(frame.figure, SHARP))),
+        style=STYLE,
+        size=[round(100 * side) for side in frame.figure.get_size_inches()],
+        night=night(frame.figure),
+        caption=frame.caption,
+        ident=ident,
+        note=note,
+    )
+
+
+def address(webp: bytes) -> str:
+    """The picture as a URL that holds all of it."""
+    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
+
+
+def night(figure: Figure) -> str:
+    """The figure without its photographs and maps, as CSS's polygon: what a dark theme darkens."""
+    shown = [axes for axes in figure.axes if axes.images or axes.findobj(QuadMesh)]
+    corners = ["0 0, 100% 0, 100% 100%, 0 100%, 0 0"]
+    for axes in shown:
+        axes.apply_aspect()
+        left, low, right, high = (100 * x for x in axes.get_position().extents)
+        box = ((left, low), (right, low), (right, high), (left, high), (left, low))
+        corners += [", ".join(f"{x:.2f}% {100 - y:.2f}%" for x, y in box), "0 0"]
+    return f"polygon(evenodd, {', '.join(corners)})"
 
 
 def stored(image: Image.Image, kind: str, **options: Any) -> bytes:

@@ -1,18 +1,19 @@
-"""A demo in a notebook: live widgets where a kernel runs, a captioned PNG where none does.
+"""A demo in a notebook: live widgets where a kernel runs, a still with its caption where none does.
 
-Live pictures are core ipywidgets (an Image, sliders, a line of text): they work alike in
-ipywidgets 7.7.1 (Colab) and 8, never flicker, and need no extension.
+The still is an output of its own, which the live figure hides while it lives: after a restart, on a
+code host, in a notebook that is not trusted, it is there.
 """
 
 import asyncio
 import base64
-import html
 import json
 import math
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +26,16 @@ from IPython.display import display
 from histmatch_lab.data.images import load_image
 from histmatch_lab.demos.controls import Photograph
 from histmatch_lab.demos.demo import Demo, Frame
-from histmatch_lab.demos.encoding import captioned, encode, still, stored
+from histmatch_lab.demos.encoding import captioned, still, stored
 from histmatch_lab.demos.page import WIDGET_VIEW
-from histmatch_lab.demos.widgets import TOOLTIP, value_widget, with_play_button
+from histmatch_lab.demos.widgets import GRID, Picture, Upload, value_widget, with_play_button
 from histmatch_lab.training.loop import History, Step
 
-_SCREEN_READER = Path(__file__).with_name("screen_reader.js").read_text(encoding="utf-8")
+NOT_LIVE = "Run this cell to make it live."
 
 
 def show(demo: Demo, **settings: Any) -> None:
-    """Display a demo: live where a kernel runs, as a captioned PNG elsewhere.
+    """Display a demo: live where a kernel runs, as a still elsewhere.
 
     settings: where its controls start, if not at their defaults. Raises TypeError for a setting
     that is none of its controls, ValueError for one out of its control's range.
@@ -44,12 +45,10 @@ def show(demo: Demo, **settings: Any) -> None:
     torch.set_num_threads(1)
     live = Live(demo, **settings)
     text = f"{demo.title}. {live.frame.caption}"
-    metadata = {
-        "image/png": {"alt": text},
-        "histmatch_lab": {"demo": demo.name, "settings": live.values},
-    }
-    bundle = {"image/png": _png(live.frame), "text/plain": text}
-    display(_view_bundle(live) | bundle, metadata=metadata, raw=True)
+    picture = still(live.frame, ident=live.picture.still, note=NOT_LIVE)
+    about = {"histmatch_lab": {"demo": demo.name, "settings": live.values}}
+    display({"text/html": picture, "text/plain": text}, metadata=about, raw=True)
+    display(_view_bundle(live), raw=True)
 
 
 def show_hover(figure: go.Figure, fallback: Frame) -> None:
@@ -73,7 +72,7 @@ def show_hover(figure: go.Figure, fallback: Frame) -> None:
 
 
 def show_frame(frame: Frame) -> None:
-    """Display a Frame as a captioned PNG."""
+    """Display a Frame as a still with its caption."""
     display(_described(frame), raw=True)
 
 
@@ -83,7 +82,7 @@ async def watch(
     *,
     seconds: float = 1.0,
 ) -> History:
-    """Train to the end and show how it goes; a captioned PNG of the last state stays behind.
+    """Train to the end and show how it goes; a still of the last state stays behind.
 
     To be awaited, `history = await watch(...)`: so the notebook can react to the button between two
     steps (ipykernel 7.4 and newer). Interrupting the kernel stops it everywhere. Either way what
@@ -97,6 +96,7 @@ async def watch(
     button = widgets.Button(description="Stop", icon="stop")
     button.on_click(lambda _: stopped.append(True))
     view = View(button)
+    view.picture.watched = True  # a kernel before 7.4 hears nothing of the browser meanwhile
     handle = display(_view_bundle(view) | {"text/plain": "Training"}, raw=True, display_id=True)
     drawn = -math.inf
     # both come from the kernel's stop button: what was learned is kept
@@ -107,7 +107,7 @@ async def watch(
             if stopped:
                 break
             if time.monotonic() - drawn >= seconds:
-                view.put(draw(history))
+                view.picture.put(draw(history))
                 drawn = time.monotonic()
     if history and handle is not None:
         handle.update(_described(draw(history)), raw=True)
@@ -121,37 +121,16 @@ def _view_bundle(view: widgets.DOMWidget) -> dict[str, Any]:
 
 
 def _described(frame: Frame) -> dict[str, str]:
-    """A still as HTML, since JupyterLab gives a bare PNG no alt text."""
-    source, caption = f"data:image/png;base64,{_png(frame)}", html.escape(frame.caption)
-    image = f'<img src="{source}" alt="{caption}" style="max-width:100%">'
-    return {"text/html": image, "text/plain": frame.caption}
-
-
-def _png(frame: Frame) -> str:
-    return base64.b64encode(still(frame)).decode()
+    return {"text/html": still(frame), "text/plain": frame.caption}
 
 
 class View(widgets.VBox):
-    """A picture with a line below, the caption or what was wrong, and what stands above them.
-
-    A script tells screen readers what core ipywidgets don't: a slider's name, a logarithmic
-    slider's value, whether a button is pressed, and the line as the picture's alt text. Where no
-    script runs, most of it is still in the page as text.
-    """
+    """A picture with a line below, and what stands above them."""
 
     def __init__(self, *above: widgets.Widget) -> None:
-        self.picture = widgets.Image(layout=widgets.Layout(max_width="100%", height="auto"))
-        self.line = widgets.HTML(layout=widgets.Layout(margin="0 0 8px 12px"))
-        script = {"application/javascript": _SCREEN_READER, "text/plain": ""}
-        output = {"output_type": "display_data", "data": script, "metadata": {}}
-        unseen = widgets.Output(outputs=(output,), layout=widgets.Layout(display="none"))
-        super().__init__([*above, self.picture, self.line, unseen])
+        self.picture = Picture(still=f"still-{uuid.uuid4()}")
+        super().__init__([*above, self.picture])
         self.add_class("histmatch-lab-demo")
-
-    def put(self, frame: Frame) -> None:
-        with self.picture.hold_sync():
-            self.picture.value, self.picture.format = encode(frame)
-        self.line.value = f'<p role="status">{html.escape(frame.caption)}</p>'
 
 
 class Live(View):
@@ -166,13 +145,18 @@ class Live(View):
         self._demo = demo
         values = demo.settings(**settings)
         self.frame = demo(**values)
-        self.controls = {n: value_widget(demo.controls[n], value) for n, value in values.items()}
+        marked = {n: [p[n] for p in demo.presets.values() if n in p] for n in values}
+        self.controls = {
+            n: value_widget(demo.controls[n], value, *marked[n]) for n, value in values.items()
+        }
         for name, widget in self.controls.items():
             widget.observe(self._redraw if name == "step" else self._restart, "value")
-        wrap = widgets.Layout(display="flex", flex_flow="row wrap", align_items="center")
-        rows = [[*map(self._preset, demo.presets)], [*map(self._row, demo.controls)]]
-        super().__init__(*(widgets.Box(row, layout=wrap) for row in rows if row))
-        self.put(self.frame)
+        presets = widgets.HBox([*map(self._preset, demo.presets)])
+        controls = widgets.GridBox(
+            [*map(self._row, demo.controls)], layout=widgets.Layout(max_width="900px", **GRID)
+        )
+        super().__init__(*([presets] if demo.presets else []), controls)
+        self.picture.put(self.frame)
 
     @property
     def values(self) -> dict[str, Any]:
@@ -206,10 +190,7 @@ class Live(View):
         if name == "step":
             return with_play_button(widget)
         if isinstance(self._demo.controls[name], Photograph):
-            upload = widgets.FileUpload(accept="image/*,.tif,.tiff", description="your own")
-            setattr(upload, TOOLTIP, "Open a picture of your own")
-            upload.observe(lambda change: self._take_upload(name, change["new"]), "value")
-            return widgets.HBox([widget, upload])
+            return widgets.HBox([widget, Upload(partial(self._take_upload, name))])
         return widget
 
     def _restart(self, _change: Any = None) -> None:
@@ -223,34 +204,23 @@ class Live(View):
         try:
             self.frame = self._demo(**self.values)
         except Exception as problem:
-            self._warn(problem)
+            self.picture.problem = str(problem)
             if isinstance(problem, ValueError):
                 return
             raise
-        self.put(self.frame)
+        self.picture.put(self.frame)
 
-    def _warn(self, problem: Exception) -> None:
-        text = html.escape(str(problem))
-        self.line.value = (
-            f'<p role="alert" class="histmatch-lab-error"><b>That did not work:</b> {text}</p>'
-        )
-
-    def _take_upload(self, name: str, uploaded: Any) -> None:
-        if not uploaded:
-            return
-        # ipywidgets 8 gives a tuple of files, 7 a dictionary of them by name.
-        if isinstance(uploaded, dict):
-            uploaded = [{"name": key, **file} for key, file in uploaded.items()]
-        file = uploaded[-1]
-        path = Path(tempfile.mkdtemp(prefix="histmatch-lab-")) / Path(file["name"]).name
-        path.write_bytes(bytes(file["content"]))
+    def _take_upload(self, name: str, file: str, scaled: bool, content: bytes) -> None:
+        file = Path(file).name
+        path = Path(tempfile.mkdtemp(prefix="histmatch-lab-")) / file
+        path = path.with_suffix(".jpg") if scaled else path
+        path.write_bytes(content)
         try:
             load_image(path)
         except ValueError as problem:
-            self._warn(problem)
-            return
+            raise ValueError(str(problem).replace(str(path), file)) from None
         chooser = self.controls[name]
         # New options would select the first one, and redraw, on the way to the new picture.
         with self._one_redraw(name):
-            chooser.options = (*chooser.options, (f"yours: {path.name}", str(path)))
+            chooser.options = (*chooser.options, (f"yours: {file}", str(path)))
             chooser.value = str(path)

@@ -17,12 +17,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from histmatch_lab.demos.style import DPI
+
 _BACKDROPS: OrderedDict[Hashable, np.ndarray] = OrderedDict()
-_BACKDROPS_KEPT = 32
+_BACKDROPS_KEPT = 16
 
 
-def draw(figure: Figure) -> np.ndarray:
-    """The figure as (H, W, 3) uint8, the axes' frames taken from the cache where possible."""
+def draw(figure: Figure, scale: float = 1.0) -> np.ndarray:
+    """The figure as (H, W, 3) uint8, the axes' frames taken from the cache where possible.
+
+    scale: pixels for each of the figure's at `style.DPI`.
+    """
+    figure.dpi = scale * DPI
     canvas = FigureCanvasAgg(figure)
     renderer = canvas.get_renderer()
     pixels = np.asarray(renderer.buffer_rgba())

@@ -1,23 +1,105 @@
-"""A widget for each kind of control: core ipywidgets, alike in 7.7.1 (Colab) and 8."""
+"""A demo's widgets: core ipywidgets as controls, alike in 7.7.1 (Colab) and 8; picture, upload."""
 
 import math
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
 
+import anywidget
 import ipywidgets as widgets
+from traitlets import Unicode
 
 from histmatch_lab.demos.controls import Choice, Control, LogSlider, Photograph, Slider, Toggle
+from histmatch_lab.demos.demo import Frame
+from histmatch_lab.demos.encoding import encode, night
 
 TOOLTIP = "description_tooltip" if widgets.__version__.startswith("7") else "tooltip"
-_CONTROL_WIDTH = "400px"
-_LABEL_WIDTH = "10em"
+GRID = {"grid_template_columns": "repeat(auto-fit, minmax(26em, 1fr))", "grid_gap": "2px 24px"}
+_LABEL_WIDTH = "9em"
+_FILES = Path(__file__).parent
 
 
-def value_widget(control: Control, value: Any) -> widgets.ValueWidget:
-    """The widget whose `value` is the control's value, which starts at `value`."""
+class _Ours(anywidget.AnyWidget):
+    """What figure.js shows: which of its two kinds, the picture or the upload."""
+
+    _esm = _FILES / "figure.js"
+    _css = _FILES / "figure.css"
+    kind = Unicode().tag(sync=True)
+
+
+class Picture(_Ours):
+    """A frame's picture, and below it the caption, or what was wrong.
+
+    A browser that shows it asks for the picture at its own scale. From then on each new frame is
+    sent at once and coarse, and in full when the browser asks again. The bytes are no part of the
+    widget's state: a notebook that saves that stays small.
+
+    Attributes:
+        frame: what is shown.
+        caption, problem: the text below; `problem` stands in the caption's place if it is not "".
+        still: the id of the element whose place the live picture takes.
+        watched: whether a browser shows it.
+    """
+
+    caption = Unicode().tag(sync=True)
+    problem = Unicode().tag(sync=True)
+    still = Unicode().tag(sync=True)
+
+    def __init__(self, still: str = "") -> None:
+        super().__init__(kind="picture", still=still)
+        self.add_class("histmatch-figure")
+        self.frame: Frame | None = None
+        self.watched = False
+        self.on_msg(self._answer)
+
+    def put(self, frame: Frame) -> None:
+        self.frame, self.caption, self.problem = frame, frame.caption, ""
+        if self.watched:
+            self._paint(1.0, draft=True)
+
+    def _answer(self, _widget: Any, asked: dict[str, Any], _buffers: Any) -> None:
+        self.watched = True
+        if self.frame:
+            self._paint(asked["scale"], draft=False)
+
+    def _paint(self, scale: float, *, draft: bool) -> None:
+        frame = cast(Frame, self.frame)
+        width, height = frame.figure.get_size_inches()
+        about = {"draft": draft, "night": night(frame.figure), "width": width, "height": height}
+        self.send(about, buffers=[encode(figure, scale) for figure in frame.figures])
+
+
+class Upload(_Ours):
+    """A button that opens a picture of the reader's own.
+
+    receive: called with its name, whether the browser made it smaller, and its bytes; a ValueError
+    is shown beside the button.
+    """
+
+    def __init__(self, receive: Callable[[str, bool, bytes], None]) -> None:
+        super().__init__(kind="upload")
+        self.add_class("histmatch-upload")
+        self._receive = receive
+        self.on_msg(self._take)
+
+    def _take(self, _widget: Any, sent: dict[str, Any], buffers: list[Any]) -> None:
+        problem = ""
+        try:
+            self._receive(sent["name"], sent["scaled"], bytes(buffers[0]))
+        except ValueError as refused:
+            problem = str(refused)
+        self.send({"problem": problem})
+
+
+def value_widget(control: Control, value: Any, *more: Any) -> widgets.ValueWidget:
+    """The widget whose `value` is the control's value, which starts at `value`.
+
+    more: values that it must be able to take besides those of its steps.
+    """
     look = {
         "description": control.label,
         "style": {"description_width": _LABEL_WIDTH},
-        "layout": widgets.Layout(width=_CONTROL_WIDTH),
+        "layout": widgets.Layout(width="auto"),
         TOOLTIP: control.hint or control.label,
         "value": value,
     }
@@ -29,14 +111,13 @@ def value_widget(control: Control, value: Any) -> widgets.ValueWidget:
             decimals = max(0, -math.floor(math.log10(step)))
             return widgets.FloatSlider(readout_format=f".{decimals}f", **look)
         case LogSlider():
-            low, high = math.log10(control.minimum), math.log10(control.maximum)
-            return widgets.FloatLogSlider(
-                min=low, max=high, step=0.05, readout_format=".4g", **look
-            )
+            # Not a FloatLogSlider, whose read-outs are 0.001000 and 1.995e+5.
+            stops = control.stops(value, *more)
+            return widgets.SelectionSlider(options=_texts(control, stops), **look)
         case Choice():
             # Buttons, since JupyterLab takes a closed chooser's arrow keys for itself.
             look["style"] |= {"button_width": "auto"}
-            look["layout"] = widgets.Layout(display="flex", width="auto", min_width=_CONTROL_WIDTH)
+            look["layout"] = widgets.Layout(display="flex", width="auto")
             return widgets.ToggleButtons(options=_texts(control, control.options), **look)
         case Toggle():
             return widgets.Checkbox(indent=True, **look)
@@ -51,4 +132,4 @@ def _texts(control: Control, values: Any) -> list[tuple[str, Any]]:
 def with_play_button(slider: widgets.IntSlider) -> widgets.HBox:
     play = widgets.Play(min=0, max=slider.max, value=slider.value, interval=150)
     widgets.jslink((play, "value"), (slider, "value"))
-    return widgets.HBox([play, slider])
+    return widgets.HBox([slider, play])

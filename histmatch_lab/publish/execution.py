@@ -34,7 +34,6 @@ WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 POLL_SECONDS = 1.0  # of waiting for a message until the socket is asked by itself
 THREAD_LIMITS = [f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")]
 THREAD_LIMITS += ["VECLIB_MAXIMUM_THREADS"]
-_ALERT = "histmatch-lab-error"  # the class of the line in which a live demo reports a mistake
 _TRACEBACK = "Traceback (most recent call last)"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 # Runs in the kernel, after the last cell: where torch computed.
@@ -104,11 +103,15 @@ def _with_parameters(notebook: NotebookNode, parameters: dict[str, Any]) -> Note
 
 
 def _strip(notebook: NotebookNode) -> NotebookNode:
-    """Remove, in place, what only the run that made it can use: widget state, times."""
+    """Remove, in place, what only the run that made it can use: widgets that are gone, times."""
     for key in ("widgets", "papermill"):
         notebook.metadata.pop(key, None)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        outputs = cell.get("outputs", [])
+        outputs[:] = [
+            output for output in outputs if output.get("data", {}).keys() != {WIDGET_VIEW}
+        ]
     return notebook
 
 
@@ -209,8 +212,7 @@ def _raise_for_hidden_errors(notebook: NotebookNode, log: str) -> None:
     for name, widget in widgets.items():
         state = widget.get("state", {})
         problems = list(_errors_in(state.get("outputs", [])))
-        if _ALERT in str(state.get("value", "")):
-            problems.append(re.sub(r"<[^>]+>", "", state["value"]))
+        problems += filter(None, [state.get("problem")])  # what a live demo says below its picture
         for problem in problems:
             shows = (cell for cell in notebook.cells if name in _widgets_of(cell, widgets))
             raise NotebookError(f"in a widget: {problem}", notebook, next(shows, None))

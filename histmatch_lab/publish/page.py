@@ -46,7 +46,11 @@ def write_page(notebook: NotebookNode, file: Path) -> None:
         if cell.cell_type != "code":
             continue
         outputs = [(output, output.get("data", {})) for output in cell.outputs]
-        cell.outputs = [output for output, data in outputs if data.get("text/plain") not in _SPENT]
+        cell.outputs = [
+            output
+            for output, data in outputs
+            if data.get("text/plain") not in _SPENT and data.keys() != {WIDGET_VIEW}
+        ]
         if any(_PLOTLY in output.get("data", {}) for output in cell.outputs):
             scripts = [_PLOTLY_FILE]
         for output in cell.outputs:

@@ -124,12 +124,12 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def served(home: Path) -> Iterator[str]:
+def served(home: Path, notebooks: Path = ROOT / "notebooks") -> Iterator[str]:
     """JupyterLab on a free port with a copy of the notebooks in an empty folder.
 
     Its address has a {} for the notebook.
     """
-    _copy_without_outputs(ROOT / "notebooks", home / "notebooks")
+    _copy_without_outputs(notebooks, home / "notebooks")
     _settings(home / "app-settings")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -66,7 +66,7 @@ class Control:
 def move(demo: Locator) -> None:
     """Press once; picture and line must change."""
     demo.scroll_into_view_if_needed()
-    image, line = demo.locator(".widget-image"), demo.locator("p[role=status]")
+    image, line = demo.locator(".picture img").first, demo.locator("p[role=status]")
     expect(line).not_to_be_empty()
     before, said = image.get_attribute("src"), line.inner_text()
     Control(demo).press()

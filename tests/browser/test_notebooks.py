@@ -39,7 +39,7 @@ class Opened:
 
     @property
     def demos(self) -> list[Locator]:
-        return self.page.locator(".jp-OutputArea-output:has(.widget-image)").all()
+        return self.page.locator(".histmatch-lab-demo:has(.picture)").all()
 
     @property
     def sources(self) -> list[str]:
@@ -147,7 +147,7 @@ def test_the_button_stops_a_training_and_what_was_learned_is_kept(page: Page, la
     page.goto(lab.format("05_train_hdrnet.ipynb"))
     jupyterlab.start_all(page)
     stop = page.locator("button.widget-button:has-text('Stop')")
-    training = page.locator(".jp-OutputArea-output:has(button:has-text('Stop'))")
+    training = page.locator(".histmatch-lab-demo:has(button:has-text('Stop'))")
     line = training.locator("p[role=status]")
     expect(line).to_contain_text("Step", timeout=3 * MINUTE)
     step, of = map(int, re.findall(r"\d+", line.inner_text())[:2])

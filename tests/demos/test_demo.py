@@ -1,8 +1,11 @@
 """What a demo is: controls with ranges, a pure function, frames that unfold in time."""
 
+import base64
+import html
 import inspect
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +23,7 @@ from histmatch_lab.data.samples import photo_names
 from histmatch_lab.demos import find_demo
 from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Slider, Toggle
 from histmatch_lab.demos.demo import Frame, demo
-from histmatch_lab.demos.encoding import encode, encode_small, still
+from histmatch_lab.demos.encoding import encode, encode_small, night, still
 from histmatch_lab.demos.render import draw
 from histmatch_lab.demos.style import picture, subplots
 
@@ -145,9 +148,31 @@ def test_photographs_travel_as_jpeg_and_lines_as_png():
     figure, (axes,) = subplots()
     picture(axes, Photograph().resolve(photo_names()[0]), "A photograph")
     frame = Frame(figure, "It says so.")
-    assert encode(toy())[1] == "png"
-    assert encode(frame)[1] == "jpeg"
-    assert still(frame)[:4] == b"\x89PNG"
+    assert encode(toy().figure)[1:4] == b"PNG"
+    assert encode(frame.figure)[:2] == b"\xff\xd8"
+
+
+def test_a_still_is_sharp_and_says_its_caption_as_text():
+    page = still(toy(), note="Run me.")
+    [source] = re.findall(r'<img src="data:image/webp;base64,([^"]*)" width="900"', page)
+    with Image.open(io.BytesIO(base64.b64decode(source))) as image:
+        assert image.size == (1800, 640)
+        shown = np.asarray(image.convert("RGB"), float)
+    assert np.abs(shown - draw(toy().figure, 2)).mean() < 2
+    caption = html.escape(toy().caption)
+    assert page.count(caption) == 2  # below, and as the alt text
+    assert "Run me." in page
+    assert "http" not in page
+
+
+def test_at_night_photographs_stay_as_they_are():
+    assert "." not in night(toy().figure), "all of the figure"
+    figure, axes = subplots(1, 2)
+    picture(axes[1], Photograph().resolve(photo_names()[0]))
+    draw(figure)
+    left, low, right, high = (100 * x for x in axes[1].get_position().extents)
+    assert f"{left:.2f}% {100 - low:.2f}%, {right:.2f}% {100 - low:.2f}%" in night(figure)
+    assert f"{right:.2f}% {100 - high:.2f}%" in night(figure)
 
 
 def test_a_small_picture_holds_only_what_differs_from_the_one_under_it():

@@ -163,5 +163,5 @@ def test_its_presets_are_buttons():
     buttons = live.children[0].children
     assert [button.description for button in buttons] == list(microscope.presets)
     buttons[2].click()
-    assert "100% of the pixels" in live.line.value
+    assert "100% of the pixels" in live.picture.caption
     assert live.controls["bandwidth"].value == "L / 2.5"

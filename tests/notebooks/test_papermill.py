@@ -19,13 +19,6 @@ def test_a_notebook_runs_with_a_parameter(tmp_path):
         progress_bar=False,
         cwd=str(NOTEBOOK.parent),
     )
-    stills = [
-        output.metadata["image/png"]["alt"]
-        for cell in ran.cells
-        for output in cell.get("outputs", [])
-        if "alt" in output.get("metadata", {}).get("image/png", {})
-    ]
-    assert stills
     settings = [
         output.metadata["histmatch_lab"]["settings"]
         for cell in ran.cells

@@ -60,7 +60,10 @@ def inverse(a):
 interact(inverse, a=0)"""
 OURS = """\
 import ipywidgets
-ipywidgets.VBox([ipywidgets.HTML('<p role="alert" class="histmatch-lab-error">too sharp</p>')])"""
+from histmatch_lab.demos.widgets import Picture
+picture = Picture()
+picture.problem = "too sharp"
+ipywidgets.VBox([picture])"""
 THREAD = """\
 import threading
 thread = threading.Thread(target=lambda: 1 / 0)
