@@ -63,6 +63,7 @@ class Demo:
         title: the first line of the function's docstring.
         controls: the controls by argument name, in order.
         presets: settings of several controls at once, by a name for the reader.
+        photos: if microscope.js computes its picture in the page, what that needs, as JSON.
     """
 
     __wrapped__: Callable[..., Any]
@@ -72,12 +73,14 @@ class Demo:
         function: Callable[..., Any],
         controls: dict[str, Control],
         presets: Mapping[str, dict[str, Any]],
+        photos: Callable[[], dict[str, Any]] | None = None,
     ) -> None:
         update_wrapper(self, function)  # so that `demo??` shows the figure's own code
         self.name = f"{function.__module__}:{function.__name__}"
         self.title = (inspect.getdoc(function) or function.__name__).splitlines()[0].rstrip(".")
         self.controls = controls
         self.presets = dict(presets)
+        self.photos = photos
         for settings in self.presets.values():
             self.settings(**settings)
             self._resolve(settings)
@@ -124,6 +127,7 @@ def demo(
     *,
     steps: int | None = None,
     presets: Mapping[str, dict[str, Any]] | None = None,
+    photos: Callable[[], dict[str, Any]] | None = None,
     **controls: Control,
 ) -> Callable[[Callable[..., Any]], Demo]:
     """Make a Demo of a function of these controls (see the module's docstring).
@@ -143,6 +147,6 @@ def demo(
         if inspect.isgeneratorfunction(function) != (steps is not None):
             raise TypeError(f"{function.__name__}: `steps` goes with a generator, and only there")
         player = {} if steps is None else {"step": Slider("step", 0, 0, steps, PLAY_IT, step=1)}
-        return Demo(function, {**controls, **player}, presets or {})
+        return Demo(function, {**controls, **player}, presets or {}, photos)
 
     return wrap

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from PIL import Image
@@ -16,6 +17,7 @@ from histmatch_lab.demos.demo import Frame
 from histmatch_lab.demos.render import draw
 from histmatch_lab.demos.style import DPI, WIDTH
 
+LINES = 4096  # colours at most of a picture without photographs
 SHARP = 2.0  # of stored pictures: two pixels for one of CSS
 STYLE = Path(__file__).with_name("figure.css").read_text(encoding="utf-8")
 _FILES = Environment(
@@ -31,10 +33,11 @@ def encode(figure: Figure, scale: float = 1.0) -> bytes:
     return stored(image, "png", compress_level=1)
 
 
-def still(frame: Frame, *, ident: str = "", note: str = "") -> str:
+def still(frame: Frame, *, ident: str = "", note: str = "", data: Markup | str = "") -> str:
     """The frame as HTML, sharp, with its caption as text; without a script, and asking for nothing.
 
-    ident: of its element; note: a line below the caption.
+    ident: of its element; note: a line below the caption; data: JSON for page.js, if it is to come
+    to life on a page.
     """
     return _FILES.get_template("still.html.j2").render(
         source=address(encode_small(draw(frame.figure, SHARP))),
@@ -44,6 +47,7 @@ def still(frame: Frame, *, ident: str = "", note: str = "") -> str:
         caption=frame.caption,
         ident=ident,
         note=note,
+        data=data,
     )
 
 
@@ -88,9 +92,8 @@ def encode_small(pixels: np.ndarray, backdrop: np.ndarray | None = None) -> byte
     """Pixels, (H, W, 3) uint8, as a WebP of few bytes, for a page that carries many.
 
     Blocks that equal the backdrop's are left transparent, to be laid over it. Whole blocks, since a
-    lossy picture's lines bleed into the block around them. Of two encodings the smaller is taken:
-    64 colours without loss (lines) or a lossy one (photographs). Raises ValueError if the two are
-    not of one size.
+    lossy picture's lines bleed into the block around them. Lines are stored without loss in 64
+    colours, photographs with. Raises ValueError if the two are not of one size.
     """
     if backdrop is not None and pixels.shape != backdrop.shape:
         raise ValueError(
@@ -98,11 +101,12 @@ def encode_small(pixels: np.ndarray, backdrop: np.ndarray | None = None) -> byte
         )
     everything = np.full(pixels.shape[:2], True)
     new = everything if backdrop is None else _whole_blocks((pixels != backdrop).any(axis=-1))
-    octree, no_dots = Image.Quantize.FASTOCTREE, Image.Dither.NONE
-    few = Image.fromarray(pixels).quantize(64, method=octree, dither=no_dots)
+    image = Image.fromarray(pixels)
+    if image.getcolors(LINES) is None:
+        return stored(_where(new, pixels), "webp", quality=35, method=2)
+    few = image.quantize(64, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     lines = _where(new, np.asarray(few.convert("RGB")))
-    lossless = stored(lines, "webp", lossless=True, quality=75)
-    return min(lossless, stored(_where(new, pixels), "webp", quality=50), key=len)
+    return stored(lines, "webp", lossless=True, quality=20, method=1)
 
 
 def _whole_blocks(seen: np.ndarray, side: int = 8) -> np.ndarray:

@@ -27,7 +27,7 @@ from histmatch_lab.data.images import load_image
 from histmatch_lab.demos.controls import Photograph
 from histmatch_lab.demos.demo import Demo, Frame
 from histmatch_lab.demos.encoding import captioned, still, stored
-from histmatch_lab.demos.page import WIDGET_VIEW
+from histmatch_lab.demos.page import SCRIPT, WIDGET_VIEW, to_figure
 from histmatch_lab.demos.widgets import GRID, Picture, Upload, value_widget, with_play_button
 from histmatch_lab.training.loop import History, Step
 
@@ -43,6 +43,12 @@ def show(demo: Demo, **settings: Any) -> None:
     # Demos' tensors are small: where the browser keeps the other core busy, waiting for it at each
     # operation makes a redraw twenty times slower.
     torch.set_num_threads(1)
+    if demo.photos:
+        piece = f"{to_figure(demo, settings)}<script>{SCRIPT}</script>"
+        about = {"histmatch_lab": {"demo": demo.name, "settings": demo.settings(**settings)}}
+        text = f"{demo.title}. {demo(**settings).caption}"
+        display({"text/html": piece, "text/plain": text}, metadata=about, raw=True)
+        return
     live = Live(demo, **settings)
     text = f"{demo.title}. {live.frame.caption}"
     picture = still(live.frame, ident=live.picture.still, note=NOT_LIVE)

@@ -1,44 +1,116 @@
-// Brings each demo of the page to life; one that lives already is left alone.
-document.querySelectorAll(".histmatch-demo:not([data-alive])").forEach((root) => {
-  root.dataset.alive = "";
-  const { frames, sweeps, presets } = JSON.parse(root.querySelector("script[type]").textContent);
-  // Of each frame there is only what differs from the first picture, to be laid over it.
-  const [image, over] = root.querySelectorAll("img"), line = root.querySelector("[role=status]");
-  const title = root.getAttribute("aria-label");
-  const inputs = [...root.querySelectorAll("input")];
-  const put = (input, sweep, at) => {
-    input.value = at;
-    input.setAttribute("aria-valuetext", sweep.positions[at]);
-    input.nextElementSibling.textContent = sweep.positions[at];
-  };
-  const show = (frame, at) => {
-    inputs.forEach((input, i) => put(input, sweeps[i], at[i]));
+// The controls of a demo where no kernel runs, and its pictures: drawn before, or computed here.
+
+// One row for each control: a slider, or a button for each choice. `moved(i, at)` hears of a move;
+// `open(file)` reads a picture of the reader's own and returns its name.
+const controls = (figure, { controls: specs, presets }, moved, open) => {
+  const box = figure.querySelector(".controls"), rows = [];
+  const at = specs.map((spec) => spec.at);
+  const put = (places) => places.forEach((place, i) => { at[i] = place; rows[i](place); });
+  const move = (i, place) => { at[i] = place; rows[i](place); moved(i, place); };
+  if (presets.length) {
+    const group = make("div", { className: "presets" });
+    group.setAttribute("role", "group");
+    group.setAttribute("aria-label", "Presets");
+    for (const preset of presets) {
+      const button = group.appendChild(make("button", { type: "button", textContent: preset.name }));
+      button.addEventListener("click", () => { put(preset.at.map((place, i) => place ?? at[i])); moved(); });
+    }
+    box.append(group);
+  }
+  specs.forEach((spec, i) => {
+    const row = box.appendChild(make(spec.kind === "slider" ? "label" : "div", { className: "row", title: spec.hint }));
+    row.append(make("span", { className: "name", textContent: spec.label }));
+    if (spec.kind === "slider") {
+      const input = make("input", { type: "range", min: 0, max: spec.texts.length - 1, step: 1 });
+      const said = make("span", { className: "value" });
+      said.setAttribute("aria-hidden", "true");
+      input.dataset.lmSuppressShortcuts = "true";
+      input.addEventListener("input", () => move(i, Number(input.value)));
+      row.append(input, said);
+      rows.push((place) => {
+        input.value = place;
+        said.textContent = spec.texts[place];
+        input.setAttribute("aria-valuetext", spec.texts[place]);
+      });
+      if (spec.plays) row.after(player(input, spec));
+      return;
+    }
+    row.setAttribute("role", "group");
+    row.setAttribute("aria-label", spec.label);
+    const choices = row.appendChild(make("span", { className: "choices" })), buttons = [];
+    const add = (text) => {
+      const place = buttons.length, button = make("button", { type: "button", textContent: text });
+      button.addEventListener("click", () => move(i, place));
+      buttons.push(choices.appendChild(button));
+    };
+    spec.texts.forEach(add);
+    if (open && spec.kind === "photograph") choices.append(own(async (file) => {
+      spec.values.push(await open(file));
+      add(`yours: ${file.name}`);
+      move(i, buttons.length - 1);
+    }));
+    rows.push((place) => buttons.forEach((button, j) => button.setAttribute("aria-pressed", j === place)));
+  });
+  put(at);
+  return { at, put, values: () => Object.fromEntries(specs.map((spec, i) => [spec.name, spec.values[at[i]]])) };
+};
+
+const own = (open) => {
+  const input = make("input", { type: "file", accept: "image/*", hidden: true });
+  const button = make("button", { type: "button", textContent: "your own …" }), problem = make("span", { className: "problem" });
+  problem.setAttribute("role", "alert");
+  button.addEventListener("click", () => input.click());
+  input.addEventListener("change", async () => {
+    const [file] = input.files;
+    problem.textContent = "";
+    try {
+      if (file) await open(file);
+    } catch {
+      problem.textContent = `${file.name} must be a picture that this browser can open`;
+    }
+  });
+  return make("span", {}, button, input, problem);
+};
+
+const player = (input, spec) => {
+  const button = make("button", { type: "button", textContent: "Play" });
+  let timer = null;
+  const stop = () => { clearInterval(timer); timer = null; button.textContent = "Play"; };
+  const go = (place) => { input.value = place; input.dispatchEvent(new Event("input")); };
+  button.addEventListener("click", () => {
+    if (timer) return stop();
+    if (input.value === input.max) go(0);
+    button.textContent = "Pause";
+    timer = setInterval(() => {
+      if (input.value === input.max) return stop();
+      go(Number(input.value) + 1);
+    }, 400);
+  });
+  return button;
+};
+
+// Pictures drawn before. `states` has those places of the controls, "0,3,1", of which there is one;
+// from any other, the controls that do not combine go back to where they began.
+const drawn = (figure, data) => {
+  const line = figure.querySelector("figcaption p"), box = figure.querySelector(".picture"), { under } = pane(box);
+  const over = box.insertBefore(make("img", { alt: "", hidden: true, className: "over" }), under.nextSibling);
+  const start = data.controls.map((spec) => spec.at);
+  const panel = controls(figure, data, (i, place) => {
+    const alone = start.map((first, j) => (j === i ? place : first));
+    const kept = data.together.includes(i) ? alone.map((first, j) => (data.together.includes(j) ? panel.at[j] : first)) : alone;
+    const found = [panel.at, kept, alone].find((places) => places.join() in data.states);
+    panel.put([...found]);
+    const frame = data.frames[data.states[found.join()]];
     over.hidden = !frame.src;
     if (frame.src) over.src = frame.src;
-    image.alt = title + ". " + frame.caption;
     line.textContent = frame.caption;
-  };
-  const move = (i) => {
-    const at = Number(inputs[i].value);
-    show(frames[sweeps[i].frames[at]], sweeps.map((sweep, j) => (j === i ? at : sweep.at)));
-  };
-  inputs.forEach((input, i) => input.addEventListener("input", () => move(i)));
-  root.querySelectorAll(".presets button").forEach((button, i) => {
-    button.addEventListener("click", () => show(frames[presets[i].frame], presets[i].at));
+    under.alt = `${data.title}. ${frame.caption}`;
   });
-  root.querySelectorAll(".controls button").forEach((button) => {
-    const i = inputs.indexOf(button.previousElementSibling.querySelector("input"));
-    let timer = null;
-    const stop = () => { clearInterval(timer); timer = null; button.textContent = "Play"; };
-    button.addEventListener("click", () => {
-      if (timer) return stop();
-      if (inputs[i].value === inputs[i].max) inputs[i].value = 0;
-      button.textContent = "Pause";
-      timer = setInterval(() => {
-        if (inputs[i].value === inputs[i].max) return stop();
-        inputs[i].stepUp();
-        move(i);
-      }, 400);
-    });
-  });
+};
+
+// Each demo of the page comes to life once.
+document.querySelectorAll(".histmatch-demo:not([data-alive])").forEach((figure) => {
+  figure.dataset.alive = "";
+  const data = JSON.parse(figure.querySelector("script[type]").textContent);
+  (data.photos ? microscope : drawn)(figure, data);
 });

@@ -1,85 +1,154 @@
-"""A demo as a piece of HTML whose sliders work without a kernel: for reports and the site."""
+"""A demo as a piece of HTML whose controls work without a kernel: for reports and the site."""
 
-import base64
+import json
 from collections.abc import Mapping
+from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
 
+from histmatch_lab.demos.controls import LogSlider, Photograph, Slider
 from histmatch_lab.demos.demo import Demo
-from histmatch_lab.demos.encoding import encode_small
+from histmatch_lab.demos.encoding import SHARP, address, encode_small, still
+from histmatch_lab.demos.render import draw
 
-STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-SCRIPT = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
-_FILES = Environment(
-    loader=PackageLoader(__package__, "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
-)
-_FIGURE = _FILES.get_template("figure.html.j2")
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"  # a live widget, in a notebook's output
+COMBINED = 36  # pictures at most of the controls that combine on a page
+_FILES = {
+    f: Path(__file__).with_name(f).read_text(encoding="utf-8")
+    for f in ("figure.js", "microscope.js", "page.js")
+}
+SCRIPT = "{{\n{}\n}}".format("\n".join(_FILES.values()).replace("export default", "void"))
 
 
 def to_figure(demo: Demo, settings: dict[str, Any] | None = None) -> str:
-    """The demo as a piece of HTML with working sliders and no kernel.
+    """The demo as a piece of HTML with working controls and no kernel.
 
-    Each control is swept over its positions while the others stay at `settings`: the cost is the
-    sum of the controls' positions, not their product. A preset jumps to a frame of its own. The
-    piece loads nothing from anywhere; its page brings STYLE, and after all demos SCRIPT, once.
+    The first controls combine, as many as make `COMBINED` pictures at most; each other one is moved
+    with the others at `settings`, and a preset jumps to a picture of its own. A demo with a script
+    of its own computes its picture in the page, and all of its controls combine. The piece loads
+    nothing from anywhere; its page brings SCRIPT once, after all demos.
     """
     values = demo.settings(**(settings or {}))
     if "step" in values:
         # An animation stands at its end, where the others show; its play button begins anew.
         values["step"] = demo.controls["step"].positions[-1]
-    frames = _Frames(demo, values)
-    positions = {name: _positions(demo, name, value) for name, value in values.items()}
-    sweeps = [
+    data = _computed(demo, values) if demo.photos else _drawn(demo, values)
+    data |= {"title": demo.title}
+    script = Markup(json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"))
+    return still(demo(**values), data=script, note=data.get("note", ""))
+
+
+def _computed(demo: Demo, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a demo's script needs: its controls with all their stops, and its photographs."""
+    stops = {name: _stops(control, values[name]) for name, control in demo.controls.items()}
+    presets = [
+        {"name": name, "at": [stops[n].index(p[n]) if n in p else None for n in stops]}
+        for name, p in demo.presets.items()
+    ]
+    assert demo.photos is not None
+    return {"controls": _specs(demo, values, stops), "presets": presets, **demo.photos()}
+
+
+def _stops(control: Any, value: Any) -> list[Any]:
+    if isinstance(control, LogSlider):
+        return list(control.stops(value))
+    if isinstance(control, Slider):
+        count = round((control.maximum - control.minimum) / control.step)
+        return [round(control.minimum + i * control.step, 10) for i in range(count + 1)]
+    return list(control.positions)
+
+
+def _specs(
+    demo: Demo, values: Mapping[str, Any], positions: Mapping[str, list[Any]]
+) -> list[dict[str, Any]]:
+    return [
         {
+            "name": name,
             "label": control.label,
             "hint": control.hint,
+            "kind": _kind(control),
             "plays": name == "step",
             "at": positions[name].index(values[name]),
-            "positions": [control.text(position) for position in positions[name]],
-            "frames": [frames.index({name: position}) for position in positions[name]],
+            "values": positions[name],
+            "texts": [control.text(position) for position in positions[name]],
         }
         for name, control in demo.controls.items()
     ]
-    presets = [
-        {
-            "name": preset,
-            "at": [positions[name].index({**values, **changed}[name]) for name in values],
-            "frame": frames.index(changed),
-        }
-        for preset, changed in demo.presets.items()
-    ]
-    data = {"frames": frames.overlays, "sweeps": sweeps, "presets": presets}
-    return _FIGURE.render(title=demo.title, backdrop=frames.backdrop, **data, data=data)
+
+
+def _kind(control: Any) -> str:
+    if isinstance(control, Slider | LogSlider):
+        return "slider"
+    return "photograph" if isinstance(control, Photograph) else "choice"
+
+
+def _drawn(demo: Demo, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The pictures of a page, by the places of the controls that show them."""
+    positions = {name: _positions(demo, name, value) for name, value in values.items()}
+    together = _together(positions)
+    frames = _Frames(demo, values)
+    presets = [{**values, **settings} for settings in demo.presets.values()]
+    states = {}
+    for state in (*_sweeps(positions, values, together), *presets):
+        key = ",".join(str(positions[name].index(state[name])) for name in values)
+        states[key] = frames.index(state)
+    places = [[positions[name].index(preset[name]) for name in values] for preset in presets]
+    names = list(values)
+    labels = " and ".join(demo.controls[name].label for name in together)
+    combine = f"{labels} combine here; any other" if len(together) > 1 else "Each"
+    alone = f"{combine} control moves alone. Run the notebook to combine them all."
+    return {
+        "controls": _specs(demo, values, positions),
+        "presets": [{"name": n, "at": at} for n, at in zip(demo.presets, places, strict=True)],
+        "together": [names.index(name) for name in together],
+        "states": states,
+        "frames": frames.overlays,
+        "note": alone if len(together) < len(names) else "",
+    }
+
+
+def _together(positions: Mapping[str, list[Any]]) -> list[str]:
+    """The first controls whose positions' product is at most COMBINED; none of an animation."""
+    names: list[str] = []
+    for name in () if "step" in positions else positions:
+        if prod(len(positions[n]) for n in (*names, name)) <= COMBINED:
+            names.append(name)
+    return names
+
+
+def _sweeps(
+    positions: Mapping[str, list[Any]], values: Mapping[str, Any], together: list[str]
+) -> list[dict[str, Any]]:
+    """The settings of which a page has a picture."""
+    combined = product(*(positions[name] for name in together))
+    swept = [{**values, **dict(zip(together, some, strict=True))} for some in combined]
+    return swept + [{**values, name: one} for name, stops in positions.items() for one in stops]
 
 
 class _Frames:
-    """The pictures of a page: a backdrop, and of each other one what differs from it."""
+    """The pictures of a page: of each, what differs from the first."""
 
     def __init__(self, demo: Demo, values: Mapping[str, Any]) -> None:
-        self._demo, self._values, self._first = demo, values, demo(**values)
-        self.backdrop = _address(encode_small(self._first.pixels))
+        self._demo, self._first = demo, demo(**values)
+        self._under = draw(self._first.figure, SHARP)
         self.overlays = [{"src": "", "caption": self._first.caption}]
 
-    def index(self, changed: Mapping[str, Any]) -> int:
-        """Which of the overlays shows the demo with these settings changed."""
-        values = {**self._values, **changed}
-        if values == self._values:
-            return 0
-        frame, under = self._demo(**values), self._first.pixels
-        same = np.array_equal(frame.pixels, under)
-        source = "" if same else _address(encode_small(frame.pixels, under))
-        overlay = {"src": source, "caption": frame.caption}
+    def index(self, values: Mapping[str, Any]) -> int:
+        """Which of the overlays shows the demo at these settings."""
+        frame = self._demo(**values)
+        pixels = draw(frame.figure, SHARP)
+        same = np.array_equal(pixels, self._under)
+        overlay = {
+            "src": "" if same else address(encode_small(pixels, self._under)),
+            "caption": frame.caption,
+        }
         if overlay not in self.overlays:
             self.overlays.append(overlay)
         return self.overlays.index(overlay)
-
-
-def _address(webp: bytes) -> str:
-    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
 
 
 def _positions(demo: Demo, name: str, value: Any) -> list[Any]:

@@ -16,7 +16,8 @@ from plotly.offline import get_plotlyjs
 
 from histmatch_lab._files import write_whole
 from histmatch_lab.demos import find_demo
-from histmatch_lab.demos.page import SCRIPT, STYLE, WIDGET_VIEW, to_figure
+from histmatch_lab.demos.encoding import STYLE
+from histmatch_lab.demos.page import SCRIPT, WIDGET_VIEW, to_figure
 from histmatch_lab.publish.contents import notebook_title
 from histmatch_lab.publish.markdown import render_markdown
 

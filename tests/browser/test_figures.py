@@ -28,8 +28,10 @@ show(find_demo("histmatch_lab.demos.figures.counting:brighten"))""",
 def halves():
     "Black and red, before and after."
     (before, [left]), (after, [right]) = (subplots(margins=(0, 0, 0, 0)) for _ in range(2))
-    left.axvspan(0, 1, color="black")
-    right.axvspan(0, 1, color="red")
+    left.axvspan(-1, 2, color="black")
+    right.axvspan(-1, 2, color="red")
+    for axes in (left, right):
+        axes.set(xlim=(0, 1), ylim=(0, 1))
     return Frame(before, "All of it is 1 colour.", after=after)
 show(halves)""",
 )

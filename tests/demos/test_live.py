@@ -213,24 +213,28 @@ def test_a_preset_moves_its_controls_redraws_once_and_leaves_the_others():
 
 def test_a_demo_without_presets_has_no_buttons_for_them():
     assert not any(isinstance(w, widgets.Button) for w in _all_widgets(Live(every_control)))
-    assert 'class="presets"' not in to_figure(with_photograph)
+    assert _data_of(to_figure(with_photograph))["presets"] == []
 
 
 def _data_of(page):
     return json.loads(re.search(r'<script type="application/json">(.*?)</script>', page)[1])
 
 
-def test_a_page_has_a_button_a_frame_and_the_sliders_places_for_each_preset():
-    page = to_figure(with_presets, {"gain": 0.5})
-    data = _data_of(page)
-    assert re.findall(r'<button type="button">(.*?)</button>', page) == ["sharp", "blurred"]
+def test_a_page_has_a_frame_and_the_controls_places_for_each_preset():
+    data = _data_of(to_figure(with_presets, {"gain": 0.5}))
     assert [preset["name"] for preset in data["presets"]] == ["sharp", "blurred"]
     expected = [["10,000", "100", "0.5"], ["10", "256", "0.5"]]
     for preset, texts in zip(data["presets"], expected, strict=True):
-        stops = [s["positions"][at] for s, at in zip(data["sweeps"], preset["at"], strict=True)]
+        stops = [c["texts"][at] for c, at in zip(data["controls"], preset["at"], strict=True)]
         assert stops == texts
         caption = f"alpha {float(texts[0].replace(',', '')):.0f}, K {texts[1]}, gain 0.50."
-        assert data["frames"][preset["frame"]]["caption"] == caption
+        assert _captions(data)[tuple(preset["at"])] == caption
+
+
+def _captions(data):
+    """By the places of the controls."""
+    frames = {key: data["frames"][index]["caption"] for key, index in data["states"].items()}
+    return {tuple(map(int, key.split(","))): caption for key, caption in frames.items()}
 
 
 def upload(live, name, content, scaled=False):
@@ -312,19 +316,25 @@ def test_a_start_out_of_range_is_refused_before_anything_is_shown(published):
     assert published == []
 
 
-def test_a_page_holds_each_position_of_each_control_once():
-    @demo(gain=every_control.controls["gain"], bins=every_control.controls["bins"])
-    def two_controls(gain, bins):
-        """Two controls."""
-        figure, (axes,) = subplots()
-        axes.plot(gain * np.ones(bins))
-        return Frame(figure, caption=f"gain {gain:.2f}, K {bins}.")
+def test_on_a_page_the_first_controls_combine_and_the_others_move_alone():
+    controls = every_control.controls
 
-    data = _data_of(to_figure(two_controls, {"gain": 0.33, "bins": 100}))
-    assert [sweep["label"] for sweep in data["sweeps"]] == ["gain", "K"]
-    gain, bins = data["sweeps"]
-    assert gain["positions"][gain["at"]] == "0.33"
-    assert bins["positions"] == ["50", "100", "256"]
-    assert len(data["frames"]) == len(gain["positions"]) + len(bins["positions"]) - 1
-    captions = [data["frames"][i]["caption"] for i in bins["frames"]]
-    assert captions == [f"gain 0.33, K {bins}." for bins in (50, 100, 256)]
+    @demo(gain=controls["gain"], bins=controls["bins"], alpha=controls["alpha"])
+    def three_controls(gain, bins, alpha):
+        """Three controls."""
+        figure, (axes,) = subplots()
+        axes.plot(gain * alpha * np.ones(bins))
+        return Frame(figure, caption=f"gain {gain:.2f}, K {bins}, alpha {alpha:g}.")
+
+    data = _data_of(to_figure(three_controls, {"gain": 0.33, "bins": 100}))
+    gain, bins, alpha = data["controls"]
+    assert data["together"] == [0, 1]
+    assert (gain["texts"][gain["at"]], bins["texts"]) == ("0.33", ["50", "100", "256"])
+    captions = _captions(data)
+    for i, one in enumerate(gain["values"]):
+        for j, other in enumerate(bins["values"]):
+            assert captions[i, j, alpha["at"]] == f"gain {one:.2f}, K {other}, alpha 1000."
+    for k, value in enumerate(alpha["values"]):
+        assert captions[gain["at"], 1, k] == f"gain 0.33, K 100, alpha {value:g}."
+    assert len(captions) == len(gain["values"]) * 3 + len(alpha["values"]) - 1
+    assert "gain and K combine here" in data["note"]

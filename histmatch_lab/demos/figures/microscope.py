@@ -7,19 +7,28 @@ alone. One more value is the picked pixel's: the one in the centre, moved to any
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from PIL import Image
 from torch import Tensor
 
 from histmatch_lab.demos import shared, style
 from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Slider
 from histmatch_lab.demos.demo import Frame, demo
-from histmatch_lab.demos.shared import BIN_RANGES, DARKER, LEVELS, LIGHTER, TOP, level_shares
+from histmatch_lab.demos.encoding import address, stored
+from histmatch_lab.demos.shared import (
+    BIN_RANGES,
+    DARKER,
+    LEVELS,
+    LIGHTER,
+    TOP,
+    level_shares,
+    small,
+)
 from histmatch_lab.histogram import (
     Outside,
     Range,
@@ -35,8 +44,23 @@ REACH = 3.5  # bins to each side of the picked pixel in the close-up
 DASHES = (0, (4, 2))
 MARGINS = (0.65, 0.25, 0.35, 0.55)
 PLATE = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
-SIDE = 300  # pixels shown of a picture's longer side
+SIDE = 300  # pixels of a picture's longer side: the page counts them anew at each move
 MAP_TOP = 1.5  # the strongest pull that the map's colours show
+PHOTO = Photograph(hint="Which parts are made lighter, which darker?")
+TARGET = Photograph("target", "chelsea", "With itself, only one pixel is out of place.")
+
+
+def photos() -> dict[str, Any]:
+    """For microscope.js: the greens of the photographs to choose from, and the ranges."""
+    names = dict.fromkeys((*PHOTO.positions, *TARGET.positions))
+    green = {name: shared.levels_of(small(PHOTO.resolve(name), SIDE), "green") for name in names}
+    pictures = {
+        name: address(
+            stored(Image.fromarray(levels.byte().numpy()).convert("RGB"), "webp", lossless=True)
+        )
+        for name, levels in green.items()
+    }
+    return {"photos": pictures, "ranges": BIN_RANGES}
 
 
 class Lens(NamedTuple):
@@ -114,8 +138,9 @@ def center(photo: Tensor) -> tuple[int, int]:
     extent=Choice("range of the bins", "0 to 1", tuple(BIN_RANGES), "Has each level its own bin?"),
     outside=Choice("outside the range", "drop", shared.OUTSIDE_MODES, "The pull at both ends."),
     pixel=Slider("pixel at, intensity", 0.3, 0, 1, "Close up: its share of each bin.", step=0.001),
-    photo=Photograph(hint="Which parts are made lighter, which darker?"),
-    target=Photograph("target", "chelsea", "With itself, only one pixel is out of place."),
+    photo=PHOTO,
+    target=TARGET,
+    photos=photos,
     presets={
         "paper": PAPER,
         "DeepHist": PAPER | {"alpha": 1, "bandwidth": "L / 2.5", "outside": "reflect"},
@@ -137,6 +162,7 @@ def microscope(
 
     Histogram, CDF, EMD and gradient of a photograph, and of one of its pixels.
     """
+    photo, target = (small(picture, SIDE) for picture in (photo, target))
     view = look(photo, target, lens_of(alpha, bins, bandwidth, extent, outside), pixel)
     figure, (left, heights, map_, cdfs, close, pulls) = style.subplots(
         3, 2, height=6.6, widths=(1, 1.65), heights=(1.2, 1.2, 1), gaps=(0.8, 0.45), margins=MARGINS
@@ -163,10 +189,9 @@ def lens_of(alpha: float, bins: int, bandwidth: str, extent: str, outside: Outsi
 
 def _draw_pictures(left: Axes, right: Axes, photo: Tensor, view: View) -> None:
     """The picture and the pull on each of its pixels; a dot for the picked one."""
-    stride = math.ceil(max(photo.shape) / SIDE)
-    shown = shared.levels_of(photo, "green")[::stride, ::stride]
+    shown = shared.levels_of(photo, "green")
     x, felt = float(view.values[-1]), float(view.pull[-1] / (2 * MAP_TOP) + 0.5)
-    row, column = (side // stride for side in center(photo))
+    row, column = center(photo)
     left.imshow(shown.numpy(), cmap="gray", vmin=0, vmax=255)
     right.imshow(view.pull[shown].numpy(), cmap=style.DIVERGING, vmin=-MAP_TOP, vmax=MAP_TOP)
     for axes, fill in ((left, str(x)), (right, colormaps[style.DIVERGING](felt))):
