@@ -21,6 +21,12 @@ def _all_if_none(
 notebooks_or_all = click.argument("notebooks", nargs=-1, type=FILE, callback=_all_if_none)
 
 
+def _where_typed(text: str) -> str:
+    """A path means the file here; a notebook, which runs in its own folder, needs it whole."""
+    path = Path(text)
+    return str(path.resolve()) if path.suffix and path.is_file() else text
+
+
 def _import(module: str) -> Any:
     return import_extra(f"histmatch_lab.{module}", "makes pages of notebooks", "report")
 
@@ -55,7 +61,8 @@ def report(
     try:
         with exit_codes():
             batch = _import("publish.batch")
-            runs = batch.report(notebooks, output, parameters=dict(parameters), jobs=jobs)
+            typed = {name: _where_typed(text) for name, text in parameters}
+            runs = batch.report(notebooks, output, parameters=typed, jobs=jobs)
     except OSError as problem:  # such as a full disk
         raise click.ClickException(str(problem)) from None
     states = {run.status for run in runs}

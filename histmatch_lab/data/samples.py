@@ -1,5 +1,6 @@
 """The photographs of data_samples/, by name, wherever the course is run from."""
 
+import difflib
 import functools
 import os
 import re
@@ -103,7 +104,9 @@ def open_photo(
     try:
         return load_image(name_or_path, max_side=max_side)
     except ImageError as error:
-        raise ImageError(f"{error} {known}") from error
+        near = difflib.get_close_matches(str(name_or_path), names, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise ImageError(f"{error}{hint} {known}") from error
 
 
 @functools.lru_cache(maxsize=8)  # a slider asks for the same picture at each of its moves

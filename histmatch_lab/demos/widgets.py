@@ -132,4 +132,12 @@ def _texts(control: Control, values: Any) -> list[tuple[str, Any]]:
 def with_play_button(slider: widgets.IntSlider) -> widgets.HBox:
     play = widgets.Play(min=0, max=slider.max, value=slider.value, interval=150)
     widgets.jslink((play, "value"), (slider, "value"))
+    start = slider.value
+
+    def rewind(change: Any) -> None:
+        """From where the figure opens, which may be its end, there is nothing to play."""
+        if change["new"] and slider.value == start:
+            slider.value = 0
+
+    play.observe(rewind, "_playing" if widgets.__version__.startswith("7") else "playing")
     return widgets.HBox([slider, play])

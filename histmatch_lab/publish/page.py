@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import plotly.io
 from jinja2 import Environment, FileSystemLoader, pass_context
 from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
@@ -24,7 +23,6 @@ from histmatch_lab.publish.markdown import render_markdown
 _FILES = Path(__file__).with_name("files")
 _TEMPLATES = Environment(loader=FileSystemLoader(_FILES), autoescape=True, trim_blocks=True)
 _PLOTLY = "application/vnd.plotly.v1+json"
-_PLOTLY_FILE = "plotly.min.js"
 _SPENT = ("", "Output()")  # what stays of a progress bar that has gone
 
 
@@ -42,7 +40,6 @@ def write_shared_files(folder: Path) -> None:
 def write_page(notebook: NotebookNode, file: Path) -> None:
     """Write an executed notebook as a page, and plotly.js beside it if it has such figures."""
     shown = copy.deepcopy(notebook)
-    scripts = []
     for cell in shown.cells:
         if cell.cell_type != "code":
             continue
@@ -53,16 +50,14 @@ def write_page(notebook: NotebookNode, file: Path) -> None:
             if data.get("text/plain") not in _SPENT and data.keys() != {WIDGET_VIEW}
         ]
         if any(_PLOTLY in output.get("data", {}) for output in cell.outputs):
-            scripts = [_PLOTLY_FILE]
+            write_whole(file.with_name("plotly.min.js"), get_plotlyjs().encode())
         for output in cell.outputs:
             _make_still_or_standalone(output)
-    if scripts:
-        write_whole(file.with_name(_PLOTLY_FILE), get_plotlyjs().encode())
     title = notebook_title(file.stem, notebook)
     body, _ = _CellsExporter().from_notebook_node(shown)
     if "<h1" not in body:
         body = f"<h1>{html.escape(title)}</h1>\n{body}"
-    write_framed(file, "page.html.j2", title=title, body=body, scripts=scripts)
+    write_framed(file, "page.html.j2", title=title, body=body)
 
 
 def write_framed(file: Path, template: str, **values: Any) -> None:
@@ -78,17 +73,20 @@ def _make_still_or_standalone(output: NotebookNode) -> None:
     if demo and not demo["demo"].startswith("__main__:"):  # those are unknown here: a still
         data["text/html"] = to_figure(find_demo(demo["demo"]), demo["settings"])
     elif _PLOTLY in data:
-        data["text/html"] = _hover_figure(data[_PLOTLY], data.get("text/plain", ""))
+        data["text/html"] = _hover_figure(data)
     elif view and data.keys() <= {"text/plain"}:
         data["text/html"] = "<p><em>A live control: run the notebook to use it.</em></p>"
 
 
-def _hover_figure(figure: Any, caption: str) -> str:
-    whole = plotly.io.from_json(json.dumps(figure), skip_invalid=True)
-    config = {"responsive": True, "displaylogo": False}
-    drawn = plotly.io.to_html(whole, config=config, include_plotlyjs=False, full_html=False)
-    text = html.escape(caption)
-    return f'<figure class="hover">{drawn}<figcaption><p>{text}</p></figcaption></figure>'
+def _hover_figure(data: NotebookNode) -> str:
+    """A still, which script.js replaces by the figure when that comes into view."""
+    whole = json.dumps(data[_PLOTLY]).replace("<", "\\u003c")
+    text = html.escape(data.get("text/plain", ""))
+    picture = f"data:image/jpeg;base64,{data.get('image/jpeg', '')}"
+    return (
+        f'<figure class="hover"><div><img src="{picture}" alt="{text}"></div><figcaption>'
+        f'<p>{text}</p></figcaption><script type="application/json">{whole}</script></figure>'
+    )
 
 
 class _CellsExporter(HTMLExporter):

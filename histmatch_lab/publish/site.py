@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
+import io
 import re
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -11,8 +13,11 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from nbformat import NotebookNode, v4
+from PIL import Image
 
 from histmatch_lab.demos import Demo, find_demo
+from histmatch_lab.demos.encoding import address, stored
+from histmatch_lab.demos.page import to_figure
 from histmatch_lab.publish.contents import (
     notebook_contents,
     notebook_title,
@@ -23,6 +28,7 @@ from histmatch_lab.publish.execution import read
 from histmatch_lab.publish.markdown import render_markdown
 from histmatch_lab.publish.page import write_framed, write_page, write_shared_files
 
+_PICTURE = re.compile(r'src="data:image/\w+;base64,([^"]+)"')
 # Demos that have a page of their own, by the names that `find_demo` knows.
 DEMO_PAGES = ("histmatch_lab.demos.figures.microscope:microscope",)
 
@@ -47,6 +53,7 @@ def write_site(notebooks: Sequence[Path], folder: Path) -> None:
         "course.html.j2",
         title="histmatch-lab",
         lessons=list(starmap(_lesson, course.items())),
+        hero=to_figure(find_demo(DEMO_PAGES[0])),
         demos={name: notebook_title(name, notebook) for name, notebook in demos.items()},
     )
 
@@ -82,4 +89,19 @@ def _lesson(name: str, notebook: NotebookNode) -> dict[str, str]:
         "title": numbered(name, notebook_title(name, notebook)),
         "minutes": minutes[1] if minutes else "",
         "objectives": render_markdown(objectives[1]) if objectives else "",
+        "thumbnail": _thumbnail(notebook),
     }
+
+
+def _thumbnail(notebook: NotebookNode) -> str:
+    """The first picture that the notebook shows, small; empty if it shows none."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    data = [output.get("data", {}) for output in outputs]
+    found = (one.get("image/png") or _PICTURE.search(one.get("text/html", "")) for one in data)
+    first = next(filter(None, found), None)
+    if first is None:
+        return ""
+    whole = base64.b64decode(first if isinstance(first, str) else first[1])
+    image = Image.open(io.BytesIO(whole)).convert("RGB")
+    image.thumbnail((480, 480))
+    return address(stored(image, "webp", quality=60))

@@ -118,7 +118,8 @@ def test_pages_need_neither_kernel_nor_network(first):
 
 
 def test_plotly_figures_stay_alive(first):
-    assert 'src="plotly.min.js"' in (first.out / "shows.html").read_text()
+    assert '<figure class="hover">' in (first.out / "shows.html").read_text()
+    assert "plotly.min.js" in (first.out / "script.js").read_text()
     assert (first.out / "plotly.min.js").stat().st_size > 1e6
 
 

@@ -44,7 +44,10 @@ class Feedback:
 
     def _repr_html_(self) -> str:
         """As plain text, a notebook would break the line in the midst of a word."""
-        return f"<p><b>{self.sign}</b> {html.escape(self.text)}</p>"
+        colour = {True: "#00875a", False: "#c9372c", None: "#8a7000"}[self.right]
+        look = f"border-left: 6px solid {colour}; padding: .5em .9em; max-width: 46rem; "
+        look += f"background: color-mix(in srgb, {colour} 14%, transparent)"
+        return f'<div style="{look}"><b>{self.sign}</b> {html.escape(self.text)}</div>'
 
 
 class Unclear(Exception):

@@ -35,9 +35,13 @@
     low: [section.heading, section.text].map((text) => text.toLowerCase()),
   })));
 
+  // Headings first, then pages whose title has the word, then where it is said often, not in passing.
+  const rank = ({ low: [heading, text], page }, words) => words.reduce((sum, word) => sum
+    + 10 * heading.includes(word) + 3 * page.title.toLowerCase().includes(word)
+    + (text.split(word).length - 1) / Math.sqrt(1 + text.length / 400), 0);
   const find = (words) => sections
     .filter(({ low }) => words.every((word) => low.some((text) => text.includes(word))))
-    .map((section) => [words.filter((word) => section.low[0].includes(word)).length, section])
+    .map((section) => [rank(section, words), section])
     .sort(([a], [b]) => b - a)
     .map(([, section]) => section);
 
@@ -83,10 +87,26 @@
     katex.render(formula.textContent, formula, { displayMode, throwOnError: false });
   });
 
+  // plotly is large: it comes with the first of its figures that comes near.
+  let plotly;
+  const load = () => plotly ??= new Promise((done) => {
+    document.head.append(Object.assign(document.createElement("script"), { src: "plotly.min.js", onload: done }));
+  });
+  const near = new IntersectionObserver((entries) => entries.forEach(async ({ target, isIntersecting }) => {
+    if (!isIntersecting) return;
+    near.unobserve(target);
+    await load();
+    const { data, layout } = JSON.parse(target.querySelector("script").textContent);
+    const box = target.querySelector("div");
+    box.replaceChildren();
+    await Plotly.newPlot(box, data, layout, { responsive: true, displaylogo: false });
+  }), { rootMargin: "300px" });
+  document.querySelectorAll(".hover").forEach((figure) => near.observe(figure));
+
   // What scrolls in itself must be reached by keyboard; what does not would only be in the way.
   const watcher = new ResizeObserver((entries) => entries.forEach(({ target }) => {
     if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
     else target.removeAttribute("tabindex");
   }));
-  document.querySelectorAll("pre, .wide, .picture").forEach((box) => watcher.observe(box));
+  document.querySelectorAll("pre, .wide").forEach((box) => watcher.observe(box));
 }
