@@ -34,7 +34,7 @@ def photos():
 
 
 def _eight_bit(photo):
-    return photo[1].mul(255).round().double() / 255
+    return levels_of(photo, "green").double() / 255
 
 
 def _moved(photo, x=X):
