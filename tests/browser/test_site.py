@@ -132,7 +132,7 @@ def _move(demo: Locator) -> None:
 
 
 def test_a_film_plays(visit: Visit) -> None:
-    page = visit("02_distance")
+    page = visit("03_alpha_and_bins")
     film = page.locator(".histmatch-demo:has(button:text-is('Play'))").first
     said = film.locator("[role=status]").inner_text()
     film.get_by_role("button", name="Play").click()
