@@ -105,7 +105,7 @@ def _enhance_all(network: Network, places: Mapping[Path, Path], white: float | N
                 place.parent.mkdir(parents=True, exist_ok=True)
                 if note := _enhance(network, source, place, white, begin):
                     console.out(f"{source} holds {note}, too, which is left out", highlight=False)
-            except (ImageError, ModuleNotFoundError, OSError) as problem:
+            except (ImageError, OSError) as problem:
                 failed += 1
                 named = isinstance(problem, ImageError)
                 console.out(problem if named else f"{source}: {problem}", highlight=False)

@@ -89,12 +89,13 @@ def decode_image(name: str | Path, data: bytes) -> tuple[torch.Tensor, int]:
 def open_image(name: str | Path, data: bytes, *, white: float | None = None) -> Decoded:
     """A file's picture and what the file says beside it; arguments as above."""
     path = Path(name)
-    if path.suffix.lower() in RAW:
-        return Decoded(develop(path, data).numpy(), None, Facts(16, exif_of(data)))
     try:
+        if path.suffix.lower() in RAW:
+            return Decoded(develop(path, data).numpy(), None, Facts(16, exif_of(data)))
         return decode(data, white=white)
-    except ImageError as error:
-        raise ImageError(f"{name}: {error}") from error
+    except (ImageError, ModuleNotFoundError) as error:
+        said = str(error).removeprefix(f"{path} ")
+        raise ImageError(f"{name}: {said}") from error
 
 
 def refuse_several(name: str | Path, facts: Facts) -> None:

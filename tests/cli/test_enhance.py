@@ -1,5 +1,6 @@
 """`histmatch-lab enhance` on real files of every kind."""
 
+import sys
 from functools import partial
 
 import imagecodecs
@@ -189,6 +190,14 @@ def test_a_raw_photograph_is_developed(weights, tmp_path):
     wanted = network(load_image(tmp_path / "a.DNG")[None])[0].detach().clamp(0, 1)
     assert (written - wanted).abs().max() <= 0.51 / 65535
     assert written.shape == light.shape
+
+
+def test_without_rawpy_each_raw_photograph_is_named(weights, tmp_path, monkeypatch):
+    write_dng(tmp_path / "a.dng", picture(3, 48, 64))
+    monkeypatch.setitem(sys.modules, "rawpy", None)  # as if it were not installed
+    output = _run(weights[0], tmp_path, "-o", tmp_path / "out", code=1)
+    assert "a.dng: rawpy is missing" in output
+    assert "pip install 'histmatch-lab[raw]'" in output
 
 
 def test_the_white_of_a_floating_point_picture(weights, tmp_path):
