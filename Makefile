@@ -116,7 +116,7 @@ report: install
 	$(BIN)/histmatch-lab report $(ARGS)
 
 site: install
-	$(BIN)/histmatch-lab site $(ARGS)
+	$(BIN)/histmatch-lab site notebooks/*.ipynb docs/ledger.md $(ARGS)
 
 lecturer: install
 	$(BIN)/histmatch-lab lecturer $(ARGS)

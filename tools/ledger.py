@@ -199,7 +199,7 @@ _INTRODUCTION = """\
 Whether each claim of *A Comparative Study on the Loss Functions for Image Enhancement Networks*
 (Mustafa, You and Mantiuk 2022) was reproduced, and where each claim and each erratum is: in the
 code (`histmatch_lab.` left out), in the notebooks, in the tests. Made by `make ledger` from
-[ledger.toml](ledger.toml). A test fails when anything that it names is gone, or when a number or a
+`docs/ledger.toml`. A test fails when anything that it names is gone, or when a number or a
 status is no longer what the results give.
 
 **What the claims were measured on.** Not on the paper's data, which may not be passed on, but on

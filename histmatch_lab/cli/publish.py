@@ -78,7 +78,8 @@ def report(
 def site(notebooks: tuple[Path, ...], output: Path) -> None:
     """Write the course as a site that opens from a file: NOTEBOOKS as they were run.
 
-    Without NOTEBOOKS all of ./notebooks. Nothing is run again; `report` does that.
+    Without NOTEBOOKS all of ./notebooks; a Markdown file among them gets a page too. Nothing is run
+    again; `report` does that.
     """
     with exit_codes():
         _import("publish.site").write_site(notebooks, output)

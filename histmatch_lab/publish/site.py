@@ -6,7 +6,7 @@ import base64
 import inspect
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import starmap
 from multiprocessing import get_context
@@ -29,19 +29,26 @@ from histmatch_lab.publish.markdown import render_markdown
 from histmatch_lab.publish.page import write_framed, write_page, write_shared_files
 
 _PICTURE = re.compile(r'src="data:image/\w+;base64,([^"]+)"')
+_ELSEWHERE = re.compile(r"\]\(\.\./(?:docs|notebooks)/([\w.-]+)\.(?:md|ipynb)(?=[)#])")
 # Demos that have a page of their own, by the names that `find_demo` knows.
 DEMO_PAGES = ("histmatch_lab.demos.figures.microscope:microscope",)
 
 
-def write_site(notebooks: Sequence[Path], folder: Path) -> None:
+def write_site(sources: Sequence[Path], folder: Path) -> None:
     """Write a page of each notebook as it was run, of each demo in DEMO_PAGES, and an index.
 
     The notebooks are in the order of the course, and not run again: the outputs are those stored in
-    them. Raises ValueError, before anything is written, if a file is no notebook, or was not run.
+    them. A Markdown file among them gets a page apart; links between docs/ and notebooks/ lead to
+    the pages. Raises ValueError, before anything is written, if another is no notebook, or was not
+    run.
     """
-    course = {path.stem: _executed(path) for path in notebooks}
-    demos = {name.rpartition(":")[2]: demo_notebook(find_demo(name)) for name in DEMO_PAGES}
-    pages = course | demos
+    documents = [path for path in sources if path.suffix == ".md"]
+    course = {path.stem: _executed(path) for path in sources if path not in documents}
+    apart = {name.rpartition(":")[2]: demo_notebook(find_demo(name)) for name in DEMO_PAGES}
+    apart |= {path.stem: _document(path) for path in documents}
+    pages = course | apart
+    for page in pages.values():
+        _link_pages(page, pages.keys())
     folder.mkdir(parents=True, exist_ok=True)
     write_shared_files(folder)
     files = [folder / f"{name}.html" for name in pages]
@@ -54,7 +61,7 @@ def write_site(notebooks: Sequence[Path], folder: Path) -> None:
         title="histmatch-lab",
         lessons=list(starmap(_lesson, course.items())),
         hero=to_figure(find_demo(DEMO_PAGES[0])),
-        demos={name: notebook_title(name, notebook) for name, notebook in demos.items()},
+        apart={name: notebook_title(name, notebook) for name, notebook in apart.items()},
     )
 
 
@@ -70,6 +77,21 @@ def demo_notebook(demo: Demo) -> NotebookNode:
             v4.new_markdown_cell("\n".join(("## What to look for", "", *hints))),
         ]
     )
+
+
+def _document(path: Path) -> NotebookNode:
+    return v4.new_notebook(cells=[v4.new_markdown_cell(path.read_text(encoding="utf-8"))])
+
+
+def _link_pages(notebook: NotebookNode, names: Container[str]) -> None:
+    """Let links to files in docs/ and notebooks/ lead to their pages, in place."""
+
+    def page(link: re.Match[str]) -> str:
+        return f"]({link[1]}.ipynb" if link[1] in names else link[0]
+
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = _ELSEWHERE.sub(page, cell.source)
 
 
 def _executed(path: Path) -> NotebookNode:

@@ -62,6 +62,23 @@ def test_a_site_tells_what_each_notebook_is_for(small_site):
     assert (small_site / "script.js").exists()
 
 
+def test_a_markdown_file_gets_a_page_and_links_lead_from_page_to_page(tmp_path, monkeypatch):
+    demos = ("tests.publish.small_demo:bump",)
+    monkeypatch.setattr("histmatch_lab.publish.site.DEMO_PAGES", demos)
+    to, kept = "[all](../docs/ledger.md)", "[other](../docs/sweeps.md)"
+    notebook = stored(tmp_path, "01_bumps", v4.new_markdown_cell(f"{FIRST}\n\n{to} {kept}"))
+    ledger = tmp_path / "ledger.md"
+    ledger.write_text("# The ledger\n\n[there](../notebooks/01_bumps.ipynb#cell-id=show)\n")
+    write_site([notebook, ledger], tmp_path / "out")
+    page, other = (
+        (tmp_path / "out" / f"{name}.html").read_text() for name in ("01_bumps", "ledger")
+    )
+    assert 'href="ledger.html"' in page
+    assert 'href="../docs/sweeps.md"' in page
+    assert 'href="01_bumps.html#cell-id=show"' in other
+    assert 'href="ledger.html">The ledger</a>' in (tmp_path / "out" / "index.html").read_text()
+
+
 @pytest.mark.parametrize("name", DEMO_PAGES)
 def test_the_demos_with_a_page_are_known(name):
     assert find_demo(name).controls
