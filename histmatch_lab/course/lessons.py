@@ -191,15 +191,16 @@ def _timetable(cells: Sequence[NotebookNode]) -> str:
 
 
 def _slide_type(cell: NotebookNode, begun: bool) -> str:
-    """To the right (slide), down (subslide), or on the same slide (-); the set-up is not shown."""
+    """To the right (slide), down (subslide), on the same slide (-), or for the speaker alone."""
     if _begins(cell, "# ", "## "):
         return "slide"
     if cell.cell_type == "code" and not begun:
         return "skip"
+    if cell.id == "timetable" or _is_tagged(cell, "solution"):
+        return "notes"
     picture = any(
         kind.startswith("image/") or "<img" in str(content)
         for data in _shown_data(cell)
         for kind, content in data.items()
     )
-    apart = cell.id == "timetable" or _is_tagged(cell, "solution") or picture
-    return "subslide" if apart or _begins(cell, "### ", "**Question ") else "-"
+    return "subslide" if picture or _begins(cell, "### ", "**Question ") else "-"

@@ -94,6 +94,8 @@ def test_the_lecturers_version_shows_solutions_and_mistakes_and_is_cut_into_slid
     ]
     assert len(headings) == len(re.findall(r"^##? ", _text(notebook), re.M))
     assert kinds["set-up"] == "skip"
+    told = [cell for cell in prose if "<summary>Solution" in cell.source]
+    assert {kinds[cell.id] for cell in told} <= {"notes"}, "the class does not see it"
 
 
 def _lesson():
