@@ -103,10 +103,10 @@ def encode_small(pixels: np.ndarray, backdrop: np.ndarray | None = None) -> byte
     new = everything if backdrop is None else _whole_blocks((pixels != backdrop).any(axis=-1))
     image = Image.fromarray(pixels)
     if image.getcolors(LINES) is None:
-        return stored(_where(new, pixels), "webp", quality=35, method=2)
+        return stored(_where(new, pixels), "webp", quality=25)
     few = image.quantize(64, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     lines = _where(new, np.asarray(few.convert("RGB")))
-    return stored(lines, "webp", lossless=True, quality=20, method=1)
+    return stored(lines, "webp", lossless=True, quality=75)
 
 
 def _whole_blocks(seen: np.ndarray, side: int = 8) -> np.ndarray:
