@@ -71,11 +71,11 @@ const describe = ({ lens, x, emd, dead, felt }) => {
 };
 
 // The drawing: each panel is a function of its box in CSS pixels.
-const OURS = "#D55E00", TARGET = "#0072B2", MARK = "#CC79A7", LIGHTER = "#E08214", DARKER = "#8073AC";
-const PUOR = [[45, 0, 75], [128, 115, 172], [247, 247, 247], [224, 130, 20], [127, 59, 8]];
+const OURS = "#D55E00", TARGET = "#0072B2", MARK = "#CC79A7", LIGHTER = "#E3B505", DARKER = "#7A6BAF";
+const SIGNED = [[45, 0, 75], [122, 107, 175], [247, 247, 247], [227, 181, 5], [110, 82, 0]];
 const colour = (pull) => {
   const at = Math.min(3.999, Math.max(0, (2 * pull) / MAP_TOP + 2)), k = Math.floor(at), t = at - k;
-  return PUOR[k].map((low, i) => low + t * (PUOR[k + 1][i] - low));
+  return SIGNED[k].map((low, i) => low + t * (SIGNED[k + 1][i] - low));
 };
 
 const inkOf = (figure) => {
@@ -146,7 +146,7 @@ const picture = (g, box, { ink }, photo, title, shade, fill) => {
 
 const PANELS = {
   photo: (g, box, ink, view, photo) => picture(g, box, ink, photo, "The picture (green)", (v) => [v, v, v], `rgb(${[view.x, view.x, view.x].map((v) => 255 * v)})`),
-  map: (g, box, ink, view, photo) => picture(g, box, ink, photo, "Orange: made lighter. Purple: darker", (v) => colour(view.pull[v]), `rgb(${colour(view.felt)})`),
+  map: (g, box, ink, view, photo) => picture(g, box, ink, photo, "Yellow: made lighter. Violet: darker", (v) => colour(view.pull[v]), `rgb(${colour(view.felt)})`),
   histograms: (g, box, ink, view) => {
     const { lens } = view, counted = new Float64Array(lens.bins);
     const binOf = (v) => Math.min(lens.bins - 1, Math.max(0, Math.floor((v - lens.low) / width(lens) + 1e-9)));
