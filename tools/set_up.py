@@ -117,7 +117,7 @@ def _set_up_cell(notebook: NotebookNode) -> NotebookNode:
     for cell in notebook.cells:
         if cell.id == CELL_ID:
             return cell
-    new = v4.new_code_cell(id=CELL_ID)
+    new = v4.new_code_cell(id=CELL_ID, metadata={"jupyter": {"source_hidden": True}})
     code = (
         place
         for place, cell in enumerate(notebook.cells)

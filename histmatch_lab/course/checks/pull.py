@@ -93,7 +93,7 @@ check_pull = check_function(
         lambda x, e, s: _bumps(x, e, s).mean(1),
         "A mean over the edges gives 1/(K + 1), and L is 1/K.",
         lambda x, e, s: -_pull(x, e, s),
-        "The sign is turned. Count the pull towards the target as positive.",
+        "The sign is wrong. Count the pull towards the target as positive.",
         lambda x, e, s: s * torch.sigmoid(s * (x[:, None] - e)).sum(1) * e[1],
         "That sums sigma. The pull sums its derivative.",
         lambda x, e, s: _pull(x, (e[1:] + e[:-1]) / 2, s),
