@@ -91,7 +91,7 @@ def _draw_pulls(axes: Axes, pixels: Tensor, felt: Felt) -> None:
     axes.plot(places, means, "o-", color=style.OURS, label="the mean on a knot")
     axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(-0.1, 5), yticks=range(6), xlabel="intensity")
     axes.set(ylabel="pull (fair: 1)", title="One pixel, and thousands on a knot")
-    axes.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
+    axes.legend(frameon=True, framealpha=0.9, edgecolor="none", markerscale=1.5, loc="upper right")
 
 
 @lru_cache(maxsize=8)

@@ -279,7 +279,7 @@ WRONG = [
     (check_trainable_loss, lambda p, t: 2 * _soft_emd(p, t), "none of the known"),
     (check_mended_emd, lambda p, t: _emd_of_pictures(p, t.flip(0)), "none of the known"),
     (check_mended_emd, HistogramMatchingLoss(), "none of the known"),
-    (check_mended_emd, lambda p, t: _soft_emd(p.flatten(1), t.flatten(1)), "none of the known"),
+    (check_mended_emd, lambda p, t: _soft_emd(p.flatten(1), t.flatten(1)), "channels are mixed"),
     (check_mended_emd, lambda p, t: (p - t).mean().abs() + p[0, 0], "must be one number"),
     (check_mended_settings, _fifty(alpha=1000.0, bandwidth=1 / 125), "hard step"),
     (check_mended_settings, _fifty(alpha=1000.0, bandwidth=1.0), "none of the known"),
