@@ -158,7 +158,7 @@ def test_the_command_writes_every_version(tmp_path):
     assert versions[""].cells[1].id == "timetable"
     assert [len(versions[name].cells) for name in ("learner", "solved", "")] == [4, 4, 6]
     slides = (tmp_path / "out/one.slides.html").read_text()
-    # To the right: title and section. Down from them: timetable; exercise and solution.
-    assert slides.count("<section") == 7
+    # To the right: title and section. Down from the section: the exercise; the rest is notes.
+    assert slides.count("<section") == 5
     assert "What learners get wrong" in slides
     assert "Right" in slides
