@@ -84,6 +84,8 @@ def decode(data: bytes, *, white: float | None = None) -> Decoded:
     """
     try:
         stored = open_tiff(data, white) if data.startswith(TIFF_STARTS) else _open(data)
+        if not stored.colour.size:
+            raise ImageError("has no pixels; it is probably damaged.")
         rgb = _turn(to_srgb(stored.colour, stored.facts.profile), stored.orientation)
         alpha = None if stored.alpha is None else _turn(stored.alpha, stored.orientation)
         return Decoded(

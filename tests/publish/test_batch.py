@@ -20,7 +20,7 @@ from tests.publish.conftest import write_notebook
 
 BINS = "BINS = 256\nSEED = 3"
 HOLD = "import os, time, numpy\nblock = numpy.ones(100_000_000)"
-COUNT = "print('bins', BINS, 'seed', SEED, 'threads', os.environ['OMP_NUM_THREADS'])"
+COUNT = "print('bins', BINS, 'seed', SEED, 'threads', os.environ['NUMEXPR_NUM_THREADS'])"
 SHOW = """\
 from histmatch_lab.demos import find_demo
 from histmatch_lab.demos.live import show
@@ -49,7 +49,7 @@ def first(tmp_path_factory):
     """A report on a notebook that passes, one that fails, and one with what pages must show."""
     folder = tmp_path_factory.mktemp("batch")
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("OMP_NUM_THREADS", raising=False)
+        patch.delenv("NUMEXPR_NUM_THREADS", raising=False)
         patch.setattr(os, "cpu_count", lambda: 6)
         return run(
             folder,

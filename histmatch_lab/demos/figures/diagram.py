@@ -49,16 +49,16 @@ def a_pixel_travels(across: float, down: float, photo: Tensor) -> Frame:
     draw_map(cells, shades, 0.5, photo, name)
     _outline_cell(cells, x, y, photo)
     draw_matrix(matrix, parts.coefficients[:, y, x].view(3, 4))
-    matrix.set(title="5 The pixel's matrix", xlabel="")
+    matrix.set(title="5 The pixel's matrix", xlabel="from")
     _mark(brightness, parts.guide.expand(3, -1, -1), x, y, "4 The guide")
     _draw_level(levels, guide, level)
     _mark(result, parts.output.clamp(0, 1), x, y, "6 Applied to the pixel")
     for start, end in ((whole, small), (small, cells)):
         _connect(start, end, (1.02, 0.5), (-0.04, 0.5))
-    for start, end in ((cells, matrix), (brightness, levels)):
-        _connect(start, end, (1.02, 0.5), (-0.14, 0.5))
+    _connect(cells, matrix, (1.02, 0.5), (-0.14, 0.5))
+    _connect(brightness, levels, (1.02, 0.5), (-0.3, 0.5))
     _connect(whole, brightness, (0.5, -0.04), (0.5, 1.2))
-    _connect(matrix, result, (0.5, -0.16), (0.5, 1.2))
+    _connect(matrix, result, (0.9, -0.16), (0.9, 1.2))
     _connect(levels, cells, (1.02, 0.8), (0.1, -0.08))
     before, after = ("/".join(f"{v:.2f}" for v in i[:, y, x]) for i in (photo, parts.output))
     return Frame(
@@ -118,7 +118,8 @@ def _draw_level(axes: Axes, guide: float, level: float) -> None:
     axes.plot(0.5, DEPTH * guide - 0.5, "o", color=style.MARK, markersize=11, fillstyle="none")
     axes.annotate(f"{level:.1f}", (0.68, level), color=style.MARK, va="center")
     axes.set(xlim=(0, 1), ylim=(-0.5, DEPTH - 0.5), xticks=(), yticks=range(DEPTH))
-    axes.set(title="chooses the level")
+    axes.set(title="chooses the level", ylabel="level")
+    axes.xaxis.set_visible(False)
     axes.grid(visible=False)
 
 
