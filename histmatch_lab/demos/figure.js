@@ -106,8 +106,16 @@ const live = (model, el) => {
   model.on("comm_live_update", () => lives(false)); // the kernel is gone
   say();
   ask();
+  // the controls are drawn after the picture, and the kernel's answer may come before or long after
+  let looks = 0;
+  const naming = setInterval(() => {
+    const demo = el.closest(".histmatch-lab-demo");
+    if (demo) name(demo);
+    if (++looks === 40) clearInterval(naming);
+  }, 250);
   return () => {
     clearTimeout(timer);
+    clearInterval(naming);
     events.forEach((event) => window.removeEventListener(event, hold, true));
   };
 };

@@ -59,7 +59,7 @@ def raw_formulas(page: Page, prose: str) -> list[str]:
 
 def unseen_focus(inside: Locator | Page) -> list[str]:
     """The kinds of control whose first one looks the same with and without the focus."""
-    return [kind for kind in CONTROLS if not _focus_shows(inside.locator(kind))]
+    return [kind for kind in CONTROLS if not _focus_shows(inside.locator(f"{kind}:visible"))]
 
 
 def _focus_shows(controls: Locator) -> bool:
