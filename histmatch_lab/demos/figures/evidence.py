@@ -56,21 +56,27 @@ EVERY_TASK = Choice(
 @demo(task=EVERY_TASK)
 def forest(task: str) -> Frame:
     """Each recipe against L2, on the same pictures and seeds, in three measures."""
-    names = labels(task)
-    shown = [name for name in names if results_for(task, name)[0].recipe and name[:2] != "l2"]
-    margins, height = (2.3, 0.15, 0.4, 0.7), 1.1 + 0.27 * len(shown)
+    names, shown = labels(task), _rivals(task)
+    rows = max(len(_rivals(each)) for each in EVERY_TASK.options)  # of one height for all tasks
+    margins, height = (2.3, 0.15, 0.4, 0.7), 1.1 + 0.27 * rows
     figure, axes = style.subplots(1, 3, height=height, margins=margins, gaps=(0.2, 0))
     for panel, what in zip(axes, list(MEASURES.values())[:3], strict=True):
         for row, name in enumerate(shown):
             _draw_difference(panel, -row, task, name, what)
         panel.axvline(0, color=style.OTHER, linestyle="--", linewidth=1)
         better = "better →" if what.sign > 0 else "← better"
-        panel.set(xlim=(-what.reach, what.reach), ylim=(0.4 - len(shown), 0.6))
+        panel.set(xlim=(-what.reach, what.reach), ylim=(0.4 - rows, 0.6))
         panel.set_xlabel(f"{what.label}, less L2's\n{better}")
         panel.set_yticks([-row for row in range(len(shown))], ["" for _ in shown])
     axes[0].set_yticklabels([names[name] for name in shown])
     figure.suptitle(f"{task}: difference from L2, 95 % intervals; dots: seeds", fontsize=11)
     return Frame(figure, f"In PSNR on {task}: {_verdicts(task, names, shown)}.")
+
+
+def _rivals(task: str) -> list[str]:
+    """All that was trained but L2."""
+    trained = [name for name in labels(task) if results_for(task, name)[0].recipe]
+    return [name for name in trained if name not in ("l2", "l2-lut")]
 
 
 def _draw_difference(axes: Axes, row: float, task: str, name: str, what: Measure) -> None:
@@ -106,7 +112,8 @@ def violins(measure: str, task: str) -> Frame:
     values = {name: values_of(task, name, what.field) for name in shown}
     means = {name: float(np.mean(of_one)) for name, of_one in values.items()}
     places = [-row for row in range(len(shown))]
-    margins, height = (2.3, 0.2, 0.4, 0.6), 1.0 + 0.3 * len(shown)
+    rows = max(len(labels(each)) for each in TASK.options)
+    margins, height = (2.3, 0.2, 0.4, 0.6), 1.0 + 0.3 * rows
     figure, (axes,) = style.subplots(1, 1, height=height, margins=margins)
     look: Any = {"orientation": "horizontal", "widths": 0.85, "showextrema": False}
     bodies: Any = axes.violinplot([*values.values()], places, **look)["bodies"]
@@ -120,7 +127,7 @@ def violins(measure: str, task: str) -> Frame:
     axes.plot([*means.values()], places, "k+", markersize=11, markeredgewidth=2, label="mean")
     axes.plot(tails, places, "kx", markersize=6, label=f"{tail}th percentile")
     axes.set_yticks(places, [*shown.values()])
-    axes.set(ylim=(places[-1] - 0.6, 0.6), xlabel=what.label)
+    axes.set(ylim=(0.4 - rows, 0.6), xlabel=what.label)
     axes.set_title("All test pictures and seeds; dots: the mean of each seed")
     axes.legend(loc="best")
     trained = [name for name in shown if results_for(task, name)[0].recipe]
