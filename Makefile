@@ -92,7 +92,8 @@ colab: install
 	  $(BIN)/python -m pytest --numprocesses=2 \
 	  tests/test_versions.py tests/demos/test_live.py tests/demos/test_watch.py \
 	  tests/demos/test_alpha_demos.py tests/demos/test_grid.py \
-	  -W 'ignore:The `ipykernel.comm.Comm` class has been deprecated:DeprecationWarning'
+	  -W 'ignore:The `ipykernel.comm.Comm` class has been deprecated:DeprecationWarning' \
+	  -W 'ignore:Deprecated in traitlets 4.1:DeprecationWarning'
 
 stored-outputs: install
 	$(ONE_THREAD) $(BIN)/python -m pytest $(NBVAL)
