@@ -45,15 +45,13 @@ def missing(sweep: Path) -> None:
 @click.argument("table", type=click.Path(exists=True, path_type=Path))
 def ship(table: Path) -> None:
     """Put a sweep's finished runs among the samples, with the weights that notebook 06 shows."""
-    # by the recipe's own name, whatever else differs between the runs of the table
-    fresh = [replace(result, name=result.recipe.name) for result in load(table) if result.recipe]
+    fresh = _trained(table)
     if without := [result.name for result in fresh if not result.scores]:
         raise click.ClickException(f"{table}: its runs must be beside it, {without[0]} is not")
     for result in fresh:
         if result.weights and has_weights(result):
             _copy_weights(result, result.weights)
-    trained = [result for result in _there() if result.recipe]
-    results = {_identity(result): result for result in (*trained, *fresh)}
+    results = {_identity(result): result for result in (*_there(), *fresh)}
     write_results(data_samples_dir() / "results", [*_baselines(), *results.values()])
 
 
@@ -66,7 +64,12 @@ def has_weights(result: Result) -> bool:
 
 def _there() -> list[Result]:
     table = data_samples_dir() / "results" / RUNS
-    return load(table) if table.exists() else []
+    return _trained(table) if table.exists() else []
+
+
+def _trained(table: Path) -> list[Result]:
+    """By the recipe's own name, whatever else differs between the runs of the table."""
+    return [replace(result, name=result.recipe.name) for result in load(table) if result.recipe]
 
 
 @cache

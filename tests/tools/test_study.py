@@ -13,7 +13,7 @@ from histmatch_lab.hdrnet import load_network, network_facts, save_network
 from histmatch_lab.recipe import Recipe
 from histmatch_lab.results.tables import COMPARED, RUNS, load, weights
 from histmatch_lab.sweep.plan import read_sweep
-from histmatch_lab.training.evaluation import Score, write_table
+from histmatch_lab.training.evaluation import Score, read_table, write_table
 from histmatch_lab.training.harness import BASELINES, data_hash
 from histmatch_lab.training.result import Result
 from tools import study
@@ -122,6 +122,10 @@ def test_the_weights_that_notebook_06_shows_are_shipped_with_what_they_are(tmp_p
         save_network(recipe.make_network(), folder / "weights.safetensors", {"note": "kept"})
     write_table(tmp_path / "some.csv", rows)
     run("ship", tmp_path / "some.csv")
+
+    run("ship", tmp_path / "some.csv")  # again, beside what is there
+    names = {row["recipe"] for row in read_table(data_samples_dir() / "results" / RUNS)}
+    assert names == {"l2", "l2-lut", "w1-lam0.1", *BASELINES}
 
     found = sorted((data_samples_dir() / "weights").rglob("*.safetensors"))
     assert found == sorted(weights("retouch", name) for name in ("l2", "l2-lut"))
