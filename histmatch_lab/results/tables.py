@@ -127,10 +127,12 @@ def seed_gaps(data: str, ours: str, theirs: str, measure: str) -> list[float]:
 
 
 def l2_beside(data: str, name: str) -> str:
-    """The name of L2 alone with the network that this result's recipe has."""
+    """The name of L2 alone with the network that this result's recipe has, or else of L2."""
     [first, *_] = results_for(data, name)
-    network = first.recipe.network if first.recipe else Recipe.network
-    return Recipe("l2", network=network).name
+    if not first.recipe:
+        return "l2"
+    same = Recipe("l2", network=first.recipe.network).name
+    return same if any(result.name == same for result in results_of(data)) else "l2"
 
 
 def difference(data: str, ours: str, theirs: str, measure: str = "psnr") -> Difference:

@@ -138,6 +138,9 @@ def test_readers_see_names_in_an_order_that_tells_something():
         ]
         assert tables.l2_beside("mine", "ssim") == "l2"
         assert tables.l2_beside("mine", "l2-lut") == "l2-lut"
+        results += [_named("l1", network="paper"), Result.of("input", "mine", ONE)]
+        assert tables.l2_beside("mine", "l1-paper") == "l2"  # nobody trained the paper's with L2
+        assert tables.l2_beside("mine", "input") == "l2"
 
 
 def test_seeds_are_compared_with_the_same_seeds():

@@ -13,11 +13,10 @@ from histmatch_lab.data.tasks import TaskPairs
 from histmatch_lab.demos import style
 from histmatch_lab.demos.controls import Choice, Slider
 from histmatch_lab.demos.demo import Frame, demo
-from histmatch_lab.demos.figures.evidence import TASK, recommended
+from histmatch_lab.demos.figures.evidence import PRINTED, TASK, recommended
 from histmatch_lab.demos.shared import CHANNEL_NAMES, decibels, smooth_histograms, tone_axes
 from histmatch_lab.demos.style import gallery, styled
 from histmatch_lab.hdrnet import Network
-from histmatch_lab.recipe import Recipe
 from histmatch_lab.results.tables import (
     labels,
     network_of,
@@ -27,7 +26,7 @@ from histmatch_lab.results.tables import (
 from histmatch_lab.training.evaluation import channel_emds, colour_cast, tone_curve
 
 LAMS = (0.03, 0.1, 0.3, 1.0, 10.0)  # in intensity, of which there are weights
-PAPER = Recipe("l2+histmatch", 1.0, units="bins", outside="drop", range="unit").name
+PAPER = PRINTED[256.0]  # what the paper found best
 WEIGHTS = ("l2", "l1", *map(recommended, LAMS), PAPER)
 LOOKS = ((style.OTHER, "--"), (style.COUNTS, ":"), (style.OURS, "-"))  # of `losses`
 PICTURES = 24  # of each task's test pictures

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,8 +22,16 @@ from histmatch_lab.results.tables import (
     seed_means,
     values_of,
 )
+from histmatch_lab.training.evaluation import Difference
 
 LAMS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0, 256.0)  # in intensity; the last is 1 in bins
+
+PRINTED = {  # the recipes as the paper has them, by λ in intensity
+    256.0 if units == "bins" else lam: Recipe(
+        "l2+histmatch", lam, units=units, outside="drop", range="unit"
+    ).name
+    for lam, units in ((0.1, "intensity"), (1.0, "intensity"), (1.0, "bins"))
+}
 
 
 class Measure(NamedTuple):
@@ -53,6 +61,11 @@ EVERY_TASK = Choice(
 )
 
 
+def recommended(lam: float) -> str:
+    """The name of the recipe that the course recommends, with this λ."""
+    return Recipe("l2+histmatch", lam).name
+
+
 @demo(task=EVERY_TASK)
 def forest(task: str) -> Frame:
     """Each recipe against L2, on the same pictures and seeds, in three measures."""
@@ -61,8 +74,11 @@ def forest(task: str) -> Frame:
     margins, height = (2.3, 0.15, 0.4, 0.7), 1.1 + 0.27 * rows
     figure, axes = style.subplots(1, 3, height=height, margins=margins, gaps=(0.2, 0))
     for panel, what in zip(axes, list(MEASURES.values())[:3], strict=True):
-        for row, name in enumerate(shown):
-            _draw_difference(panel, -row, task, name, what)
+        gaps = {n: difference(task, n, l2_beside(task, n), what.field) for n in shown}
+        for row, (name, gap) in enumerate(gaps.items()):
+            _draw_difference(panel, -row, task, name, gap, what)
+        if what.field == "psnr":
+            verdicts = _verdicts({names[name]: gap for name, gap in gaps.items()})
         panel.axvline(0, color=style.OTHER, linestyle="--", linewidth=1)
         better = "better →" if what.sign > 0 else "← better"
         panel.set(xlim=(-what.reach, what.reach), ylim=(0.4 - rows, 0.6))
@@ -70,19 +86,19 @@ def forest(task: str) -> Frame:
         panel.set_yticks([-row for row in range(len(shown))], ["" for _ in shown])
     axes[0].set_yticklabels([names[name] for name in shown])
     figure.suptitle(f"{task}: difference from L2, 95 % intervals; dots: seeds", fontsize=11)
-    return Frame(figure, f"In PSNR on {task}: {_verdicts(task, names, shown)}.")
+    return Frame(figure, f"In PSNR on {task}: {verdicts}.")
 
 
 def _rivals(task: str) -> list[str]:
     """All that was trained but L2."""
     trained = [name for name in labels(task) if results_for(task, name)[0].recipe]
-    return [name for name in trained if name not in ("l2", "l2-lut")]
+    return [name for name in trained if name != l2_beside(task, name)]
 
 
-def _draw_difference(axes: Axes, row: float, task: str, name: str, what: Measure) -> None:
+def _draw_difference(
+    axes: Axes, row: float, task: str, name: str, gap: Difference, what: Measure
+) -> None:
     """One line of the forest; what lies beyond the axis is a number at its end."""
-    l2 = l2_beside(task, name)
-    gap = difference(task, name, l2, what.field)
     colour = style.OURS if "histmatch" in name else style.COUNTS
     if abs(gap.mean) > what.reach:
         end = np.sign(gap.mean) * what.reach * 0.96
@@ -91,17 +107,17 @@ def _draw_difference(axes: Axes, row: float, task: str, name: str, what: Measure
         return
     axes.plot((gap.low, gap.high), (row, row), color=colour, linewidth=2)
     axes.plot(gap.mean, row, "s", color=colour, markersize=5)
-    seeds = seed_gaps(task, name, l2, what.field)
+    seeds = seed_gaps(task, name, l2_beside(task, name), what.field)
     axes.plot(seeds, [row - 0.28] * len(seeds), ".", color=style.COUNTS, markersize=3)
 
 
-def _verdicts(task: str, names: Mapping[str, str], shown: Sequence[str]) -> str:
-    gaps = {name: difference(task, name, l2_beside(task, name)) for name in shown}
-    better = [names[name] for name, gap in gaps.items() if gap.low > 0]
-    worse = [names[name] for name, gap in gaps.items() if gap.high < 0]
+def _verdicts(gaps: Mapping[str, Difference]) -> str:
+    """In words, which intervals lie on one side of 0; by the names for readers."""
+    better = [name for name, gap in gaps.items() if gap.low > 0]
+    worse = [name for name, gap in gaps.items() if gap.high < 0]
     return (
         f"better than L2 {'; '.join(better) or 'none'}. Worse {'; '.join(worse) or 'none'}. Of the "
-        f"other {len(shown) - len(better) - len(worse)} these pictures cannot tell"
+        f"other {len(gaps) - len(better) - len(worse)} these pictures cannot tell"
     )
 
 
@@ -143,28 +159,26 @@ def violins(measure: str, task: str) -> Frame:
 def lam_axis(measure: str, task: str) -> Frame:
     """The search for λ, from where the histogram is hardly heard to where nothing else is."""
     what, found = MEASURES[measure], labels(task)
-    lines = (
-        ({lam: recommended(lam) for lam in LAMS}, style.OURS, "-", "repaired"),
-        (_PRINTED, style.COUNTS, ":", "as printed"),
-    )
     figure, (axes,) = style.subplots(1, 1, height=3.9, margins=(0.85, 0.2, 0.45, 0.7))
-    for names, colour, dash, label in lines:
+
+    def draw(names: Mapping[float, str], colour: str, dash: str, label: str) -> dict[float, float]:
+        """One line, of those that were trained; its means by λ."""
         there = {lam: name for lam, name in names.items() if name in found}
-        gaps = [seed_gaps(task, name, "l2", what.field) for name in there.values()]
-        axes.plot([*there], [np.mean(g) for g in gaps], dash, color=colour, label=label)
-        for lam, of_one in zip(there, gaps, strict=True):
+        gaps = {lam: seed_gaps(task, name, "l2", what.field) for lam, name in there.items()}
+        means = {lam: float(np.mean(of_one)) for lam, of_one in gaps.items()}
+        axes.plot([*means], [*means.values()], dash, color=colour, label=label)
+        for lam, of_one in gaps.items():
             axes.plot([lam] * len(of_one), of_one, ".", color=colour, markersize=5)
+        return means
+
+    means = draw({lam: recommended(lam) for lam in LAMS}, style.OURS, "-", "repaired")
+    draw(PRINTED, style.COUNTS, ":", "as printed")
     axes.axhline(0, color=style.OTHER, linestyle="--", label="L2")
     balance = 2 * _error_of_l2(task)
     axes.axvline(balance, color=style.MARK, linewidth=1, label="λ/2 = error of L2")
     axes.set(xscale="log", xlabel="λ, in intensity (256: the paper's 1, if it counts bins)")
     axes.set(ylabel=f"{what.label}, less L2's", title="Dots: seeds, paired with those of L2")
     axes.legend(loc="best")
-    means = {
-        lam: difference(task, recommended(lam), "l2", what.field).mean
-        for lam in LAMS
-        if recommended(lam) in found
-    }
     best = max(means, key=lambda lam: what.sign * means[lam])
     return Frame(
         figure,
@@ -172,19 +186,6 @@ def lam_axis(measure: str, task: str) -> Frame:
         f"balance at an error of λ/2; an error of {balance / 2:.3f}, as of L2, balances "
         f"λ = {balance:.2f}.",
     )
-
-
-_PRINTED = {
-    256.0 if units == "bins" else lam: Recipe(
-        "l2+histmatch", lam, units=units, outside="drop", range="unit"
-    ).name
-    for lam, units in ((0.1, "intensity"), (1.0, "intensity"), (1.0, "bins"))
-}
-
-
-def recommended(lam: float) -> str:
-    """The name of the recipe that the course recommends, with this λ."""
-    return Recipe("l2+histmatch", lam).name
 
 
 def _error_of_l2(task: str) -> float:
