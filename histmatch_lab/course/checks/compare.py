@@ -42,7 +42,8 @@ def check_sure_gain(task: Any) -> Feedback:
     gains = {name: difference(name, Recipe().name, "l2") for name in TASKS}
     if gains[task].low > 0:
         return Feedback(True, f"{gains[task]} dB. Of the others, {_gains(gains, without=task)}.")
-    return Feedback(False, f"{task} has {gains[task]} dB: that interval includes 0.")
+    where = "includes 0" if gains[task].high >= 0 else "lies below 0"
+    return Feedback(False, f"{task} has {gains[task]} dB: that interval {where}.")
 
 
 def _gains(gains: dict[str, Difference], without: str) -> str:
