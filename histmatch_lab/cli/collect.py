@@ -13,7 +13,7 @@ from rich.table import Table
 
 from histmatch_lab._checks import import_extra
 from histmatch_lab._files import write_whole
-from histmatch_lab.cli.shared import FOLDER, exit_codes
+from histmatch_lab.cli.shared import FOLDER, exit_codes, jobs_option
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a spreadsheet knows one
 BAD = ("wrong", "error", "out of time")
@@ -30,13 +30,7 @@ BAD = ("wrong", "error", "out of time")
     help="The table: notebook, exercise, state, says.",
 )
 @click.option("--seconds", type=float, default=120, show_default=True, help="For each notebook.")
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=2,
-    show_default=True,
-    help="How many notebooks run at a time.",
-)
+@jobs_option
 def collect(folder: Path, output: Path, seconds: float, jobs: int) -> None:
     """Check the exercises in all notebooks below FOLDER, as learners have handed them in.
 

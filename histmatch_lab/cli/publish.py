@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from histmatch_lab._checks import import_extra
-from histmatch_lab.cli.shared import FILE, OUT, exit_codes
+from histmatch_lab.cli.shared import FILE, OUT, exit_codes, jobs_option
 
 
 def _all_if_none(
@@ -43,13 +43,7 @@ def _import(module: str) -> Any:
     multiple=True,
     help="A parameter that each of the notebooks must have; may be repeated.",
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=2,
-    show_default=True,
-    help="How many notebooks run at a time.",
-)
+@jobs_option
 def report(
     notebooks: tuple[Path, ...], parameters: tuple[tuple[str, str], ...], output: Path, jobs: int
 ) -> None:

@@ -1,4 +1,4 @@
-"""What the commands share: kinds of arguments, and the exit of what cannot be."""
+"""What the commands share: kinds of arguments, an option, and the exit of what cannot be."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +9,13 @@ import click
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 OUT = click.Path(file_okay=False, path_type=Path)
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="How many notebooks run at a time.",
+)
 
 
 @contextmanager

@@ -20,11 +20,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode, v4
 
 from histmatch_lab.course.lessons import all_checks
 from histmatch_lab.publish.execution import THREAD_LIMITS, Client, read
+from histmatch_lab.publish.parameters import syntax_of
 
 CELL_SECONDS = 30.0  # for one cell, of the seconds for a notebook
 LARGEST = 50 * 2**20  # bytes of a notebook
@@ -114,12 +114,8 @@ def _needed(cells: Sequence[NotebookNode], asked: Sequence[NotebookNode]) -> lis
 
 def _names(source: str) -> tuple[set[str], set[str]]:
     """What a cell defines or changes, and what it uses."""
-    try:
-        tree = ast.parse(TransformerManager().transform_cell(source))
-    except SyntaxError:
-        return set(), set()
     defined, used = set(), set()
-    for node in ast.walk(tree):
+    for node in ast.walk(syntax_of(source)):
         match node:
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
                 defined.add(name)

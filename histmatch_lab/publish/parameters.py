@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from IPython.core.inputtransformer2 import TransformerManager
@@ -57,9 +56,16 @@ def _code(notebook: NotebookNode, *, tagged: bool) -> list[ast.Module]:
     found = []
     for cell in notebook.cells:
         if cell.cell_type == "code" and ("parameters" in cell.metadata.get("tags", [])) == tagged:
-            with suppress(SyntaxError):  # running the cell says it better
-                found.append(ast.parse(TransformerManager().transform_cell(cell.source)))
+            found.append(syntax_of(cell.source))
     return found
+
+
+def syntax_of(source: str) -> ast.Module:
+    """The syntax of a cell's code; nothing where it has mistakes, which running it says better."""
+    try:
+        return ast.parse(TransformerManager().transform_cell(source))
+    except SyntaxError:
+        return ast.Module([], [])
 
 
 def _literal(code: str | ast.expr, otherwise: Any) -> Any:
