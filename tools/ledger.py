@@ -3,7 +3,7 @@
     python -m tools.ledger
 
 checks docs/ledger.toml against code, notebooks, tests and results, and makes docs/ledger.md and the
-README's figures of it.
+README's figure.
 """
 
 import ast

@@ -68,9 +68,8 @@ def restart_and_run_all(page: Page) -> None:
 def wait_for_all(page: Page) -> None:
     prompts = page.locator(".jp-Notebook .jp-CodeCell .jp-InputArea-prompt")
     for index in range(prompts.count()):
-        expect(prompts.nth(index)).to_have_text(
-            re.compile(r"\[\d+\]"), timeout=15 * MINUTE
-        )  # a training takes its time
+        # on a busy machine a training takes its time
+        expect(prompts.nth(index)).to_have_text(re.compile(r"\[\d+\]"), timeout=15 * MINUTE)
 
 
 def prompts(page: Page) -> list[int]:
