@@ -123,9 +123,11 @@ def test_the_weights_that_notebook_06_shows_are_shipped_with_what_they_are(tmp_p
     write_table(tmp_path / "some.csv", rows)
     run("ship", tmp_path / "some.csv")
 
-    run("ship", tmp_path / "some.csv")  # again, beside what is there
+    another = finished(Recipe("l1", preset="study", **common).reduced(), tmp_path, 20.0)
+    write_table(tmp_path / "another.csv", [another])
+    run("ship", tmp_path / "another.csv")  # beside what is there
     names = {row["recipe"] for row in read_table(data_samples_dir() / "results" / RUNS)}
-    assert names == {"l2", "l2-lut", "w1-lam0.1", *BASELINES}
+    assert names == {"l2", "l2-lut", "l1", "w1-lam0.1", *BASELINES}
 
     found = sorted((data_samples_dir() / "weights").rglob("*.safetensors"))
     assert found == sorted(weights("retouch", name) for name in ("l2", "l2-lut"))
