@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from histmatch_lab.demos import style
 from histmatch_lab.demos.controls import Choice
@@ -84,6 +85,7 @@ def forest(task: str) -> Frame:
         panel.set(xlim=(-what.reach, what.reach), ylim=(0.4 - rows, 0.6))
         panel.set_xlabel(f"{what.label}, less L2's\n{better}")
         panel.set_yticks([-row for row in range(len(shown))], ["" for _ in shown])
+        panel.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
     axes[0].set_yticklabels([names[name] for name in shown])
     figure.suptitle(f"{task}: difference from L2, 95 % intervals; dots: seeds", fontsize=11)
     return Frame(figure, f"In PSNR on {task}: {verdicts}.")
@@ -115,10 +117,9 @@ def _verdicts(gaps: Mapping[str, Difference]) -> str:
     """In words, which intervals lie on one side of 0; by the names for readers."""
     better = [name for name, gap in gaps.items() if gap.low > 0]
     worse = [name for name, gap in gaps.items() if gap.high < 0]
-    return (
-        f"better than L2 {'; '.join(better) or 'none'}. Worse {'; '.join(worse) or 'none'}. Of the "
-        f"other {len(gaps) - len(better) - len(worse)} these pictures cannot tell"
-    )
+    others = len(gaps) - len(better) - len(worse)
+    text = f"better than L2 {'; '.join(better) or 'none'}. Worse {'; '.join(worse) or 'none'}"
+    return f"{text}. Of the other {others} these pictures cannot tell" if others else text
 
 
 @demo(measure=MEASURE, task=TASK)
@@ -159,7 +160,7 @@ def violins(measure: str, task: str) -> Frame:
 def lam_axis(measure: str, task: str) -> Frame:
     """The search for λ, from where the histogram is hardly heard to where nothing else is."""
     what, found = MEASURES[measure], labels(task)
-    figure, (axes,) = style.subplots(1, 1, height=3.9, margins=(0.85, 0.2, 0.45, 0.7))
+    figure, (axes,) = style.subplots(1, 1, height=3.9, margins=(1.0, 0.2, 0.45, 0.7))
 
     def draw(names: Mapping[float, str], colour: str, dash: str, label: str) -> dict[float, float]:
         """One line, of those that were trained; its means by λ."""
