@@ -93,7 +93,8 @@ def encode_small(pixels: np.ndarray, backdrop: np.ndarray | None = None) -> byte
 
     Blocks that equal the backdrop's are left transparent, to be laid over it. Whole blocks, since a
     lossy picture's lines bleed into the block around them. Lines are stored without loss in 64
-    colours, photographs with. Raises ValueError if the two are not of one size.
+    colours, photographs with, a part of few colours beside a photograph as is smaller. Raises
+    ValueError if the two are not of one size.
     """
     if backdrop is not None and pixels.shape != backdrop.shape:
         raise ValueError(
@@ -101,12 +102,14 @@ def encode_small(pixels: np.ndarray, backdrop: np.ndarray | None = None) -> byte
         )
     everything = np.full(pixels.shape[:2], True)
     new = everything if backdrop is None else _whole_blocks((pixels != backdrop).any(axis=-1))
-    image = Image.fromarray(pixels)
-    if image.getcolors(LINES) is None:
-        return stored(_where(new, pixels), "webp", quality=25)
+    shown, image = _where(new, pixels), Image.fromarray(pixels)
+    photograph = image.getcolors(LINES) is None
+    lossy = [stored(shown, "webp", quality=20)] if photograph else []
+    if photograph and shown.getcolors(LINES) is None:
+        return lossy[0]
     few = image.quantize(64, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     lines = _where(new, np.asarray(few.convert("RGB")))
-    return stored(lines, "webp", lossless=True, quality=75)
+    return min([*lossy, stored(lines, "webp", lossless=True, quality=75)], key=len)
 
 
 def _whole_blocks(seen: np.ndarray, side: int = 8) -> np.ndarray:

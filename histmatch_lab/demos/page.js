@@ -106,6 +106,13 @@ const drawn = (figure, data) => {
     line.textContent = frame.caption;
     under.alt = `${data.title}. ${frame.caption}`;
   });
+  // All of them are fetched when the figure comes into view, so that a moved slider never waits.
+  const near = new IntersectionObserver(([{ isIntersecting }]) => {
+    if (!isIntersecting) return;
+    near.disconnect();
+    for (const { src } of data.frames) if (src) new Image().src = src;
+  });
+  near.observe(figure);
 };
 
 // Each demo of the page comes to life once.

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import hashlib
 import html
 import json
+import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, pass_context
 from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
-from plotly.offline import get_plotlyjs
 
 from histmatch_lab._files import write_whole
 from histmatch_lab.demos import find_demo
@@ -23,22 +26,23 @@ from histmatch_lab.publish.markdown import render_markdown
 _FILES = Path(__file__).with_name("files")
 _TEMPLATES = Environment(loader=FileSystemLoader(_FILES), autoescape=True, trim_blocks=True)
 _PLOTLY = "application/vnd.plotly.v1+json"
+_PICTURE = re.compile(r'(src(?:=|": ?)")data:image/(\w+);base64,([^"]+)')
 _SPENT = ("", "Output()")  # what stays of a progress bar that has gone
 
 
 def write_shared_files(folder: Path) -> None:
-    """Write what all pages of a folder load: styles, scripts, and KaTeX with its fonts."""
+    """Write what all pages of a folder load: styles, scripts, KaTeX with its fonts, plotly.js."""
     for name, part in (("style.css", STYLE), ("script.js", SCRIPT)):
         shared = (_FILES / name).read_text(encoding="utf-8")
         write_whole(folder / name, f"{shared}\n{part}".encode())
-    for source in (path for path in (_FILES / "katex").rglob("*") if path.is_file()):
+    for source in (path for path in _FILES.glob("*/**/*") if path.is_file()):
         place = folder / source.relative_to(_FILES)
         place.parent.mkdir(parents=True, exist_ok=True)
         write_whole(place, source.read_bytes())
 
 
 def write_page(notebook: NotebookNode, file: Path) -> None:
-    """Write an executed notebook as a page, and plotly.js beside it if it has such figures."""
+    """Write an executed notebook as a page."""
     shown = copy.deepcopy(notebook)
     for cell in shown.cells:
         if cell.cell_type != "code":
@@ -49,8 +53,6 @@ def write_page(notebook: NotebookNode, file: Path) -> None:
             for output, data in outputs
             if data.get("text/plain") not in _SPENT and data.keys() != {WIDGET_VIEW}
         ]
-        if any(_PLOTLY in output.get("data", {}) for output in cell.outputs):
-            write_whole(file.with_name("plotly.min.js"), get_plotlyjs().encode())
         for output in cell.outputs:
             _make_still_or_standalone(output)
     title = notebook_title(file.stem, notebook)
@@ -61,8 +63,21 @@ def write_page(notebook: NotebookNode, file: Path) -> None:
 
 
 def write_framed(file: Path, template: str, **values: Any) -> None:
-    """Write a page from its template, which brings the links to what all pages share."""
-    write_whole(file, _TEMPLATES.get_template(template).render(**values).encode())
+    """Write a page from its template, which brings the links to what all pages share.
+
+    Its pictures go to pictures/ beside it, once each: the text is there before them.
+    """
+    page = _TEMPLATES.get_template(template).render(**values)
+    write_whole(file, _PICTURE.sub(partial(_picture_beside, file.parent), page).encode())
+
+
+def _picture_beside(folder: Path, found: re.Match[str]) -> str:
+    src, kind, text = found.groups()
+    picture = base64.b64decode(text)
+    place = Path("pictures", f"{hashlib.sha256(picture).hexdigest()[:16]}.{kind}")
+    (folder / "pictures").mkdir(exist_ok=True)
+    write_whole(folder / place, picture)
+    return src + place.as_posix()
 
 
 def _make_still_or_standalone(output: NotebookNode) -> None:

@@ -90,7 +90,7 @@
   // plotly is large: it comes with the first of its figures that comes near.
   let plotly;
   const load = () => plotly ??= new Promise((done) => {
-    document.head.append(Object.assign(document.createElement("script"), { src: "plotly.min.js", onload: done }));
+    document.head.append(Object.assign(document.createElement("script"), { src: "plotly/plotly-cartesian.min.js", onload: done }));
   });
   const near = new IntersectionObserver((entries) => entries.forEach(async ({ target, isIntersecting }) => {
     if (!isIntersecting) return;
