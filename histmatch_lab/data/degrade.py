@@ -39,7 +39,12 @@ def apply_random_look(light: Tensor, generator: torch.Generator) -> Tensor:
     light: (3, H, W), in linear light. Returns display-encoded values in [0, 1].
     """
     index = int(torch.randint(len(LOOKS), (), generator=generator))
-    return _develop(light, *list(LOOKS.values())[index])
+    return apply_look(light, list(LOOKS)[index])
+
+
+def apply_look(light: Tensor, look: str) -> Tensor:
+    """One of LOOKS by its name; as `apply_random_look`."""
+    return _develop(light, *LOOKS[look])
 
 
 def _develop(

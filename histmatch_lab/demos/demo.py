@@ -16,7 +16,7 @@ step (`yield partial(draw_state, state)`), so that a step nobody looks at costs 
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, update_wrapper
 from itertools import islice
@@ -29,6 +29,7 @@ from histmatch_lab.demos.controls import Control, Slider
 from histmatch_lab.demos.render import draw
 from histmatch_lab.demos.style import styled
 
+InPage = Callable[[Mapping[str, Sequence[Any]]], dict[str, Any]]
 PLAY_IT = "Play it, or go to a step by hand: what changes first, what last?"
 
 
@@ -63,7 +64,8 @@ class Demo:
         title: the first line of the function's docstring.
         controls: the controls by argument name, in order.
         presets: settings of several controls at once, by a name for the reader.
-        photos: if microscope.js computes its picture in the page, what that needs, as JSON.
+        in_page: if microscope.js computes its picture in the page, what that needs, as JSON; a
+            function of the values of each control.
     """
 
     __wrapped__: Callable[..., Any]
@@ -73,14 +75,14 @@ class Demo:
         function: Callable[..., Any],
         controls: dict[str, Control],
         presets: Mapping[str, dict[str, Any]],
-        photos: Callable[[], dict[str, Any]] | None = None,
+        in_page: InPage | None = None,
     ) -> None:
         update_wrapper(self, function)  # so that `demo??` shows the figure's own code
         self.name = f"{function.__module__}:{function.__name__}"
         self.title = (inspect.getdoc(function) or function.__name__).splitlines()[0].rstrip(".")
         self.controls = controls
         self.presets = dict(presets)
-        self.photos = photos
+        self.in_page = in_page
         for settings in self.presets.values():
             self.settings(**settings)
             self._resolve(settings)
@@ -127,7 +129,7 @@ def demo(
     *,
     steps: int | None = None,
     presets: Mapping[str, dict[str, Any]] | None = None,
-    photos: Callable[[], dict[str, Any]] | None = None,
+    in_page: InPage | None = None,
     **controls: Control,
 ) -> Callable[[Callable[..., Any]], Demo]:
     """Make a Demo of a function of these controls (see the module's docstring).
@@ -147,6 +149,6 @@ def demo(
         if inspect.isgeneratorfunction(function) != (steps is not None):
             raise TypeError(f"{function.__name__}: `steps` goes with a generator, and only there")
         player = {} if steps is None else {"step": Slider("step", 0, 0, steps, PLAY_IT, step=1)}
-        return Demo(function, {**controls, **player}, presets or {}, photos)
+        return Demo(function, {**controls, **player}, presets or {}, in_page)
 
     return wrap

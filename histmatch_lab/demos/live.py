@@ -43,7 +43,7 @@ def show(demo: Demo, **settings: Any) -> None:
     # Demos' tensors are small: where the browser keeps the other core busy, waiting for it at each
     # operation makes a redraw twenty times slower.
     torch.set_num_threads(1)
-    if demo.photos:
+    if demo.in_page:
         piece = f"{to_figure(demo, settings)}<script>{SCRIPT}</script>"
         about = {"histmatch_lab": {"demo": demo.name, "settings": demo.settings(**settings)}}
         text = f"{demo.title}. {demo(**settings).caption}"

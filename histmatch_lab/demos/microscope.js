@@ -62,11 +62,17 @@ const look = (photo, target, lens, x) => {
 };
 
 const percent = (share) => `${Math.round(100 * share).toLocaleString("en")}%`;
-const describe = ({ lens, x, emd, dead, felt }) => {
+const describe = ({ lens, x, emd, dead, felt, pixel }, panels) => {
+  if (!panels.includes("cdfs")) {
+    const alone = Array.from(pixel, (mass, k) => mass - (k ? pixel[k - 1] : 0));
+    return `K = ${lens.bins} bins: the pixel at ${x.toFixed(3)} leaves at most ${percent(Math.max(...alone))} of `
+      + `itself in one bin, and more than 1% in each of ${alone.filter((share) => share > 0.01).length}.`;
+  }
+  const uneven = panels.includes("close") ? `Ripple ${percent(ripple(lens.slope * width(lens)))}; ` : "";
   const signed = (felt < 0 ? "-" : "+") + Math.abs(felt).toFixed(2);
   const feels = Math.abs(felt) < 0.005 ? "no pull" : `a pull of ${signed}`;
   return `EMD ${emd.toFixed(1)} of ${lens.bins} bins = ${(emd * width(lens)).toFixed(3)} in intensity. `
-    + `Ripple ${percent(ripple(lens.slope * width(lens)))}; ${percent(dead)} of the pixels feel less than a `
+    + `${uneven}${percent(dead)} of the pixels feel less than a `
     + `tenth of the exact EMD's pull. The pixel at ${x.toFixed(3)} feels ${feels}.`;
 };
 
@@ -144,25 +150,28 @@ const picture = (g, box, { ink }, photo, title, shade, fill) => {
   dot(g, box.x + scale * column, box.y + scale * row, fill);
 };
 
+const histogram = (targets, g, box, ink, view) => {
+  const { lens } = view, counted = new Float64Array(lens.bins);
+  const binOf = (v) => Math.min(lens.bins - 1, Math.max(0, Math.floor((v - lens.low) / width(lens) + 1e-9)));
+  view.shares.forEach((share, v) => { counted[binOf(v / 255)] += 100 * share; });
+  const wanted = inBins(view.wanted), alone = inBins(view.pixel);
+  const high = (heights) => Array.from(heights).sort((a, b) => a - b)[Math.floor(0.98 * (lens.bins - 1))];
+  const top = round(1.1 * Math.max(high(counted), high(wanted))), peak = Math.max(...alone);
+  const to = axes(g, box, ink, { title: `Histogram, % of pixels: counted (grey), soft${targets ? ", target (dashed)" : ""}`, x: [0, 1], y: [0, top], heights: [0, top / 2, top], label: targets ? "" : "intensity" });
+  inside(g, box, () => {
+    bars(g, to, lens, counted, ink.grey);
+    bars(g, to, lens, alone.map((h) => (0.7 * top * h) / peak), "rgb(204 121 167 / 40%)");
+    outline(g, to, lens, inBins(view.cdf), OURS);
+    if (targets) outline(g, to, lens, wanted, TARGET, [5, 3]);
+  });
+  return to;
+};
+
 const PANELS = {
   photo: (g, box, ink, view, photo) => picture(g, box, ink, photo, "The picture (green)", (v) => [v, v, v], `rgb(${[view.x, view.x, view.x].map((v) => 255 * v)})`),
   map: (g, box, ink, view, photo) => picture(g, box, ink, photo, "Yellow: made lighter. Violet: darker", (v) => colour(view.pull[v]), `rgb(${colour(view.felt)})`),
-  histograms: (g, box, ink, view) => {
-    const { lens } = view, counted = new Float64Array(lens.bins);
-    const binOf = (v) => Math.min(lens.bins - 1, Math.max(0, Math.floor((v - lens.low) / width(lens) + 1e-9)));
-    view.shares.forEach((share, v) => { counted[binOf(v / 255)] += 100 * share; });
-    const wanted = inBins(view.wanted), alone = inBins(view.pixel);
-    const high = (heights) => Array.from(heights).sort((a, b) => a - b)[Math.floor(0.98 * (lens.bins - 1))];
-    const top = round(1.1 * Math.max(high(counted), high(wanted))), peak = Math.max(...alone);
-    const to = axes(g, box, ink, { title: "Histogram, % of pixels: counted (grey), soft, target (dashed)", x: [0, 1], y: [0, top], heights: [0, top / 2, top] });
-    inside(g, box, () => {
-      bars(g, to, lens, counted, ink.grey);
-      bars(g, to, lens, alone.map((h) => (0.7 * top * h) / peak), "rgb(204 121 167 / 40%)");
-      outline(g, to, lens, inBins(view.cdf), OURS);
-      outline(g, to, lens, wanted, TARGET, [5, 3]);
-    });
-    return to;
-  },
+  histogram: (...place) => histogram(false, ...place),
+  histograms: (...place) => histogram(true, ...place),
   cdfs: (g, box, ink, view) => {
     const { lens, cdf, wanted } = view;
     const to = axes(g, box, ink, { title: "CDFs: the area between is the EMD", x: [0, 1], y: [0, 1.05], heights: [0, 0.5, 1] });
@@ -219,9 +228,11 @@ const PANELS = {
 };
 
 // Two columns, or one on a phone. Panels in the order of reading.
-const layout = (wide) => {
+const LEFT = ["photo", "map", "close"], RIGHT = ["histogram", "histograms", "cdfs", "pulls"];
+const layout = (wide, panels) => {
   const boxes = {}, [gap, head, foot] = [56, 26, 36];
-  const columns = wide < 620 ? [["photo", "map", "histograms", "cdfs", "pulls", "close"]] : [["photo", "map", "close"], ["histograms", "cdfs", "pulls"]];
+  const order = wide < 620 ? [["photo", "map", ...RIGHT, "close"]] : [LEFT, RIGHT];
+  const columns = order.map((names) => names.filter((name) => panels.includes(name)));
   const widths = columns.length === 1 ? [wide] : [0.36 * (wide - gap), 0.64 * (wide - gap)];
   let left = 0, tall = 0;
   columns.forEach((names, c) => {
@@ -230,7 +241,7 @@ const layout = (wide) => {
       const flat = name === "photo" || name === "map", pad = flat ? 0 : 36;
       const h = flat ? Math.min((widths[c] * 2) / 3, 150) : 104;
       boxes[name] = { x: left + pad, y: top + head, w: widths[c] - pad - 8, h };
-      top += head + h + (flat ? 10 : name === "pulls" || name === "close" ? foot : 22);
+      top += head + h + (flat ? 10 : ["histogram", "pulls", "close"].includes(name) ? foot : 22);
     }
     tall = Math.max(tall, top);
     left += widths[c] + gap;
@@ -260,18 +271,18 @@ const microscope = async (figure, data) => {
   let due = false;
   const draw = () => {
     due = false;
-    const { alpha, bins, bandwidth, extent, outside, pixel, photo, target } = panel.values();
+    const { alpha, bins, bandwidth, extent, outside, pixel, photo, target } = { ...data.fixed, ...panel.values() };
     const [low, high] = data.ranges[extent], slope = bandwidth === "1" ? alpha : (2.5 * alpha * bins) / (high - low);
-    const view = look(photos[photo], photos[target], { bins, slope, low, high, outside }, pixel);
-    const wide = box.clientWidth, ratio = Math.max(2, window.devicePixelRatio || 1), { boxes, tall } = layout(wide);
+    const view = look(photos[photo], photos[target ?? photo], { bins, slope, low, high, outside }, pixel);
+    const wide = box.clientWidth, ratio = Math.max(2, window.devicePixelRatio || 1), { boxes, tall } = layout(wide, data.panels);
     Object.assign(canvas, { width: wide * ratio, height: tall * ratio });
     const g = canvas.getContext("2d"), ink = inkOf(figure);
     g.scale(ratio, ratio);
-    for (const [name, panel] of Object.entries(PANELS)) {
-      const to = panel(g, boxes[name], ink, view, photos[photo]);
+    for (const name of data.panels) {
+      const to = PANELS[name](g, boxes[name], ink, view, photos[photo]);
       if (to) marker(g, { x: to.x, y: { top: boxes[name].y, bottom: boxes[name].y + boxes[name].h } }, view);
     }
-    line.textContent = describe(view);
+    line.textContent = describe(view, data.panels);
     canvas.setAttribute("aria-label", `${data.title}. ${line.textContent}`);
     figure.view = view;
   };

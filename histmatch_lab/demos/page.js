@@ -119,5 +119,5 @@ const drawn = (figure, data) => {
 document.querySelectorAll(".histmatch-demo:not([data-alive])").forEach((figure) => {
   figure.dataset.alive = "";
   const data = JSON.parse(figure.querySelector("script[type]").textContent);
-  (data.photos ? microscope : drawn)(figure, data);
+  (data.panels ? microscope : drawn)(figure, data);
 });

@@ -36,7 +36,7 @@ def to_figure(demo: Demo, settings: dict[str, Any] | None = None) -> str:
     if "step" in values:
         # An animation stands at its end, where the others show; its play button begins anew.
         values["step"] = demo.controls["step"].positions[-1]
-    data = _computed(demo, values) if demo.photos else _drawn(demo, values)
+    data = _computed(demo, values) if demo.in_page else _drawn(demo, values)
     data |= {"title": demo.title}
     script = Markup(json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"))
     return still(demo(**values), data=script, note=data.get("note", ""))
@@ -49,8 +49,8 @@ def _computed(demo: Demo, values: Mapping[str, Any]) -> dict[str, Any]:
         {"name": name, "at": [stops[n].index(p[n]) if n in p else None for n in stops]}
         for name, p in demo.presets.items()
     ]
-    assert demo.photos is not None
-    return {"controls": _specs(demo, values, stops), "presets": presets, **demo.photos()}
+    assert demo.in_page is not None
+    return {"controls": _specs(demo, values, stops), "presets": presets, **demo.in_page(stops)}
 
 
 def _stops(control: Any, value: Any) -> list[Any]:
@@ -59,7 +59,9 @@ def _stops(control: Any, value: Any) -> list[Any]:
     if isinstance(control, Slider):
         count = round((control.maximum - control.minimum) / control.step)
         return [round(control.minimum + i * control.step, 10) for i in range(count + 1)]
-    return list(control.positions)
+    return list(
+        dict.fromkeys((*control.positions, value))
+    )  # a picture of one's own is none of them
 
 
 def _specs(

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, expect
 
-from histmatch_lab.demos.figures.microscope import SIDE, lens_of, look, microscope
+from histmatch_lab.demos import Demo
+from histmatch_lab.demos.figures.microscope import (
+    CLAMPED,
+    SIDE,
+    gap_and_pull,
+    microscope,
+    photograph_and_histogram,
+)
+from histmatch_lab.demos.lens import lens_of, look
 from histmatch_lab.demos.page import SCRIPT, to_figure
 from histmatch_lab.demos.shared import small
 
@@ -28,9 +38,15 @@ VIEW = """figure => {
 
 @pytest.fixture(scope="module")
 def figure(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locator]:
-    file = tmp_path_factory.mktemp("page") / "microscope.html"
-    head = '<!DOCTYPE html><meta charset="utf-8">'
-    file.write_text(f"{head}{to_figure(microscope)}<script>{SCRIPT}</script>", encoding="utf-8")
+    yield from _shown(microscope, {}, browser, tmp_path_factory.mktemp("page"))
+
+
+def _shown(
+    demo: Demo, settings: Mapping[str, Any], browser: Browser, folder: Path
+) -> Iterator[Locator]:
+    head, file = '<!DOCTYPE html><meta charset="utf-8">', folder / "demo.html"
+    piece = to_figure(demo, dict(settings))
+    file.write_text(f"{head}{piece}<script>{SCRIPT}</script>", encoding="utf-8")
     page = browser.new_page()
     page.goto(file.as_uri())
     expect(page.locator("canvas")).to_be_visible()
@@ -77,6 +93,27 @@ def test_it_equals_the_library(figure: Locator, name: str) -> None:
     np.testing.assert_allclose(got["pull"], view.pull[:-1], atol=1e-5)
     caption = microscope(**settings, pixel=0.431, photo="astronaut").caption
     assert figure.locator("figcaption p").first.inner_text() == caption
+
+
+@pytest.mark.parametrize(
+    ("demo", "settings"), [(photograph_and_histogram, {"alpha": 100.0}), (gap_and_pull, {})]
+)
+def test_with_few_panels_it_equals_the_library_too(
+    demo: Demo, settings: dict[str, Any], browser: Browser, tmp_path: Path
+) -> None:
+    with contextmanager(_shown)(demo, settings, browser, tmp_path) as figure:
+        labels = figure.locator(".row .name").all_inner_texts()
+        assert labels == [control.label for control in demo.controls.values()]
+        got = figure.evaluate(VIEW)
+        assert figure.locator("figcaption p").first.inner_text() == demo(**settings).caption
+    target = "chelsea" if "target" in demo.controls else "coffee"
+    photo, wanted = (
+        small(microscope.controls["photo"].resolve(name), SIDE) for name in ("coffee", target)
+    )
+    view = look(photo, wanted, lens_of(settings.get("alpha", 1000), 256, **CLAMPED), 0.3)
+    assert got["emd"] == pytest.approx(view.emd, abs=1e-5)
+    np.testing.assert_allclose(got["cdf"], view.cdf, atol=1e-5)
+    np.testing.assert_allclose(got["pull"], view.pull[:-1], atol=1e-5)
 
 
 def test_a_preset_moves_its_controls_and_leaves_the_others(figure: Locator) -> None:

@@ -1,6 +1,5 @@
 """What the figures of notebook 03 say, against float64 references computed here by other means."""
 
-import json
 import math
 import re
 
@@ -10,7 +9,6 @@ import torch
 
 from histmatch_lab import bin_edges, gradient_ripple
 from histmatch_lab.demos.figures import alpha, ripple
-from histmatch_lab.demos.live import show_hover
 from histmatch_lab.demos.shared import (
     BIN_RANGES,
     LEVELS,
@@ -109,27 +107,6 @@ def test_the_error_follows_alpha_and_the_ripple_alpha_over_bins(astronaut):
     ripples = [gradient_ripple(bins, alpha=1000) for bins in ripple.SEARCHED_BINS]
     assert ripples == sorted(ripples, reverse=True)
     assert ripples[-1] < 0.13 < 1 < ripples[-2]
-
-
-def test_the_hover_map_reads_out_what_the_picture_says(astronaut):
-    figure = json.loads(ripple.hover_map(astronaut, "red").to_json())
-    heat = figure["data"][0]
-    row, column = heat["y"].index(256), heat["x"].index(1000)
-    error, swing, dead = heat["customdata"][row][column]
-    assert (heat["text"][row][column], swing, dead) == ("3.91", 12.92, 0.0)
-    caption = ripple.error_against_evenness(photo="astronaut").caption
-    [said] = re.findall(r"errs by ([\d.]+)", caption)
-    assert error == pytest.approx(float(said), abs=0.006)
-    assert not {"bdata", "dtype"} & set(json.dumps(figure).split('"')), "plotly 5 cannot read it"
-
-
-def test_a_hover_figure_is_stored_for_readers_with_and_without_plotly(published, astronaut):
-    frame = ripple.error_against_evenness()
-    show_hover(ripple.hover_map(astronaut), frame)
-    [bundle] = published
-    data, described = bundle["data"], bundle["metadata"]["image/jpeg"]["alt"]
-    assert set(data) == {"application/vnd.plotly.v1+json", "image/jpeg", "text/plain"}
-    assert data["text/plain"] == described == frame.caption
 
 
 def test_dropped_mass_is_what_the_black_pixels_lose(astronaut):

@@ -5,11 +5,19 @@ import re
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.stats import wasserstein_distance  # type: ignore[import-untyped]
 
 from histmatch_lab import HistogramMatchingLoss, bin_centers, emd, gradient_ripple, soft_histogram
-from histmatch_lab.demos.figures.microscope import SIDE, Lens, center, lens_of, look, microscope
+from histmatch_lab.demos.figures.microscope import (
+    SIDE,
+    gap_and_pull,
+    microscope,
+    photograph_and_histogram,
+)
+from histmatch_lab.demos.lens import Lens, center, lens_of, look
 from histmatch_lab.demos.live import Live
+from histmatch_lab.demos.page import to_figure
 from histmatch_lab.demos.shared import levels_of, pull_at, small
 from histmatch_lab.demos.style import MARK
 from histmatch_lab.histogram import pixel_gradient
@@ -21,7 +29,9 @@ LENSES = {
     "DeepHist": Lens(256, 640.0, (0.0, 1.0), "reflect"),
     "hard step": Lens(256, 640_000.0, (0.0, 1.0), "drop"),
     "8-bit centred": Lens(256, 1000.0, CENTRED, "drop"),
-    "K = 50": Lens(50, 1000.0, (0.0, 1.0), "clamp"),
+    "K = 50": Lens(50, 1000.0, (0.0, 1.0), "drop"),
+    "α = 10": Lens(256, 10.0, (0.0, 1.0), "drop"),
+    "few bins": Lens(50, 1000.0, (0.0, 1.0), "clamp"),
 }
 
 
@@ -139,8 +149,7 @@ def test_a_pixel_alone_out_of_place_is_pulled_back():
 
 def test_it_says_the_distance_in_both_units_the_ripple_and_who_feels_nothing(photos):
     caption = microscope(photo="astronaut", bins=50).caption
-    lens = LENSES["K = 50"]._replace(outside="drop")
-    view = look(photos[0], photos[1], lens, 0.3)
+    view = look(photos[0], photos[1], LENSES["K = 50"], 0.3)
     bins, of, intensity = map(
         float, re.search(r"EMD (\S+) of (\d+) bins = (\S+) in", caption).groups()
     )
@@ -165,3 +174,26 @@ def test_its_presets_are_buttons():
     buttons[2].click()
     assert "100% of the pixels" in live.picture.caption
     assert live.controls["bandwidth"].value == "L / 2.5"
+
+
+def test_it_grows_by_panels_and_each_has_the_controls_that_it_needs():
+    panels = [len(demo().figure.axes) for demo in (photograph_and_histogram, gap_and_pull)]
+    assert [*panels, len(microscope().figure.axes)] == [2, 5, 6]
+    assert list(photograph_and_histogram.controls) == ["alpha", "bins", "pixel", "photo"]
+    assert list(gap_and_pull.controls) == ["pixel", "photo", "target"]
+
+
+def test_with_two_panels_it_says_what_a_pixel_leaves_in_a_bin():
+    caption = photograph_and_histogram(alpha=1000, bins=50, pixel=0.31).caption
+    own = soft_histogram(torch.tensor([0.31], dtype=torch.float64), 50).max()
+    assert f"leaves at most {own:.0%} of itself in one bin" in caption
+    # one that lies on an edge is shared by two
+    halved = photograph_and_histogram(alpha=1000, bins=50, pixel=0.3).caption
+    assert "at most 50%" in halved
+    assert halved.endswith("in each of 2.")
+
+
+def test_a_picture_of_ones_own_comes_to_its_page(tmp_path):
+    mine = str(tmp_path / "mine.png")
+    Image.new("RGB", (30, 20), (0, 51, 0)).save(mine)
+    assert f'"{mine}": "data:image/webp' in to_figure(gap_and_pull, {"photo": mine})

@@ -35,6 +35,12 @@ MODES = (("drop", style.OURS, "-"), ("clamp", style.TARGET, "--"), ("reflect", s
     photo=shared.PHOTO_CHOICE,
     channel=shared.CHANNEL_CHOICE,
     window=Slider("window starts at", 0.3, 0.0, 0.94, "The ends behave differently."),
+    presets={
+        "paper": {"alpha": 1000, "bins": 256},
+        "K = 50": {"alpha": 1000, "bins": 50},
+        "α = 10 000": {"alpha": 10_000, "bins": 256},
+        "α = 100": {"alpha": 100, "bins": 256},
+    },
 )
 def alpha_explorer(
     alpha: float,
@@ -91,6 +97,7 @@ def _draw_histograms(axes: Axes, found: shared.Estimate, edges: Tensor, highest:
     bins=shared.BINS_CHOICE,
     photo=shared.PHOTO_CHOICE,
     channel=shared.CHANNEL_CHOICE,
+    presets={f"α = {alpha:g}": {"alpha": alpha} for alpha in (1000, 10)},
 )
 def leak_at_the_ends(alpha: float, bins: int, photo: Tensor, channel: str) -> Frame:
     """What leaks out of [0, 1], and three ways to treat it."""
@@ -120,6 +127,7 @@ def _draw_end(axes: Axes, found: dict[str, shared.Estimate], part: slice, left: 
     first=Slider("first level", 0, 0, 240, "The comb is washed out at both ends.", step=1),
     alpha=LogSlider("α", 1000, 100, 1e5, "A sharper kernel sharpens the comb, except on an edge."),
     extent=Choice("range of the bins", "0 to 1", tuple(BIN_RANGES), "Has each level its own bin?"),
+    presets={"dark end": {"first": 0}, "middle": {"first": 120}, "light end": {"first": 240}},
 )
 def comb_of_levels(first: int, alpha: float, extent: str) -> Frame:
     """8-bit levels drift against 256 bins: a comb of every second level."""

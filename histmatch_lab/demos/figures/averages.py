@@ -33,6 +33,7 @@ class Felt(NamedTuple):
         "values", FLOATS, (FLOATS, LEVELS), "Rounded values repeat: do means still help?"
     ),
     photo=Photograph(hint="A knot with fewer pixels is less steady."),
+    presets={f"s L = {step}": {"sharpness": step} for step in (20, 2500)},
 )
 def one_against_many(sharpness: float, values: str, photo: Tensor) -> Frame:
     """The pull on single pixels, and its mean on the knots of a tone curve."""

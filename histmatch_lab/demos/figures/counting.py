@@ -22,6 +22,7 @@ GOAL = 0.1  # its target: brighter by so much
 @demo(
     alpha=LogSlider("α", 100.0, 10.0, 3000.0, "where the orange line leaves the grey bars"),
     photo=Photograph(hint="which photograph has tall thin bars, and where"),
+    presets={"α = 100": {"alpha": 100.0}, "α = 1000": {"alpha": 1000.0}},
 )
 def soft_against_counted(alpha: float, photo: Tensor) -> Frame:
     """Red, green and blue of a photograph, counted and soft."""
@@ -51,6 +52,7 @@ def soft_against_counted(alpha: float, photo: Tensor) -> Frame:
     row=Slider("row, %", 25, 0, 100, "in which bin is the pixel under the cross?", step=1),
     channel=Choice("channel", "green", shared.CHANNEL_NAMES, "the same pixel is in another bin"),
     photo=Photograph(hint="dark pictures lean to the left, bright ones to the right"),
+    presets={f"K = {bins}": {"bins": bins} for bins in (32, 64, 200, 256)},
 )
 def count_pixels(bins: int, column: int, row: int, channel: str, photo: Tensor) -> Frame:
     """A photograph's pixels, counted."""
@@ -143,6 +145,11 @@ def _staircase(photo: Tensor, pixels: int) -> tuple[Tensor, ...]:
     pixels=LogSlider("pixels", 10.0, 1.0, 360_000.0, "single bumps that grow into one curve"),
     alpha=LogSlider("α", 60.0, 20.0, 1000.0, "narrow bumps follow every bar, wide ones smooth it"),
     photo=Photograph(hint="how many pixels it takes until the curve looks like the bars"),
+    presets={
+        "1 pixel": {"pixels": 1.0},
+        "all pixels": {"pixels": 360_000.0},
+        "all, α = 1000": {"pixels": 360_000.0, "alpha": 1000.0},
+    },
 )
 def build_kde(pixels: float, alpha: float, photo: Tensor) -> Frame:
     """A density, built one pixel at a time."""
@@ -181,6 +188,11 @@ def build_kde(pixels: float, alpha: float, photo: Tensor) -> Frame:
     value=Slider("value I(p)", 0.43, 0.0, 1.0, "the bars hand over; what happens at 0 and at 1?"),
     alpha=LogSlider("α", 50.0, 5.0, 1000.0, "how many bins get a share of one pixel"),
     bins=Slider("bins K", 10, 2, 32, "narrow bins cut the same bump into more pieces", step=1),
+    presets={
+        "on an edge": {"value": 0.4, "bins": 10},
+        "in a middle": {"value": 0.45, "bins": 10},
+        "at 0": {"value": 0.0},
+    },
 )
 def share_a_pixel(value: float, alpha: float, bins: int) -> Frame:
     """One pixel, shared among bins."""
@@ -215,6 +227,11 @@ def share_a_pixel(value: float, alpha: float, bins: int) -> Frame:
     channel=Choice("channel", "green", shared.CHANNEL_NAMES, "which one has the tallest spikes"),
     stretched=Toggle("stretch contrast", hint="it leaves gaps between the bars; who fills them?"),
     photo=Photograph(hint="is the paper's kernel closer to the bars in every picture?"),
+    presets={
+        "as it is": {"stretched": False},
+        "contrast stretched": {"stretched": True},
+        "right end": {"stretched": False, "centre": 0.9},
+    },
 )
 def figure_2(centre: float, width: int, channel: str, stretched: bool, photo: Tensor) -> Frame:
     """Fig. 2 of the paper on a photograph: counts, DeepHist's kernel, the paper's kernel."""

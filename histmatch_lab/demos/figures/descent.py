@@ -102,6 +102,12 @@ def descend(
     start=Choice("start from", "the photograph", STARTS, "Do the colours bring it back?"),
     photo=Photograph(hint="What survives of the picture, and what of its colours?"),
     target=shared.TARGET_CHOICE,
+    presets={
+        "λ = 0.001": {"lam": 0.001, "reconstruct": True, "start": STARTS[0]},
+        "λ = 1": {"lam": 1.0, "reconstruct": True, "start": STARTS[0]},
+        "from noise": {"lam": 0.001, "reconstruct": False, "start": STARTS[1]},
+        "from noise, with L_rec": {"lam": 0.001, "reconstruct": True, "start": STARTS[1]},
+    },
 )
 def descent_on_pixels(
     lam: float, reconstruct: bool, alpha: float, start: str, photo: Tensor, target: Tensor
@@ -213,6 +219,7 @@ def _rising(knots: Tensor) -> Tensor:
     rising=Toggle("only rising curves", True, "Off: light pixels may get darker than dark ones."),
     photo=Photograph(hint="Smooth areas: on the left they break up first."),
     target=shared.TARGET_CHOICE,
+    presets={f"α = {alpha}": {"alpha": alpha} for alpha in (1000, 5000)},
 )
 def descent_on_a_curve(
     alpha: float, count: int, rising: bool, photo: Tensor, target: Tensor

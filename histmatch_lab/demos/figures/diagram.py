@@ -29,7 +29,15 @@ DOWN = Slider("down", 0.3, 0, 1, "The cell changes slowly, the level at every ed
 CENTRES = 16  # of the grid's cells along a side
 
 
-@demo(across=ACROSS, down=DOWN, photo=PHOTO)
+@demo(
+    across=ACROSS,
+    down=DOWN,
+    photo=PHOTO,
+    presets={
+        "the roof": {"across": 0.46, "down": 0.34},
+        "the sky beside it": {"across": 0.48, "down": 0.34},
+    },
+)
 def a_pixel_travels(across: float, down: float, photo: Tensor) -> Frame:
     """Where a pixel's matrix comes from: its place chooses the cell, its guide the level."""
     parts, side = taken_apart(photo), trained().low_resolution
@@ -56,9 +64,9 @@ def a_pixel_travels(across: float, down: float, photo: Tensor) -> Frame:
     for start, end in ((whole, small), (small, cells)):
         _connect(start, end, (1.02, 0.5), (-0.04, 0.5))
     _connect(cells, matrix, (1.02, 0.5), (-0.14, 0.5))
-    _connect(brightness, levels, (1.02, 0.5), (-0.3, 0.5))
+    _connect(brightness, levels, (1.02, 0.5), (-0.16, 0.5))
     _connect(whole, brightness, (0.5, -0.04), (0.5, 1.2))
-    _connect(matrix, result, (0.9, -0.16), (0.9, 1.2))
+    _connect(matrix, result, (0.8, -0.2), (0.8, 1.2))
     _connect(levels, cells, (1.02, 0.8), (0.1, -0.08))
     before, after = ("/".join(f"{v:.2f}" for v in i[:, y, x]) for i in (photo, parts.output))
     return Frame(
@@ -118,7 +126,7 @@ def _draw_level(axes: Axes, guide: float, level: float) -> None:
     axes.plot(0.5, DEPTH * guide - 0.5, "o", color=style.MARK, markersize=11, fillstyle="none")
     axes.annotate(f"{level:.1f}", (0.68, level), color=style.MARK, va="center")
     axes.set(xlim=(0, 1), ylim=(-0.5, DEPTH - 0.5), xticks=(), yticks=range(DEPTH))
-    axes.set(title="chooses the level", ylabel="level")
+    axes.set(title="chooses the level")
     axes.xaxis.set_visible(False)
     axes.grid(visible=False)
 

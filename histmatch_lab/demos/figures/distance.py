@@ -36,6 +36,11 @@ def bump(center: Tensor, width: float) -> Tensor:
 @demo(
     shift=Slider("moved by, intensity", 0.25, 0, 0.6, "Once apart, one distance stops growing."),
     width=Slider("width, intensity", 0.04, 0.02, 0.12, "A wider bump sends earth both ways."),
+    presets={
+        "apart": {"shift": 0.3, "width": 0.04},
+        "further apart": {"shift": 0.6, "width": 0.04},
+        "only wider": {"shift": 0.0, "width": 0.12},
+    },
 )
 def two_bumps(shift: float, width: float) -> Frame:
     """Two histograms, the area between their CDFs, and two distances."""
@@ -103,6 +108,11 @@ def _draw_plan(axes: Axes, one: Tensor, other: Tensor) -> None:
     warmth=Slider("warmth, stops", 0.0, -2, 2, "Red and blue move apart, green hardly.", step=0.1),
     photo=Photograph(hint="The same slider costs a dark photograph more than a bright one."),
     target=Photograph("compared with", hint="With itself, sliders at rest mean no loss."),
+    presets={
+        "at rest": {"exposure": 0.0, "contrast": 1.0, "warmth": 0.0},
+        "warmer": {"exposure": 0.0, "contrast": 1.0, "warmth": 1.0},
+        "half the contrast": {"exposure": 0.0, "contrast": 0.5, "warmth": 0.0},
+    },
 )
 def adjusted_photograph(
     exposure: float, contrast: float, warmth: float, photo: Tensor, target: Tensor
@@ -163,6 +173,7 @@ def pull_on_pixels(
     outside=Choice("outside [0, 1]", "clamp", shared.OUTSIDE_MODES, "The pull at exactly 0."),
     photo=Photograph(hint="Which parts turn yellow (lighter), which violet (darker)?"),
     target=shared.TARGET_CHOICE,
+    presets={"α = 1000": {"alpha": 1000}, "α = 100 000": {"alpha": 100_000}},
 )
 def pull_on_the_photograph(
     contrast: float, alpha: float, channel: str, outside: Outside, photo: Tensor, target: Tensor
@@ -215,6 +226,10 @@ def shuffled(image: Tensor, share: float) -> Tensor:
     share=Slider("shuffled, %", 50, 0, 100, "One of the distances does not move.", step=1),
     exposure=Slider("exposure, stops", 0.0, -2, 2, "This one the loss does see.", step=0.1),
     photo=Photograph(hint="A shuffled photograph keeps its colours, and nothing else."),
+    presets={
+        "all pixels": {"share": 100, "exposure": 0.0},
+        "all pixels, darker": {"share": 100, "exposure": -1.0},
+    },
 )
 def shuffled_photograph(share: float, exposure: float, photo: Tensor) -> Frame:
     """A shuffled photograph and its distance from the original, with and without places."""

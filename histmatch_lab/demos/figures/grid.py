@@ -61,6 +61,7 @@ def taken_apart(photo: Tensor) -> Parts:
     into=Choice("from", "red", INPUTS, "The offset adds light that no channel had."),
     level=LEVEL,
     photo=PHOTO,
+    presets={f"level {n}": {"out": "red", "into": "red", "level": n} for n in (0, 4, 7)},
 )
 def one_coefficient(out: str, into: str, level: int, photo: Tensor) -> Frame:
     """One of the twelve coefficients: on the coarse grid, and as the pixels read it."""
@@ -90,7 +91,7 @@ def draw_map(axes: Axes, values: Tensor, top: float, photo: Tensor, title: str) 
     axes.set_axis_off()
 
 
-@demo(level=LEVEL, photo=PHOTO)
+@demo(level=LEVEL, photo=PHOTO, presets={f"level {n}": {"level": n} for n in (0, 4, 6)})
 def guide_and_level(level: int, photo: Tensor) -> Frame:
     """The guide, and who reads one level of the grid."""
     guide = taken_apart(photo).guide
@@ -125,6 +126,10 @@ def _tent(guide: Tensor, level: int) -> Tensor:
     across=Slider("across", 0.35, 0, 1, "Cross an edge between light and dark: the matrix jumps."),
     down=Slider("down", 0.6, 0, 1, "Within one surface the matrix changes slowly."),
     photo=PHOTO,
+    presets={
+        "the roof": {"across": 0.35, "down": 0.6},
+        "the lake": {"across": 0.66, "down": 0.6},
+    },
 )
 def matrix_at_a_pixel(across: float, down: float, photo: Tensor) -> Frame:
     """The 3x4 matrix of one pixel, and the tone curves of its neighbourhood."""
@@ -180,6 +185,12 @@ def _draw_tone(axes: Axes, grid: Tensor, down: float, across: float) -> None:
         "shuffle the target", False, "Its histogram stays; every pixel goes elsewhere."
     ),
     photo=PHOTO,
+    presets={
+        "L2": {"loss": "l2", "shuffled": False},
+        "L2, shuffled": {"loss": "l2", "shuffled": True},
+        "histogram": {"loss": "histmatch", "shuffled": False},
+        "histogram, shuffled": {"loss": "histmatch", "shuffled": True},
+    },
 )
 def pull_on_the_grid(loss: str, shuffled: bool, photo: Tensor) -> Frame:
     """The pull of a loss on each pixel, and what arrives at the cells of the grid."""

@@ -1,13 +1,13 @@
-"""Notebook 03: the loss microscope, which shows Eq. 1-5 at once on one channel of a photograph.
+"""The loss microscope, which shows Eq. 1-5 at once on one channel of a photograph.
 
-Photographs are taken here as an 8-bit screen shows them, so that everything follows from 256
-levels: a histogram is a mean over them, and the gradient of Eq. 5 on a pixel depends on its value
-alone. One more value is the picked pixel's: the one in the centre, moved to any intensity.
+It grows with the course: two panels in notebook 01, five in 02, all in 03, 00 and on the site.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,26 +20,15 @@ from histmatch_lab.demos import shared, style
 from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Slider
 from histmatch_lab.demos.demo import Frame, demo
 from histmatch_lab.demos.encoding import address, stored
-from histmatch_lab.demos.shared import (
-    BIN_RANGES,
-    DARKER,
-    LEVELS,
-    LIGHTER,
-    TOP,
-    level_shares,
-    small,
-)
-from histmatch_lab.histogram import (
-    Outside,
-    Range,
-    bin_edges,
-    gradient_ripple,
-    hard_histogram,
-    soft_cdf,
-)
+from histmatch_lab.demos.lens import Lens, View, center, in_bins, lens_of, look
+from histmatch_lab.demos.shared import BIN_RANGES, DARKER, LIGHTER, TOP, small
+from histmatch_lab.histogram import Outside, gradient_ripple, hard_histogram
 
+LEFT, RIGHT = ("photo", "map", "close"), ("histogram", "histograms", "cdfs", "pulls")
+TWO = ("photo", "histogram")
+FIVE = ("photo", "map", "histograms", "cdfs", "pulls")
 PAPER = {"alpha": 1000, "bins": 256, "bandwidth": "1", "extent": "0 to 1", "outside": "drop"}
-AGREE = 1e-9  # CDFs closer than this are equal but for rounding, and pull at nothing
+CLAMPED: Any = {"bandwidth": "1", "extent": "0 to 1", "outside": "clamp"}  # until notebook 03
 REACH = 3.5  # bins to each side of the picked pixel in the close-up
 DASHES = (0, (4, 2))
 MARGINS = (0.65, 0.25, 0.35, 0.55)
@@ -47,12 +36,33 @@ PLATE = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
 SIDE = 300  # pixels of a picture's longer side: the page counts them anew at each move
 MAP_TOP = 1.5  # the strongest pull that the map's colours show
 PHOTO = Photograph(hint="Which parts are made lighter, which darker?")
-TARGET = Photograph("target", "chelsea", "With itself, only one pixel is out of place.")
+CONTROLS: dict[str, Any] = {
+    "alpha": LogSlider("α", 1000, 1, 1e5, "Sharper: the pull falls apart."),
+    "bins": shared.BINS_CHOICE,
+    "bandwidth": Choice("B, bandwidth", "1", ("1", "L / 2.5"), "Only α / B matters."),
+    "extent": Choice("range of the bins", "0 to 1", tuple(BIN_RANGES), "Has each level its bin?"),
+    "outside": Choice("outside the range", "drop", shared.OUTSIDE_MODES, "The pull at both ends."),
+    "pixel": Slider(
+        "pixel at, intensity", 0.3, 0, 1, "Close up: its share of each bin.", step=0.001
+    ),
+    "photo": PHOTO,
+    "target": Photograph("target", "chelsea", "With itself, only one pixel is out of place."),
+}
 
 
-def photos() -> dict[str, Any]:
-    """For microscope.js: the greens of the photographs to choose from, and the ranges."""
-    names = dict.fromkeys((*PHOTO.positions, *TARGET.positions))
+def some(*names: str) -> dict[str, Any]:
+    """These of the CONTROLS."""
+    return {name: CONTROLS[name] for name in names}
+
+
+def in_page(
+    panels: Sequence[str], fixed: Mapping[str, Any], stops: Mapping[str, Sequence[Any]]
+) -> dict[str, Any]:
+    """For microscope.js: what it draws, the settings without a control, the ranges, the greens.
+
+    stops: the values of each control; of `photo` and `target` the photographs to choose from.
+    """
+    names = dict.fromkeys((*stops["photo"], *stops.get("target", ())))
     green = {name: shared.levels_of(small(PHOTO.resolve(name), SIDE), "green") for name in names}
     pictures = {
         name: address(
@@ -60,91 +70,33 @@ def photos() -> dict[str, Any]:
         )
         for name, levels in green.items()
     }
-    return {"photos": pictures, "ranges": BIN_RANGES}
+    return {"panels": panels, "fixed": fixed, "ranges": BIN_RANGES, "photos": pictures}
 
 
-class Lens(NamedTuple):
-    """The settings of Eq. 5: K, the slope s = alpha / B, the range, what is done outside it."""
-
-    bins: int
-    slope: float
-    range: Range
-    outside: Outside
-
-    @property
-    def bin_width(self) -> float:
-        low, high = self.range
-        return (high - low) / self.bins
-
-    @property
-    def edges(self) -> Tensor:
-        return bin_edges(self.bins, range=self.range, dtype=torch.float64)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The keyword arguments of `soft_cdf` and its like."""
-        return {"alpha": self.slope, "range": self.range, "outside": self.outside}
-
-
-class View(NamedTuple):
-    """The green of a picture and of its target through a lens; one pixel is moved.
-
-    Attributes:
-        values, shares: (257,), the levels and the picked pixel's intensity, and the share of the
-            picture's pixels at each.
-        cdf, wanted: (bins,), the soft CDFs of the picture and of the target; gap: the difference.
-        pixel: (bins,), the soft CDF of the picked pixel alone.
-        pull: (257,), on a pixel at each of the values.
-    """
-
-    lens: Lens
-    values: Tensor
-    shares: Tensor
-    cdf: Tensor
-    wanted: Tensor
-    gap: Tensor
-    pixel: Tensor
-    pull: Tensor
-
-    @property
-    def emd(self) -> float:
-        """Eq. 5, in bins."""
-        return float(self.gap.abs().sum())
-
-
-def look(photo: Tensor, target: Tensor, lens: Lens, x: float) -> View:
-    """A picture, its central pixel moved to x, and its target: (3, H, W) in [0, 1]."""
-    values = torch.cat([LEVELS, LEVELS.new_tensor([x])])
-    levels = shared.levels_of(photo, "green")
-    shares = torch.cat([level_shares(photo, "green"), LEVELS.new_zeros(1)])
-    shares[levels[center(photo)]] -= 1 / levels.numel()
-    shares[-1] += 1 / levels.numel()
-    cdfs = soft_cdf(values[:, None], lens.bins, **lens.options)
-    cdf, wanted = shares @ cdfs, level_shares(target, "green") @ cdfs[:-1]
-    gap = torch.where((cdf - wanted).abs() < AGREE, 0, cdf - wanted)
-    pull = shared.pull_at(values, gap.sign(), **lens.options)
-    return View(lens, values, shares, cdf, wanted, gap, cdfs[-1], pull)
-
-
-def center(photo: Tensor) -> tuple[int, int]:
-    """Row and column of the pixel that is moved."""
-    return photo.shape[1] // 2, photo.shape[2] // 2
+@demo(**some("alpha", "bins", "pixel", "photo"), in_page=partial(in_page, TWO, CLAMPED))
+def photograph_and_histogram(alpha: float, bins: int, pixel: float, photo: Tensor) -> Frame:
+    """A photograph, its histogram, and one pixel."""
+    return _frame(TWO, photo, photo, lens_of(alpha, bins, **CLAMPED), pixel)
 
 
 @demo(
-    alpha=LogSlider("α", 1000, 1, 1e5, "Sharper: nearer to the counts, but the pull falls apart."),
-    bins=shared.BINS_CHOICE,
-    bandwidth=Choice("B, bandwidth", "1", ("1", "L / 2.5"), "Only α / B matters."),
-    extent=Choice("range of the bins", "0 to 1", tuple(BIN_RANGES), "Has each level its own bin?"),
-    outside=Choice("outside the range", "drop", shared.OUTSIDE_MODES, "The pull at both ends."),
-    pixel=Slider("pixel at, intensity", 0.3, 0, 1, "Close up: its share of each bin.", step=0.001),
-    photo=PHOTO,
-    target=TARGET,
-    photos=photos,
+    **some("pixel", "photo", "target"),
+    in_page=partial(in_page, FIVE, {**CLAMPED, "alpha": 1000, "bins": 256}),
+)
+def gap_and_pull(pixel: float, photo: Tensor, target: Tensor) -> Frame:
+    """The gap between two histograms, and the pull on each pixel that comes of it."""
+    return _frame(FIVE, photo, target, lens_of(1000, 256, **CLAMPED), pixel)
+
+
+@demo(
+    **CONTROLS,
+    in_page=partial(in_page, LEFT + RIGHT[1:], {}),
     presets={
         "paper": PAPER,
         "DeepHist": PAPER | {"alpha": 1, "bandwidth": "L / 2.5", "outside": "reflect"},
         "hard step": PAPER | {"bandwidth": "L / 2.5"},
+        "K = 50": PAPER | {"bins": 50},
+        "α = 10": PAPER | {"alpha": 10},
         "8-bit centred": PAPER | {"extent": "8-bit centred"},
     },
 )
@@ -162,48 +114,62 @@ def microscope(
 
     Histogram, CDF, EMD and gradient of a photograph, and of one of its pixels.
     """
+    lens = lens_of(alpha, bins, bandwidth, extent, outside)
+    return _frame(LEFT + RIGHT[1:], photo, target, lens, pixel)
+
+
+def _frame(panels: Sequence[str], photo: Tensor, target: Tensor, lens: Lens, x: float) -> Frame:
+    """These panels, those over intensity on the right."""
     photo, target = (small(picture, SIDE) for picture in (photo, target))
-    view = look(photo, target, lens_of(alpha, bins, bandwidth, extent, outside), pixel)
-    figure, (left, heights, map_, cdfs, close, pulls) = style.subplots(
-        3, 2, height=6.6, widths=(1, 1.65), heights=(1.2, 1.2, 1), gaps=(0.8, 0.45), margins=MARGINS
+    view = look(photo, target, lens, x)
+    left, right = ([name for name in side if name in panels] for side in (LEFT, RIGHT))
+    figure, axes = style.subplots(
+        len(right),
+        2,
+        height=0.45 + 2.05 * len(right),
+        widths=(1, 1.65),
+        heights=(1.2, 1.2, 1)[: len(right)],
+        gaps=(0.8, 0.45),
+        margins=MARGINS,
     )
-    _draw_pictures(left, map_, photo, view)
-    _draw_histograms(heights, view)
-    _draw_gap(cdfs, view)
-    _draw_pull(pulls, view)
-    _draw_close_up(close, view)
-    for axes in (heights, cdfs, pulls):
-        axes.axvline(pixel, color=style.MARK, linestyle=":", linewidth=2)
-        axes.set_xlim(0, 1)
-    for axes in (heights, cdfs):
-        axes.xaxis.set_visible(False)
-    pulls.set_xticks((0, 0.5, 1))
-    return Frame(figure, _caption(view))
+    for name, panel in zip(left, axes[::2], strict=False):
+        _DRAW[name](panel, photo, view)
+    for empty in axes[::2][len(left) :]:
+        empty.remove()
+    for name, panel in zip(right, axes[1::2], strict=True):
+        _DRAW[name](panel, photo, view)
+        panel.axvline(x, color=style.MARK, linestyle=":", linewidth=2)
+        panel.set_xlim(0, 1)
+        panel.xaxis.set_visible(name == right[-1])
+    axes[-1].set(xticks=(0, 0.5, 1), xlabel="intensity")
+    return Frame(figure, _caption(view, panels))
 
 
-def lens_of(alpha: float, bins: int, bandwidth: str, extent: str, outside: Outside) -> Lens:
-    """The lens that the controls' values stand for."""
-    lens = Lens(bins, alpha, BIN_RANGES[extent], outside)
-    return lens if bandwidth == "1" else lens._replace(slope=2.5 * alpha / lens.bin_width)
-
-
-def _draw_pictures(left: Axes, right: Axes, photo: Tensor, view: View) -> None:
-    """The picture and the pull on each of its pixels; a dot for the picked one."""
+def _draw_picture(axes: Axes, photo: Tensor, view: View) -> None:
+    """The picture, with a dot for the picked pixel."""
     shown = shared.levels_of(photo, "green")
-    x, felt = float(view.values[-1]), float(view.pull[-1] / (2 * MAP_TOP) + 0.5)
+    axes.imshow(shown.numpy(), cmap="gray", vmin=0, vmax=255)
+    _mark(axes, photo, str(float(view.values[-1])))
+    axes.set_title("The picture (green)")
+
+
+def _draw_map(axes: Axes, photo: Tensor, view: View) -> None:
+    """The pull on each of the pixels."""
+    pull = view.pull[shared.levels_of(photo, "green")]
+    axes.imshow(pull.numpy(), cmap=style.DIVERGING, vmin=-MAP_TOP, vmax=MAP_TOP)
+    _mark(axes, photo, colormaps[style.DIVERGING](float(view.pull[-1] / (2 * MAP_TOP) + 0.5)))
+    axes.set_title("Yellow: made lighter. Violet: darker")
+
+
+def _mark(axes: Axes, photo: Tensor, fill: Any) -> None:
     row, column = center(photo)
-    left.imshow(shown.numpy(), cmap="gray", vmin=0, vmax=255)
-    right.imshow(view.pull[shown].numpy(), cmap=style.DIVERGING, vmin=-MAP_TOP, vmax=MAP_TOP)
-    for axes, fill in ((left, str(x)), (right, colormaps[style.DIVERGING](felt))):
-        axes.plot(column, row, "o", color=style.MARK, markerfacecolor=fill, markersize=9, mew=2)
-        axes.set(anchor="W")
-        axes.set_axis_off()
-    left.set_title("The picture (green)")
-    right.set_title("Yellow: made lighter. Violet: darker")
+    axes.plot(column, row, "o", color=style.MARK, markerfacecolor=fill, markersize=9, mew=2)
+    axes.set(anchor="W")
+    axes.set_axis_off()
 
 
-def _draw_histograms(axes: Axes, view: View) -> None:
-    """Counted, soft, the target's, and the picked pixel's kernel (not to scale)."""
+def _draw_histogram(axes: Axes, _photo: Tensor, view: View) -> None:
+    """Counted, soft, and the picked pixel's kernel (not to scale)."""
     lens = view.lens
     counted = view.shares @ hard_histogram(view.values[:, None], lens.bins, range=lens.range)
     wanted, alone = in_bins(view.wanted), in_bins(view.pixel)
@@ -212,12 +178,19 @@ def _draw_histograms(axes: Axes, view: View) -> None:
     kernel = 0.7 * top / alone.max() * alone
     style.filled_steps(axes, kernel, lens.edges, color=style.MARK, alpha=0.4)
     style.steps(axes, 100 * in_bins(view.cdf), lens.edges, color=style.OURS, linewidth=1.3)
-    style.steps(axes, 100 * wanted, lens.edges, ls=DASHES, color=style.TARGET, linewidth=1.1)
     axes.set(ylim=(0, top), yticks=(0, top / 2, top), ylabel="% of pixels")
+    axes.set_title("Histogram: counted (grey), soft (line)")
+
+
+def _draw_histograms(axes: Axes, photo: Tensor, view: View) -> None:
+    """The target's as well."""
+    _draw_histogram(axes, photo, view)
+    wanted = 100 * in_bins(view.wanted)
+    style.steps(axes, wanted, view.lens.edges, ls=DASHES, color=style.TARGET, linewidth=1.1)
     axes.set_title("Histogram: counted (grey), soft (line), target (dashed)")
 
 
-def _draw_gap(axes: Axes, view: View) -> None:
+def _draw_gap(axes: Axes, _photo: Tensor, view: View) -> None:
     """The area between the CDFs, in the colour of the pull that comes of it."""
     edges = view.lens.edges.numpy()
     cdf, wanted = (np.append(0, below) for below in (view.cdf, view.wanted))
@@ -231,7 +204,7 @@ def _draw_gap(axes: Axes, view: View) -> None:
     axes.text(0.98, 0.1, text, transform=axes.transAxes, ha="right")
 
 
-def _draw_pull(axes: Axes, view: View) -> None:
+def _draw_pull(axes: Axes, _photo: Tensor, view: View) -> None:
     """The pull on a pixel at every intensity, and on the picked one."""
     points = shared.dense_points(view.lens.edges, view.lens.slope)
     along = shared.pull_at(points, view.gap.sign(), **view.lens.options)
@@ -242,10 +215,10 @@ def _draw_pull(axes: Axes, view: View) -> None:
     text = f"on the pixel: {felt:+.2f}"
     axes.text(0.98, 0.85, text, transform=axes.transAxes, ha="right", bbox=PLATE)
     axes.set(ylim=(-TOP - 0.1, TOP + 0.1), yticks=(-1, 0, 1))
-    axes.set(xlabel="intensity", ylabel="pull (exact: ±1)", title="The pull on a pixel there")
+    axes.set(ylabel="pull (exact: ±1)", title="The pull on a pixel there")
 
 
-def _draw_close_up(axes: Axes, view: View) -> None:
+def _draw_close_up(axes: Axes, _photo: Tensor, view: View) -> None:
     """The picked pixel's kernel, its share of each bin, and what each edge adds to its pull."""
     lens = view.lens
     step = lens.slope * lens.bin_width
@@ -264,18 +237,31 @@ def _draw_close_up(axes: Axes, view: View) -> None:
     axes.set(xlabel="bins from the pixel", ylabel="share, pull", title="The pixel, close up")
 
 
-def in_bins(cdf: Tensor) -> Tensor:
-    """The histogram of a CDF."""
-    return cdf.diff(prepend=cdf.new_zeros(1))
+_DRAW = {
+    "photo": _draw_picture,
+    "map": _draw_map,
+    "close": _draw_close_up,
+    "histogram": _draw_histogram,
+    "histograms": _draw_histograms,
+    "cdfs": _draw_gap,
+    "pulls": _draw_pull,
+}
 
 
-def _caption(view: View) -> str:
-    lens, felt = view.lens, float(view.pull[-1])
+def _caption(view: View, panels: Sequence[str]) -> str:
+    lens, felt, x = view.lens, float(view.pull[-1]), float(view.values[-1])
+    if "cdfs" not in panels:
+        alone = in_bins(view.pixel)
+        return (
+            f"K = {lens.bins} bins: the pixel at {x:.3f} leaves at most {alone.max():.0%} of "
+            f"itself in one bin, and more than 1% in each of {int((alone > 0.01).sum())}."
+        )
     ripple = gradient_ripple(lens.bins, alpha=lens.slope, range=lens.range)
+    uneven = f"Ripple {ripple:,.0%}; " if "close" in panels else ""
     dead = float(view.shares[view.pull.abs() < shared.WEAK].sum())
     feels = "no pull" if abs(felt) < 0.005 else f"a pull of {felt:+.2f}"
     return (
         f"EMD {view.emd:.1f} of {lens.bins} bins = {view.emd * lens.bin_width:.3f} in intensity. "
-        f"Ripple {ripple:,.0%}; {dead:.0%} of the pixels feel less than a tenth of the exact EMD's "
-        f"pull. The pixel at {float(view.values[-1]):.3f} feels {feels}."
+        f"{uneven}{dead:.0%} of the pixels feel less than a tenth of the exact EMD's "
+        f"pull. The pixel at {x:.3f} feels {feels}."
     )

@@ -1,11 +1,10 @@
 """Notebook 03: only s L matters for the gradient (errata 3 and 4), and the price of a small one."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache, partial
 from typing import Any
 
-import plotly.graph_objects as go
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
@@ -29,7 +28,14 @@ def first_harmonic(step: float) -> float:
     return 4 * x * math.exp(-x) / -math.expm1(-2 * x)
 
 
-@demo(sharpness=LogSlider("s L", 3.9, 1, 1000, "Where the pull between two edges sinks to zero."))
+@demo(
+    sharpness=LogSlider("s L", 3.9, 1, 1000, "Where the pull between two edges sinks to zero."),
+    presets={
+        "K = 256": {"sharpness": 3.9},
+        "K = 100": {"sharpness": 10},
+        "K = 50": {"sharpness": 20},
+    },
+)
 def pull_over_a_bin(sharpness: float) -> Frame:
     """Only s L matters: the pull between bin edges, and how far it swings."""
     # One bin left and right of an edge, in a range so wide that its ends are far.
@@ -146,19 +152,23 @@ def _error(photo: Tensor, channel: str, alpha: float, bins: int) -> float:
     bins=Slider("K, bins", 256, 8, 512, "Down: more ripple, hardly another error.", step=1),
     photo=shared.PHOTO_CHOICE,
     channel=shared.CHANNEL_CHOICE,
+    presets={
+        **{f"K = {bins}": {"alpha": 1000, "bins": bins} for bins in SEARCHED_BINS[::-1]},
+        "K = 50, α = 195": {"alpha": 195, "bins": 50},
+    },
 )
 def error_against_evenness(alpha: float, bins: int, photo: Tensor, channel: str) -> Frame:
     """The error follows α, the ripple follows α / K."""
     figure, (left, right) = style.subplots(1, 2, height=4.2, margins=(0.75, 0.3, 0.4, 0.6))
     errors = error_map(photo, channel)
-    _draw_map(left, errors, 0.01, 40)
+    _draw_map(left, errors, (0.03, 0.1, 0.3, 1, 3, 10), "g")
     levels = (0.1, 0.3, 1, 3)
     left.contour(GRID_ALPHAS, GRID_BINS, errors, levels, colors="white", linewidths=1, zorder=1.5)
     for level, place in zip(levels, _crossings(errors, levels), strict=True):
         left.text(place, 330, f" {level:g}", color="white", fontsize=9.5)
-    left.set_title("Error in 8-bit levels (dark: small)")
-    _draw_map(right, ripple_map(), 1e-4, 3000)
-    right.set_title("Ripple of the pull (dark: small)")
+    left.set_title("Error, in 8-bit levels")
+    _draw_map(right, ripple_map(), (0.01, 0.1, 1, 10), ".0%")
+    right.set_title("Ripple of the pull")
     for axes in (left, right):
         for step in SHOWN:
             axes.plot((8 * step, 512 * step), (8, 512), ":", color="white", linewidth=1.2)
@@ -182,54 +192,18 @@ def _crossings(errors: Tensor, levels: tuple[float, ...]) -> list[float]:
     return [next(a for a, e in zip(GRID_ALPHAS, errors[-2], strict=True) if e < x) for x in levels]
 
 
-def _draw_map(axes: Axes, values: Tensor, lowest: float, highest: float) -> None:
-    """Values over (GRID_BINS, GRID_ALPHAS), in colours of their logarithm."""
+def _draw_map(axes: Axes, values: Tensor, ticks: Sequence[float], form: str) -> None:
+    """Values over (GRID_BINS, GRID_ALPHAS) in colours of their logarithm; ticks: of the bar."""
+    lowest, highest = ticks[0], ticks[-1]
     shown = values.clamp(min=lowest).numpy()
     look: Any = {"norm": LogNorm(lowest, highest, clip=True), "cmap": style.SEQUENTIAL}
     axes.set(xscale="log", yscale="log", xlim=(10, 1e5), ylim=(8, 512))
-    axes.pcolormesh(GRID_ALPHAS, GRID_BINS, shown, shading="gouraud", **look)
+    mesh = axes.pcolormesh(GRID_ALPHAS, GRID_BINS, shown, shading="gouraud", **look)
+    bar = axes.figure.colorbar(mesh, ax=axes, pad=0.02, aspect=30)
+    bar.ax.xaxis.set_visible(False)
+    bar.set_ticks(ticks, labels=[f"{tick:{form}}" for tick in ticks])
+    bar.ax.minorticks_off()
     axes.set(xlabel="α (with B = 1)", ylabel="K, bins", yticks=(16, 50, 100, 256))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xticks((10, 100, 1000, 1e4, 1e5))
     axes.minorticks_off()
-
-
-def hover_map(photo: str | Tensor, channel: str = "red") -> go.Figure:
-    """The error over α and K with a read-out under the pointer; the ripple and the dead pixels too.
-
-    photo: a sample's name, a path, or a (3, H, W) tensor.
-    """
-    picture = photo if isinstance(photo, Tensor) else shared.PHOTO_CHOICE.resolve(photo)
-    errors = error_map(picture, channel)
-    dead = _grid(partial(_dead_share, picture, channel))
-    read_outs = torch.stack([errors, 100 * ripple_map(), 100 * dead], -1)
-    ticks = {"tickvals": [-2, -1, 0, 1], "ticktext": ["0.01", "0.1", "1", "10"]}
-    heat = go.Heatmap(
-        x=[round(alpha) for alpha in GRID_ALPHAS],
-        y=list(GRID_BINS),
-        z=errors.clamp(min=0.01).log10().round(decimals=2).tolist(),
-        text=[[f"{alpha / bins:.3g}" for alpha in GRID_ALPHAS] for bins in GRID_BINS],
-        customdata=read_outs.round(decimals=2).tolist(),
-        colorscale="Cividis",
-        colorbar={"title": {"text": "error, levels"}, **ticks},
-        hovertemplate="α = %{x}, K = %{y}, s L = %{text}<br>error %{customdata[0]} levels<br>"
-        "ripple %{customdata[1]:.1f} %<br>dead pixels %{customdata[2]:.1f} %<extra></extra>",
-    )
-    figure = shared.hover_figure(
-        heat,
-        "Error of the soft histogram: point at it",
-        height=440,
-        xaxis={"type": "log", "title": {"text": "α (with B = 1)"}, "dtick": 1},
-        yaxis={"type": "log", "title": {"text": "K, bins"}, "tickvals": [16, 50, 100, 256]},
-    )
-    return figure.add_scatter(
-        x=[PAPER_ALPHA] * 3,
-        y=list(SEARCHED_BINS),
-        mode="markers+text",
-        text=[f"K = {bins}" for bins in SEARCHED_BINS],
-        textposition="middle right",
-        textfont={"color": "white"},
-        marker={"color": "white", "size": 9},
-        hoverinfo="skip",
-        showlegend=False,
-    )
