@@ -159,7 +159,7 @@ def regulariser() -> Finding:
             gaps = [casts[name][seed] - casts["l2"][seed] for seed in casts[name]]
             sides.append(-1 if min(gaps) > 0 else 1 if max(gaps) < 0 else 0)
             each = ", ".join(f"{gap:+.3f}".replace("-", "−") for gap in gaps)
-            numbers.append(f"{task}, {labels(task)[name]}, less L2's, seed by seed: {each}")
+            numbers.append(f"{task}, {labels(task)[name]}, minus L2's, seed by seed: {each}")
     return Finding(_verdict(sides), tuple(numbers), "a ramp of greys, in intensity")
 
 

@@ -78,7 +78,7 @@ def prepare_fivek(root: Path, out: Path, expert: str, split: str | None) -> None
 @click.option("--size", default="960x540", show_default=True, metavar="WxH")
 @click.option("--hdr-as", metavar="MATRIX,RANGE", help="For an untagged movie, as bt2020,limited.")
 @click.option("--sdr-as", metavar="MATRIX,RANGE", help="For an untagged movie, as bt709,limited.")
-@click.option("--offset", type=int, help="SDR frame less HDR frame, instead of looking for it.")
+@click.option("--offset", type=int, help="SDR frame minus HDR frame, instead of looking for it.")
 def prepare_movies(out: Path, size: str, **options: Any) -> None:
     """Every n-th frame of an HDR movie (PQ, BT.2020) and its twin in the SDR movie (BT.709)."""
 

@@ -97,12 +97,13 @@ def test_the_histograms_are_of_the_predictions():
 def test_side_by_side_names_each_psnr_and_shows_the_same_detail_of_each():
     frame = compare.side_by_side(lam=1.0, across=0.0, down=1.0, picture=3)
     outputs = [output(name, IMAGE) for name in ("l2", "l1", "histmatch-k256-lam1")]
+    outputs.append(histogram_oracle(IMAGE[None], TARGET[None])[0])
     psnrs = [decibels(picture, TARGET) for picture in (IMAGE, *outputs)]
-    names = ("input", "L2", "L1", "λ = 1")
+    names = ("input", "L2", "L1", "λ = 1", "oracle")
     parts = [f"{name} {psnr:.1f}" for name, psnr in zip(names, psnrs, strict=True)]
     assert frame.caption.startswith(f"{PLACE}, PSNR in dB: {', '.join(parts)}.")
     side = min(IMAGE.shape[1:]) // 3
-    for axes, picture in zip(frame.figure.axes[5:], (IMAGE, *outputs, TARGET), strict=True):
+    for axes, picture in zip(frame.figure.axes[6:], (IMAGE, *outputs, TARGET), strict=True):
         detail = picture.clamp(0, 1)[:, -side:, :side].movedim(0, -1) * 255
         close(axes.images[0].get_array(), detail, atol=0.51)
 

@@ -24,7 +24,7 @@ from histmatch_lab.histogram import (
 
 WINDOW = 0.06  # width of the close-up, in intensity
 SHOWN = 6  # bins at each end
-MODES = (("drop", style.OURS, "-"), ("clamp", style.TARGET, "--"), ("reflect", style.OTHER, ":"))
+MODES = (("drop", style.OURS, "-"), ("clamp", style.OTHER, "--"), ("reflect", style.COUNTS, ":"))
 
 
 @demo(
@@ -102,7 +102,7 @@ def _draw_histograms(axes: Axes, found: shared.Estimate, edges: Tensor, highest:
 def leak_at_the_ends(alpha: float, bins: int, photo: Tensor, channel: str) -> Frame:
     """What leaks out of [0, 1], and three ways to treat it."""
     found = {mode: shared.estimate(photo, channel, bins, alpha, mode) for mode, _, _ in MODES}
-    figure, ends = style.subplots(1, 2, height=3.7, margins=(0.75, 0.2, 0.9, 0.6))
+    figure, ends = style.subplots(1, 2, height=3.5, margins=(0.75, 0.2, 0.7, 0.6))
     for axes, start in zip(ends, (0, bins - SHOWN), strict=True):
         _draw_end(axes, found, slice(start, start + SHOWN), start - bins if start else 0)
     ends[0].set(xlabel="bins from the black end", title="Shadows")
@@ -141,7 +141,7 @@ def comb_of_levels(first: int, alpha: float, extent: str) -> Frame:
     shared.draw_counts(comb, counts[bins], where)
     style.steps(comb, 100 * soft[bins], where, color=style.OURS, label="soft")
     inside = 256 * (used - low) / (high - low)
-    comb.plot(inside, torch.full_like(used, 0.4), "|", color=style.TARGET, ms=13, label="level")
+    comb.plot(inside, torch.full_like(used, 0.4), "|", color=style.COUNTS, ms=13, label="level")
     comb.set(xlim=(first - 2, first + 17), ylim=(0, 18), yticks=(0, 5, 10, 15))
     comb.set(xticks=range(first, first + 17, 4), xlabel="bin", ylabel="% of pixels")
     comb.set_title("Eight levels, every second one used")

@@ -23,6 +23,7 @@ from histmatch_lab.results.tables import (
     own_names,
     results_for,
 )
+from histmatch_lab.training.baselines import histogram_oracle
 from histmatch_lab.training.evaluation import channel_emds, colour_cast, tone_curve
 
 LAMS = (0.03, 0.1, 0.3, 1.0, 10.0)  # in intensity, of which there are weights
@@ -124,15 +125,16 @@ def side_by_side(across: float, down: float, lam: float, task: str, picture: int
     name, image, target = pair_of(task, picture)
     recipes = losses(lam)
     outputs = {t: enhanced(network_of(task, recipe), image) for t, recipe in recipes.items()}
-    shown = {"input": image, **outputs, "target": target}
+    oracle = histogram_oracle(image[None], target[None])[0]
+    shown = {"input": image, **outputs, "oracle": oracle, "target": target}
     height, width = image.shape[1:]
     side = min(height, width) // 3
     top, left = round(down * (height - side)), round(across * (width - side))
     details = [("", picture[:, top : top + side, left : left + side]) for picture in shown.values()]
-    figure, axes = gallery([*shown.items(), *details], 5, 1.8, gap=0.1)
+    figure, axes = gallery([*shown.items(), *details], len(shown), 1.6, gap=0.1)
     box = ((left, left + side, left + side, left, left), (top, top, top + side, top + side, top))
     axes[0].plot(*box, color=style.MARK, linewidth=2)
-    parts = [f"{t} {decibels(shown[t], target):.1f}" for t in ("input", *recipes)]
+    parts = [f"{t} {decibels(shown[t], target):.1f}" for t in ("input", *recipes, "oracle")]
     place = f"{across:.0%} across, {down:.0%} down"
     return Frame(figure, f"{name}, PSNR in dB: {', '.join(parts)}. The detail is at {place}.")
 

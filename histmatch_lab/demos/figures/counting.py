@@ -96,7 +96,9 @@ def brighten(shift: float, pixels: int, photo: Tensor) -> Frame:
     right.plot(shifts, soft, color=style.OURS, lw=1.5, label="soft, α = 62.5")
     right.plot(shift, hard[at], "o", color=style.COUNTS, ms=11)
     right.plot(shift, soft[at], "o", color=style.OURS, ms=7)
-    right.set(xlim=(0, 0.2), ylim=(0, 2.5), xlabel="brighten by", ylabel="distance, bins")
+    right.set(
+        xlim=(0, 0.2), ylim=(0, 2.5), xlabel="brighten by, intensity", ylabel="distance, bins"
+    )
     right.set(xticks=(0, 0.05, 0.1, 0.15, 0.2), title="Distance to the target (Eq. 5)")
     right.legend(loc="upper right")
     before, after = max(at - 1, 0), min(at + 1, len(shifts) - 1)

@@ -132,7 +132,7 @@ def _pixel_frame(
     distances = [state.emd / PAPER_BINS for state in states]
     errors = [state.error**0.5 for state in states]
     _draw_history(
-        losses, "Distances", {"$L_{hm}$, intensity": distances, "root of $L_{rec}$": errors}
+        losses, "Distances, in intensity", {"$L_{hm}$": distances, "root of $L_{rec}$": errors}
     )
     losses.set(ylim=(0, 0.8), yticks=(0, 0.4, 0.8))
     lines = {r"of $\lambda L_{hm}$": [state.norms[0] for state in states]}
@@ -170,10 +170,10 @@ def _axes_below(pictures: dict[str, Tensor], target: Tensor) -> tuple[Figure, li
 
 def _draw_history(axes: Axes, title: str, lines: dict[str, list[float]]) -> None:
     """Lines over the steps so far, each by its label."""
-    looks = ((style.OURS, "-"), (style.OTHER, "--"))
-    for (label, values), (color, dash) in zip(lines.items(), looks, strict=False):
+    looks = ((style.OURS, "-", "o"), (style.OTHER, "--", "s"))
+    for (label, values), (color, dash, mark) in zip(lines.items(), looks, strict=False):
         axes.plot(values, dash, color=color, label=label)
-        axes.plot(len(values) - 1, values[-1], "o", color=style.OURS, clip_on=False)
+        axes.plot(len(values) - 1, values[-1], mark, color=color, clip_on=False)
     axes.set(xlim=(0, STEPS), xticks=(0, STEPS // 2, STEPS), xlabel="step", title=title)
     axes.legend(loc="upper right")
 

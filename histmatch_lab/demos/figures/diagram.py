@@ -45,8 +45,10 @@ def a_pixel_travels(across: float, down: float, photo: Tensor) -> Frame:
     y, x = round(down * (height - 1)), round(across * (width - 1))
     guide = float(parts.guide[y, x])
     level = min(max(DEPTH * guide - 0.5, 0), DEPTH - 1)
-    widths, margins = (1.2, 0.8, 1.2, 1.25), (0.1, 0.1, 0.4, 0.45)
-    figure, axes = style.subplots(2, 4, height=4.3, widths=widths, margins=margins, gaps=(0.6, 0.7))
+    widths, margins = (1.2, 0.8, 1.2, 1.25), (0.1, 0.1, 0.4, 0.2)
+    figure, axes = style.subplots(
+        2, 4, height=4.05, widths=widths, margins=margins, gaps=(0.6, 0.7)
+    )
     whole, small, cells, matrix, brightness, levels, learned, result = axes
     learned.text(0.5, 0.4, "Learned: how 2 becomes 3,\nand how 1 becomes 4", ha="center")
     learned.axis("off")
@@ -88,8 +90,10 @@ def along_a_row(level: int, down: float, photo: Tensor) -> Frame:
     figure, (above, axes) = style.subplots(
         2, 1, height=4.4, heights=(1, 1.1), margins=(0.75, 0.2, 0.35, 0.6), gaps=(0, 0.35)
     )
-    style.picture(above, photo, "The picture, and the row")
-    above.axhline(y, color=style.MARK, linewidth=2)
+    band = width // 6  # as wide as the axes below, so that places correspond
+    top = min(max(y - band // 2, 0), height - band)
+    style.picture(above, photo[:, top : top + band], "The picture around the row")
+    above.axhline(y - top, color=style.MARK, linewidth=2)
     places = (torch.arange(width) + 0.5) / width
     axes.plot(places, own, color=style.FAINT, linewidth=1, label="read by the row's pixels")
     axes.plot(places, same, color=style.OURS, label=f"read at level {level}")

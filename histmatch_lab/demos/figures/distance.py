@@ -124,7 +124,7 @@ def adjusted_photograph(
     loss = emd_of_cdfs(got, wanted)
 
     figure, (before, after, bars, *curves) = style.subplots(
-        2, 3, height=4.9, gaps=(0.6, 0.6), margins=(0.65, 0.2, 0.35, 0.6)
+        2, 3, height=5.2, gaps=(0.6, 0.9), margins=(0.65, 0.2, 0.35, 0.6)
     )
     style.picture(before, small(target), "compared with this")
     style.picture(after, adjusted, "adjusted")
@@ -251,7 +251,7 @@ def shuffled_photograph(share: float, exposure: float, photo: Tensor) -> Frame:
     right.plot(share, error, "s", color=style.OTHER)
     right.plot(share, distance, "o", color=style.OURS, clip_on=False)
     right.set(xlim=(-2, 102), xticks=(0, 50, 100), ylim=(0, 0.8), yticks=(0, 0.4, 0.8))
-    right.set(xlabel="shuffled, %", title="Two distances")
+    right.set(xlabel="shuffled, %", title="Two distances, in intensity")
     right.legend(loc="upper left")
     caption = (
         f"{share} % of the pixels have changed places. The histogram loss against the original "

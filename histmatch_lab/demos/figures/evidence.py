@@ -83,7 +83,7 @@ def forest(task: str) -> Frame:
         panel.axvline(0, color=style.OTHER, linestyle="--", linewidth=1)
         better = "better →" if what.sign > 0 else "← better"
         panel.set(xlim=(-what.reach, what.reach), ylim=(0.4 - rows, 0.6))
-        panel.set_xlabel(f"{what.label}, less L2's\n{better}")
+        panel.set_xlabel(f"{what.label}, minus L2's\n{better}")
         panel.set_yticks([-row for row in range(len(shown))], ["" for _ in shown])
         panel.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
     axes[0].set_yticklabels([names[name] for name in shown])
@@ -178,7 +178,7 @@ def lam_axis(measure: str, task: str) -> Frame:
     balance = 2 * _error_of_l2(task)
     axes.axvline(balance, color=style.MARK, linewidth=1, label="λ/2 = error of L2")
     axes.set(xscale="log", xlabel="λ, in intensity (256: the paper's 1, if it counts bins)")
-    axes.set(ylabel=f"{what.label}, less L2's", title="Dots: seeds, paired with those of L2")
+    axes.set(ylabel=f"{what.label}, minus L2's", title="Dots: seeds, paired with those of L2")
     axes.legend(loc="best")
     best = max(means, key=lambda lam: what.sign * means[lam])
     return Frame(

@@ -70,7 +70,9 @@ def one_coefficient(out: str, into: str, level: int, photo: Tensor) -> Frame:
     neutral = float(out == into)
     layer, read = parts.grid[number, level], parts.coefficients[number]
     cells = f"{len(layer)} x {layer.shape[1]}"
-    figure, (left, middle, right) = style.subplots(1, 3, height=3.0, margins=style.PICTURES)
+    figure, (left, middle, right) = style.subplots(
+        1, 3, height=2.4, margins=style.PICTURES, gaps=(0.15, 0)
+    )
     style.picture(left, photo, "The picture")
     draw_map(middle, layer - neutral, 0.5, photo, f"Level {level} of the grid, {cells}")
     draw_map(right, read - neutral, 0.5, photo, "Read at each pixel")
@@ -97,7 +99,7 @@ def guide_and_level(level: int, photo: Tensor) -> Frame:
     guide = taken_apart(photo).guide
     weight = _tent(guide, level)
     figure, (left, middle, right) = style.subplots(
-        1, 3, height=3.0, margins=(0.1, 0.2, 0.4, 0.6), widths=(1, 1, 1.1), gaps=(0.6, 0.4)
+        1, 3, height=2.7, margins=(0.1, 0.2, 0.4, 0.6), widths=(1.2, 1.2, 1.1), gaps=(0.2, 0.4)
     )
     style.picture(left, guide.expand(3, -1, -1), "The guide")
     style.picture(middle, 1 - weight * (1 - photo), f"Who reads level {level}")
@@ -196,7 +198,9 @@ def pull_on_the_grid(loss: str, shuffled: bool, photo: Tensor) -> Frame:
     """The pull of a loss on each pixel, and what arrives at the cells of the grid."""
     target = _target(photo, shuffled)
     on_pixels, on_cells, value = _pulls(loss, photo, shuffled)
-    figure, (left, middle, right) = style.subplots(1, 3, height=3.0, margins=style.PICTURES)
+    figure, (left, middle, right) = style.subplots(
+        1, 3, height=2.4, margins=style.PICTURES, gaps=(0.15, 0)
+    )
     style.picture(left, target, "The target, shuffled" if shuffled else "The target")
     for axes, pull, title in (
         (middle, on_pixels, "Pull on the pixels' brightness"),

@@ -73,7 +73,7 @@ def sync_curve(sync: Sync) -> Frame:
     axes.plot(sync.lags, sync.correlations, color=style.COUNTS)
     peak = max(sync.correlations)
     axes.plot([sync.offset], [peak], "o", color=style.OURS, label=f"offset {sync.offset:+d}")
-    axes.set(xlabel="SDR frame less HDR frame", ylabel="correlation of motion")
+    axes.set(xlabel="SDR frame minus HDR frame", ylabel="correlation of motion")
     axes.legend(loc="upper right")
     return Frame(
         figure,

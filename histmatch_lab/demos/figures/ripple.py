@@ -86,10 +86,10 @@ def three_readings_of_b(bins: int, photo: Tensor, channel: str, window: float) -
     readings = (
         ("DeepHist: α = 1, B = L / 2.5", 2.5 * bins, style.OTHER, "--", "s"),
         ("α = 1000, B = 1", 1000.0, style.OURS, "-", "o"),
-        ("α = 1000, B = L / 2.5", 2500.0 * bins, style.TARGET, ":", "^"),
+        ("α = 1000, B = L / 2.5", 2500.0 * bins, style.COUNTS, ":", "^"),
     )
-    margins = (0.75, 0.35, 0.9, 0.6)
-    figure, (step, felt) = style.subplots(1, 2, height=3.7, widths=(1, 1.6), margins=margins)
+    margins = (0.75, 0.35, 0.7, 0.6)
+    figure, (step, felt) = style.subplots(1, 2, height=3.5, widths=(1, 1.6), margins=margins)
     offsets = torch.linspace(-0.01, 0.01, 801, dtype=torch.float64)
     shares, end = shared.level_shares(photo, channel), window + 0.03
     shown = (window <= LEVELS) & (end >= LEVELS) & (shares > 0)
