@@ -113,30 +113,17 @@ def histograms(channel: str, lam: float, task: str, picture: int) -> Frame:
     return Frame(figure, caption)
 
 
-@demo(
-    across=Slider("zoom across", 0.5, 0, 1, "Faces, skies and greys show a cast first.", step=0.05),
-    down=Slider("zoom down", 0.5, 0, 1, "Shadows and lights are treated differently.", step=0.05),
-    lam=LAM,
-    task=TASK,
-    picture=PICTURE,
-)
-def side_by_side(across: float, down: float, lam: float, task: str, picture: int) -> Frame:
-    """Fig. 4: the picture after each loss, and a detail."""
+@demo(lam=LAM, task=TASK, picture=PICTURE)
+def side_by_side(lam: float, task: str, picture: int) -> Frame:
+    """Fig. 4: the picture after each loss, and with exactly the target's histogram."""
     name, image, target = pair_of(task, picture)
-    recipes = losses(lam)
-    outputs = {t: enhanced(network_of(task, recipe), image) for t, recipe in recipes.items()}
-    oracle = histogram_oracle(image[None], target[None])[0]
-    shown = {"input": image, **outputs, "oracle": oracle, "target": target}
-    height, width = image.shape[1:]
-    side = min(height, width) // 3
-    top, left = round(down * (height - side)), round(across * (width - side))
-    details = [("", picture[:, top : top + side, left : left + side]) for picture in shown.values()]
-    figure, axes = gallery([*shown.items(), *details], len(shown), 1.6, gap=0.1)
-    box = ((left, left + side, left + side, left, left), (top, top, top + side, top + side, top))
-    axes[0].plot(*box, color=style.MARK, linewidth=2)
-    parts = [f"{t} {decibels(shown[t], target):.1f}" for t in ("input", *recipes, "oracle")]
-    place = f"{across:.0%} across, {down:.0%} down"
-    return Frame(figure, f"{name}, PSNR in dB: {', '.join(parts)}. The detail is at {place}.")
+    outputs = {t: enhanced(network_of(task, recipe), image) for t, recipe in losses(lam).items()}
+    shown = {"input": image, **outputs, "oracle": histogram_oracle(image[None], target[None])[0]}
+    decibel = {title: f"{decibels(one, target):.1f}" for title, one in shown.items()}
+    titled = [(f"{title}: {decibel[title]} dB", one) for title, one in shown.items()]
+    figure, _ = gallery([*titled, ("target", target)], 3, 2.6)
+    parts = ", ".join(" ".join(one) for one in decibel.items())
+    return Frame(figure, f"{name}, PSNR in dB: {parts}.")
 
 
 @demo(lam=LAM, task=TASK)
