@@ -25,7 +25,8 @@ _BINDER = "https://mybinder.org/v2/gh/"
 _CODESPACES = "https://codespaces.new/"
 _LINK = "[Open in Colab]"
 _CELL = """\
-# On Google Colab, fetch the course and what Colab lacks; anywhere else, do nothing.
+# On Google Colab, fetch the course and what Colab lacks; elsewhere, see that it is there.
+import importlib.util
 import runpy
 import subprocess
 import sys
@@ -36,7 +37,9 @@ if "google.colab" in sys.modules:
         address = "{address}"
         clone = f"git clone --quiet --depth 1 --branch {tag} {{address}} histmatch-lab"
         subprocess.run(clone.split(), check=True)
-    runpy.run_path("histmatch-lab/histmatch_lab/course/colab.py", run_name="__main__")"""
+    runpy.run_path("histmatch-lab/histmatch_lab/course/colab.py", run_name="__main__")
+elif not importlib.util.find_spec("histmatch_lab"):
+    sys.exit("This kernel lacks the course: run make lab in its folder, then open it there")"""
 
 
 @dataclass(frozen=True)

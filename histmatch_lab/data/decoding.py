@@ -58,10 +58,6 @@ class _Deep(NamedTuple):
     decode: Callable[[bytes], np.ndarray]
     is_scaled: bool  # to 16 bits, by the codec
 
-    def _render_traceback_(self) -> list[str]:
-        """What IPython shows: who chose the file needs the message alone, in red."""
-        return [f"\x1b[1;31m{self}\x1b[0m"]
-
 
 DEEP = {
     "PNG": _Deep(lambda data, _: data[24], imagecodecs.png_decode, True),

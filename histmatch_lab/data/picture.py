@@ -14,6 +14,10 @@ TOO_LARGE = "says that it has more than 120 megapixels; make it smaller first."
 class ImageError(ValueError):
     """A picture cannot be read or written; the message says what was found and what to do."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: who chose the file needs the message alone, in red."""
+        return [f"\x1b[1;31m{self}\x1b[0m"]
+
 
 @dataclass(frozen=True)
 class Facts:

@@ -39,7 +39,8 @@ class Frame:
 
     The caption is one or two sentences on what the picture shows now, with the numbers that matter.
     They stand under the live picture, are the still's caption and alt text, and are read aloud.
-    `after`, a figure of the same size, lies over the first right of a line that the reader drags.
+    `after`, a figure of the same size, lies over the first right of a line that the reader drags;
+    in a still, where nothing can be dragged, right of the middle.
     """
 
     figure: Figure
@@ -52,8 +53,17 @@ class Frame:
 
     @cached_property
     def pixels(self) -> np.ndarray:
-        """The figure, drawn once: (H, W, 3) uint8."""
-        return draw(self.figure)
+        """The still, drawn once: (H, W, 3) uint8."""
+        return self.drawn()
+
+    def drawn(self, scale: float = 1.0) -> np.ndarray:
+        """The still, (H, W, 3) uint8; scale as of `draw`."""
+        pixels, *after = (draw(figure, scale) for figure in self.figures)
+        middle, half = pixels.shape[1] // 2, round(1.5 * scale)
+        for over in after:
+            pixels[:, middle:] = over[:, middle:]
+            pixels[:, middle - half : middle + half] = 255
+        return pixels
 
 
 class Demo:

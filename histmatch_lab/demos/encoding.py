@@ -40,7 +40,7 @@ def still(frame: Frame, *, ident: str = "", note: str = "", data: Markup | str =
     to life on a page.
     """
     return _FILES.get_template("still.html.j2").render(
-        source=address(encode_small(draw(frame.figure, SHARP))),
+        source=address(encode_small(frame.drawn(SHARP))),
         style=STYLE,
         size=[round(100 * side) for side in frame.figure.get_size_inches()],
         night=night(frame.figure),

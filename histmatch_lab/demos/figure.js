@@ -23,7 +23,7 @@ const pane = (box) => {
   box.append(over, make("div", { className: "stroke" }), night, line);
   let asked = 0, shown = 0;
   return {
-    under,
+    under, over,
     async show([before, after], { night: hole, width, height } = {}) {
       const turn = ++asked;
       await Promise.all([before, after].filter(Boolean).map((src) => Object.assign(new Image(), { src }).decode()));

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from histmatch_lab.data.images import load_image
 from histmatch_lab.demos.controls import Photograph
 from histmatch_lab.demos.demo import Demo, Frame
 from histmatch_lab.demos.encoding import captioned, still, stored
-from histmatch_lab.demos.page import SCRIPT, WIDGET_VIEW, to_figure
+from histmatch_lab.demos.page import SCRIPT, WIDGET_VIEW, begun
 from histmatch_lab.demos.widgets import GRID, Picture, Upload, value_widget, with_play_button
 from histmatch_lab.training.loop import History, Step
 
@@ -44,9 +45,10 @@ def show(demo: Demo, **settings: Any) -> None:
     # operation makes a redraw twenty times slower.
     torch.set_num_threads(1)
     if demo.in_page:
-        piece = f"{to_figure(demo, settings)}<script>{SCRIPT}</script>"
-        about = {"histmatch_lab": {"demo": demo.name, "settings": demo.settings(**settings)}}
-        text = f"{demo.title}. {demo(**settings).caption}"
+        values, frame = demo.settings(**settings), demo(**settings)
+        piece = f"{begun(demo, values, frame)}<script>{SCRIPT}</script>"
+        about = {"histmatch_lab": {"demo": demo.name, "settings": values}}
+        text = f"{demo.title}. {frame.caption}"
         display({"text/html": piece, "text/plain": text}, metadata=about, raw=True)
         return
     live = Live(demo, **settings)
@@ -101,10 +103,11 @@ async def watch(
     stopped: list[bool] = []
     button = widgets.Button(description="Stop", icon="stop")
     button.on_click(lambda _: stopped.append(True))
-    view = View(button)
+    bar, left = widgets.IntProgress(description="Training"), widgets.Label()
+    view = View(widgets.HBox([button, bar, left]))
     view.picture.watched = True  # a kernel before 7.4 hears nothing of the browser meanwhile
     handle = display(_view_bundle(view) | {"text/plain": "Training"}, raw=True, display_id=True)
-    drawn = -math.inf
+    start, drawn = time.monotonic(), -math.inf
     # both come from the kernel's stop button: what was learned is kept
     with suppress(KeyboardInterrupt, asyncio.CancelledError), closing(steps):
         for step in steps:
@@ -115,10 +118,19 @@ async def watch(
             if time.monotonic() - drawn >= seconds:
                 view.picture.put(draw(history))
                 drawn = time.monotonic()
+                rest = (drawn - start) / len(history) * (step.of - step.number)
+                bar.max, bar.value, left.value = step.of, step.number, f"about {rest:.0f} s left"
     if history and handle is not None:
-        handle.update(_described(draw(history)), raw=True)
+        handle.update(_described(_at_its_end(draw(history), history[-1])), raw=True)
     view.close()
     return history
+
+
+def _at_its_end(frame: Frame, last: Step) -> Frame:
+    if last.number == last.of:
+        return frame
+    said = f"Stopped at step {last.number} of {last.of}. {frame.caption}"
+    return replace(frame, caption=said)
 
 
 def _view_bundle(view: widgets.DOMWidget) -> dict[str, Any]:

@@ -92,25 +92,30 @@ const player = (input, spec) => {
 // Pictures drawn before. `states` has those places of the controls, "0,3,1", of which there is one;
 // from any other, the controls that do not combine go back to where they began.
 const drawn = (figure, data) => {
-  const line = figure.querySelector("figcaption p"), box = figure.querySelector(".picture"), { under } = pane(box);
+  const line = figure.querySelector("figcaption p"), box = figure.querySelector(".picture"), { under, over: after } = pane(box);
   const over = box.insertBefore(make("img", { alt: "", hidden: true, className: "over" }), under.nextSibling);
   const start = data.controls.map((spec) => spec.at);
+  const show = (frame) => {
+    over.hidden = !frame.src;
+    if (frame.src) over.src = frame.src;
+    if (frame.after) after.src = frame.after;
+    box.classList.toggle("two", Boolean(frame.after));
+    line.textContent = frame.caption;
+    under.alt = `${data.title}. ${frame.caption}`;
+  };
   const panel = controls(figure, data, (i, place) => {
     const alone = start.map((first, j) => (j === i ? place : first));
     const kept = data.together.includes(i) ? alone.map((first, j) => (data.together.includes(j) ? panel.at[j] : first)) : alone;
     const found = [panel.at, kept, alone].find((places) => places.join() in data.states);
     panel.put([...found]);
-    const frame = data.frames[data.states[found.join()]];
-    over.hidden = !frame.src;
-    if (frame.src) over.src = frame.src;
-    line.textContent = frame.caption;
-    under.alt = `${data.title}. ${frame.caption}`;
+    show(data.frames[data.states[found.join()]]);
   });
+  show(data.frames[data.states[start.join()]]);
   // All of them are fetched when the figure comes into view, so that a moved slider never waits.
   const near = new IntersectionObserver(([{ isIntersecting }]) => {
     if (!isIntersecting) return;
     near.disconnect();
-    for (const { src } of data.frames) if (src) new Image().src = src;
+    for (const { src, after } of data.frames) for (const one of [src, after]) if (one) new Image().src = one;
   });
   near.observe(figure);
 };

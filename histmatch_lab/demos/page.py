@@ -1,5 +1,6 @@
 """A demo as a piece of HTML whose controls work without a kernel: for reports and the site."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from itertools import product
@@ -9,9 +10,10 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from histmatch_lab.demos.controls import LogSlider, Photograph, Slider
-from histmatch_lab.demos.demo import Demo
+from histmatch_lab.demos.demo import Demo, Frame
 from histmatch_lab.demos.encoding import SHARP, address, encode_small, still
 from histmatch_lab.demos.render import draw
 
@@ -36,10 +38,15 @@ def to_figure(demo: Demo, settings: dict[str, Any] | None = None) -> str:
     if "step" in values:
         # An animation stands at its end, where the others show; its play button begins anew.
         values["step"] = demo.controls["step"].positions[-1]
-    data = _computed(demo, values) if demo.in_page else _drawn(demo, values)
+    return begun(demo, values, demo(**values))
+
+
+def begun(demo: Demo, values: Mapping[str, Any], frame: Frame) -> str:
+    """As `to_figure`, from the frame at these values of all controls."""
+    data = _computed(demo, values) if demo.in_page else _drawn(demo, values, frame)
     data |= {"title": demo.title}
     script = Markup(json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"))
-    return still(demo(**values), data=script, note=data.get("note", ""))
+    return still(frame, data=script, note=data.get("note", ""))
 
 
 def _computed(demo: Demo, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,11 +95,11 @@ def _kind(control: Any) -> str:
     return "photograph" if isinstance(control, Photograph) else "choice"
 
 
-def _drawn(demo: Demo, values: Mapping[str, Any]) -> dict[str, Any]:
+def _drawn(demo: Demo, values: Mapping[str, Any], frame: Frame) -> dict[str, Any]:
     """The pictures of a page, by the places of the controls that show them."""
     positions = {name: _positions(demo, name, value) for name, value in values.items()}
     together = _together(positions)
-    frames = _Frames(demo, values)
+    frames = _Frames(demo, frame)
     presets = [{**values, **settings} for settings in demo.presets.values()]
     states = {}
     for state in (*_sweeps(positions, values, together), *presets):
@@ -132,25 +139,34 @@ def _sweeps(
 
 
 class _Frames:
-    """The pictures of a page: of each, what differs from the first."""
+    """The pictures of a page: of each, what differs from the first one's still."""
 
-    def __init__(self, demo: Demo, values: Mapping[str, Any]) -> None:
-        self._demo, self._first = demo, demo(**values)
-        self._under = draw(self._first.figure, SHARP)
-        self.overlays = [{"src": "", "caption": self._first.caption}]
+    def __init__(self, demo: Demo, first: Frame) -> None:
+        self._demo, self._under = demo, first.drawn(SHARP)
+        self._addresses: dict[tuple[bytes, bool], str] = {}
+        self.overlays: list[dict[str, str]] = []
 
     def index(self, values: Mapping[str, Any]) -> int:
         """Which of the overlays shows the demo at these settings."""
         frame = self._demo(**values)
-        pixels = draw(frame.figure, SHARP)
-        same = np.array_equal(pixels, self._under)
         overlay = {
-            "src": "" if same else address(encode_small(pixels, self._under)),
+            "src": self._address(frame.figure, self._under),
+            "after": self._address(frame.after) if frame.after else "",
             "caption": frame.caption,
         }
         if overlay not in self.overlays:
             self.overlays.append(overlay)
         return self.overlays.index(overlay)
+
+    def _address(self, figure: Figure, under: np.ndarray | None = None) -> str:
+        """Empty where `under` shows all of it. Encoded once, for many states share a picture."""
+        pixels = draw(figure, SHARP)
+        if np.array_equal(pixels, under):
+            return ""
+        key = hashlib.sha256(pixels).digest(), under is None
+        if key not in self._addresses:
+            self._addresses[key] = address(encode_small(pixels, under))
+        return self._addresses[key]
 
 
 def _positions(demo: Demo, name: str, value: Any) -> list[Any]:

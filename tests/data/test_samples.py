@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
 
 import histmatch_lab.data.samples as samples
@@ -129,6 +130,13 @@ def test_open_photo_lists_the_samples_when_it_finds_nothing(tmp_path):
     number: Any = 3
     with pytest.raises(TypeError, match=r"name_or_path must be .*got int"):
         open_photo(number)
+
+
+def test_a_notebook_shows_a_wrong_name_in_one_line(capsys):
+    shell = InteractiveShell()
+    shell.run_cell("from histmatch_lab.data.samples import open_photo; open_photo('cofee')")
+    [line] = capsys.readouterr().out.splitlines()
+    assert "Did you mean coffee?" in line
 
 
 @pytest.mark.usefixtures("installed_elsewhere")

@@ -8,6 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from histmatch_lab.demos import all_demos, find_demo
 from histmatch_lab.demos.page import SCRIPT, to_figure
+from histmatch_lab.demos.render import draw
 
 DEMOS = all_demos()
 assert len(DEMOS) >= 10
@@ -49,13 +50,13 @@ def check(demo, settings):
     assert any(character.isdigit() for character in frame.caption)
     assert frame.caption.strip().endswith((".", "!", "?"))
     assert "nan" not in frame.caption.lower().split()
-    canvas = FigureCanvasAgg(frame.figure)
-    fast = frame.pixels
-    canvas.draw()
-    np.testing.assert_array_equal(fast, np.asarray(canvas.buffer_rgba())[..., :3])
+    for figure in frame.figures:
+        fast, canvas = draw(figure), FigureCanvasAgg(figure)
+        canvas.draw()
+        np.testing.assert_array_equal(fast, np.asarray(canvas.buffer_rgba())[..., :3])
     if demo.settings(**settings) != demo.settings():
         still = unmoved(demo, at_its_end="step" not in settings)
-        assert (fast != still).any(), "the control does not change the picture"
+        assert (frame.pixels != still).any(), "the control does not change the picture"
 
 
 def _data_of(axes):

@@ -129,6 +129,8 @@ def two_pictures(gain):
 def test_the_line_between_two_pictures_is_the_browsers(sent):
     ask(Live(two_pictures), 1)
     assert [len(sizes) for _, sizes in sent] == [2]
+    frames = _data_of(to_figure(two_pictures))["frames"]
+    assert all(frame["src"] and frame["after"] for frame in frames)
 
 
 def test_a_control_starts_where_the_setting_says():
@@ -300,7 +302,7 @@ def test_a_demo_is_drawn_once_when_it_is_shown(monkeypatch):
     drawn.clear()
     show(with_presets)
     assert len(drawn) == 1
-    assert counted.call_count == 0, "in full, not as a page's coarse one"
+    assert [scale for _, scale in (call.args for call in counted.call_args_list)] == [2], "in full"
 
 
 def test_show_frame_publishes_a_still_with_its_caption(published):

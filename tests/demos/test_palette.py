@@ -35,6 +35,7 @@ from histmatch_lab.demos.style import (
     TARGET,
     subplots,
 )
+from histmatch_lab.hdrnet import HDRNet
 from histmatch_lab.training.loop import Step
 
 with warnings.catch_warnings():
@@ -124,10 +125,12 @@ def figures() -> Iterator[Any]:
 
 
 def _training() -> Frame:
+    network = HDRNet(low_resolution=8, width=2, hidden=(4,), grid_size=4, depth=2)
     batch = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    pair = Pair("pair", batch[0], batch[0].flip(-1))
     terms = {"l2": 0.1, "histmatch": 0.2, "l1": 0.3, "vgg": 0.4}
     steps = [Step(n, 2, 0.1, terms, 20.0, batch, batch.flip(-1)) for n in (1, 2)]
-    return training_so_far(steps)
+    return training_so_far(network, pair)(steps)
 
 
 @pytest.mark.parametrize("make", list(figures()))

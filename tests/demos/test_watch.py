@@ -1,11 +1,15 @@
 """Training under a live figure: what is shown, what stays, and how it ends early."""
 
 import asyncio
+from contextlib import closing
+from itertools import count, islice
+from unittest.mock import Mock
 
 import pytest
-from ipywidgets import Button
+from ipywidgets import Button, IntProgress, Label
 
 from histmatch_lab import EnhancementLoss, HDRNet, seed_everything
+from histmatch_lab.data.images import to_levels
 from histmatch_lab.data.tasks import TaskPairs
 from histmatch_lab.demos.figures.learning import before_and_after, training_so_far
 from histmatch_lab.demos.live import watch
@@ -14,15 +18,18 @@ from histmatch_lab.training.loop import train
 
 
 @pytest.fixture
-def steps():
+def training():
+    """The steps, and what draws them."""
     seed_everything(0)
     network = HDRNet(low_resolution=32, width=4, hidden=(8,), grid_size=8, depth=4)
     loss = EnhancementLoss("l2+histmatch", lam=0.1, units="intensity")
-    return train(network, TaskPairs("retouch", crop=32), loss, Preset(1, 4, 2e-3, 1e-3))
+    pairs = TaskPairs("retouch", crop=32)
+    training = train(network, pairs, loss, Preset(1, 4, 2e-3, 1e-3))
+    return training, training_so_far(network, pairs.test_pairs()[0])
 
 
-def test_a_still_of_the_last_state_replaces_the_live_figure(steps, published):
-    history = asyncio.run(watch(steps, training_so_far, seconds=0))
+def test_a_still_of_the_last_state_replaces_the_live_figure(training, published):
+    history = asyncio.run(watch(*training, seconds=0))
     assert [s.number for s in history] == list(range(1, 19))
     first, last = published[0]["data"], published[-1]["data"]
     assert "application/vnd.jupyter.widget-view+json" in first
@@ -31,19 +38,45 @@ def test_a_still_of_the_last_state_replaces_the_live_figure(steps, published):
     assert f'alt="{last["text/plain"]}"' in last["text/html"]
 
 
-@pytest.mark.usefixtures("published")
-def test_the_button_stops_it(steps, monkeypatch):
-    button = Button()
+def test_the_button_stops_it_and_the_still_says_where(training, published, monkeypatch):
+    button, (steps, draw) = Button(), training
     monkeypatch.setattr("histmatch_lab.demos.live.widgets.Button", lambda **_: button)
 
-    def draw(history):
+    def draw_and_stop(history):
         if len(history) == 4:
             button.click()
-        return training_so_far(history)
+        return draw(history)
 
-    assert len(asyncio.run(watch(steps, draw, seconds=0))) == 5
+    assert len(asyncio.run(watch(steps, draw_and_stop, seconds=0))) == 5
+    assert published[-1]["data"]["text/plain"].startswith("Stopped at step 5 of 18. Step 5 of 18:")
     with pytest.raises(StopIteration):
         next(steps)
+
+
+@pytest.mark.usefixtures("published")
+def test_it_says_how_far_it_is_and_how_long_it_will_take(training, monkeypatch):
+    bar, label, said = IntProgress(), Label(), []
+    monkeypatch.setattr("histmatch_lab.demos.live.widgets.IntProgress", lambda **_: bar)
+    monkeypatch.setattr("histmatch_lab.demos.live.widgets.Label", lambda **_: label)
+    label.observe(lambda _: said.append((bar.value, bar.max, label.value)), "value")
+    # the clock goes on by a second each time that it is read
+    monkeypatch.setattr("histmatch_lab.demos.live.time", Mock(monotonic=count().__next__))
+    asyncio.run(watch(*training))
+    assert said[0] == (1, 18, "about 34 s left")
+    assert said[-1] == (18, 18, "about 0 s left")
+
+
+def test_it_shows_the_network_as_it_is_at_each_step_on_one_picture(training):
+    steps, draw = training
+    pair = TaskPairs("retouch").test_pairs()[0]
+    seen = []
+    with closing(steps):
+        for step in islice(steps, 3):
+            frame = draw([step])
+            shown, target = (axes.images[0].get_array() for axes in frame.figure.axes[:2])
+            seen.append(shown)
+            assert (target == to_levels(pair.target.movedim(0, -1))).all()
+    assert (seen[0] != seen[2]).any()
 
 
 def _interrupt():
@@ -57,16 +90,16 @@ def _cancel():
 
 @pytest.mark.usefixtures("published")
 @pytest.mark.parametrize(("stop", "drawn"), [(_interrupt, [1, 2, 3, 3]), (_cancel, [1, 2, 3, 4])])
-def test_an_interrupt_or_a_cancelled_cell_stops_it(steps, stop, drawn):
-    numbers = []
+def test_an_interrupt_or_a_cancelled_cell_stops_it(training, stop, drawn):
+    numbers, (steps, draw) = [], training
 
-    def draw(history):
+    def draw_and_stop(history):
         numbers.append(len(history))
         if numbers == [1, 2, 3]:
             stop()
-        return training_so_far(history)
+        return draw(history)
 
-    assert len(asyncio.run(watch(steps, draw, seconds=0))) == drawn[-1]
+    assert len(asyncio.run(watch(steps, draw_and_stop, seconds=0))) == drawn[-1]
     assert numbers == drawn
 
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -41,6 +42,13 @@ def test_a_notebook_links_to_colab_and_is_set_up_before_it_imports(path):
     imports = [bool(re.search(r"(import|from) histmatch_lab", c.source)) for c in notebook.cells]
     assert ids.count(CELL_ID) == 1
     assert ids.index(CELL_ID) < imports.index(True)
+
+
+def test_where_the_course_is_not_installed_the_cell_says_what_to_do(monkeypatch):
+    exec(HOME.cell, {})
+    monkeypatch.setitem(sys.modules, "histmatch_lab", None)
+    with pytest.raises(SystemExit, match=r"lacks the course: run make lab in its folder"):
+        exec(HOME.cell, {})
 
 
 def test_the_readme_leads_to_colab_binder_and_codespaces():

@@ -32,6 +32,7 @@ WEIGHTS = ("l2", "l1", *map(recommended, LAMS), PAPER)
 LOOKS = ((style.OTHER, "--"), (style.COUNTS, ":"), (style.OURS, "-"))  # of `losses`
 PICTURES = 24  # of each task's test pictures
 
+LEFT = Choice("left of the line", "input", ("input", "target"), "Right of it is the output.")
 LOSS = Choice("loss", "L2 + histogram", ("L2 + histogram", "L2", "L1"), "λ belongs to the first.")
 LAM = Choice("λ, in intensity", 0.1, LAMS, "The larger, the more the histograms count.")
 PICTURE = Slider("test picture", 1, 1, PICTURES, "None was trained on.", step=1)
@@ -60,30 +61,25 @@ def enhanced(network: Network, image: Tensor) -> Tensor:
 emds = lru_cache(maxsize=64)(channel_emds)
 
 
-@demo(
-    swipe=Slider("swipe", 0.5, 0, 1, "Left of the line the input, right the output.", step=0.02),
-    loss=LOSS,
-    lam=LAM,
-    task=TASK,
-    picture=PICTURE,
-)
-def before_after(swipe: float, loss: str, lam: float, task: str, picture: int) -> Frame:
+@demo(left=LEFT, loss=LOSS, lam=LAM, task=TASK, picture=PICTURE)
+def before_after(left: str, loss: str, lam: float, task: str, picture: int) -> Frame:
     """Before and after, with each loss."""
     place, image, target = pair_of(task, picture)
     name = f"λ = {lam:g}" if loss == LOSS.default else loss
     output = enhanced(network_of(task, losses(lam)[name]), image)
-    edge = round(swipe * image.shape[2])
-    both = torch.cat([image[..., :edge], output[..., edge:]], -1)
-    shown = [("Input | output", both), ("The target", target)]
-    figure, (left, _) = gallery(shown, 2, 3.4)
-    left.plot((edge, edge), (0, image.shape[1] - 1), color="white", linewidth=2)
+    beside = image if left == LEFT.default else target
+    (before, [first]), (after, [right]) = (gallery([(left, p)], 1, 6.8) for p in (beside, output))
+    for axes in (first, right):
+        axes.images[0].set_interpolation("bicubic")  # they are small
+    right.set_title("")
+    right.set_title(f"output, {name}", loc="right")
     emd_before, emd_after = (float(emds(shown, target).mean()) for shown in (image, output))
     caption = (
         f"{name} on {place}: PSNR {decibels(image, target):.1f} dB before, "
         f"{decibels(output, target):.1f} dB after; EMD {emd_before:.3f} before, {emd_after:.3f} "
-        f"after. The line stands at {swipe:.0%}."
+        f"after."
     )
-    return Frame(figure, caption)
+    return Frame(before, caption, after)
 
 
 @demo(channel=CHANNEL, lam=LAM, task=TASK, picture=PICTURE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean
 
 import torch
@@ -16,37 +16,53 @@ from histmatch_lab.demos.controls import Choice, Slider
 from histmatch_lab.demos.demo import Frame, demo
 from histmatch_lab.demos.shared import decibels, draw_dots, smooth_histograms, tone_axes
 from histmatch_lab.demos.style import gallery, styled
+from histmatch_lab.hdrnet import Network
 from histmatch_lab.training.evaluation import Predict, channel_emds
 from histmatch_lab.training.loop import Step
 
 LOOKS = ((style.OTHER, "-"), (style.OURS, "--"), (style.COUNTS, ":"), (style.TARGET, "-."))
 
 
+def training_so_far(network: Network, pair: Pair) -> Callable[[Sequence[Step]], Frame]:
+    """What draws a training's steps: what the network makes of one test picture now, beside its
+    target, their histograms, the terms of the loss, and the PSNR of the batches.
+    """
+    device = next(network.parameters()).device
+
+    def draw(history: Sequence[Step]) -> Frame:
+        network.eval()
+        with torch.no_grad():
+            now = network(pair.input[None].to(device))[0].float().cpu().clamp(0, 1)
+        network.train()
+        return _draw_training(history, now, pair)
+
+    return draw
+
+
 @styled
-def training_so_far(history: Sequence[Step]) -> Frame:
-    """The last batch's first picture, its histograms, the terms of the loss and the PSNR."""
-    step = history[-1]
-    pred, target = step.pred[0].float().cpu(), step.target[0].float().cpu()
-    figure, (now, aim, histograms, losses, decibels, rest) = style.subplots(
+def _draw_training(history: Sequence[Step], output: Tensor, pair: Pair) -> Frame:
+    step, better = history[-1], decibels(output, pair.target)
+    figure, (now, aim, histograms, losses, batches, rest) = style.subplots(
         2, 3, height=5.3, gaps=(0.75, 0.95), margins=(0.75, 0.2, 0.35, 0.6)
     )
-    style.picture(now, pred, "Output now")
-    style.picture(aim, target, "Its target")
-    _draw_histograms(histograms, pred, target)
+    style.picture(now, output, f"{pair.name} now: {better:.1f} dB")
+    style.picture(aim, pair.target, "Its target")
+    _draw_histograms(histograms, output, pair.target)
     steps = [s.number for s in history]
     for name, (colour, dash) in zip(step.terms, LOOKS, strict=False):
         values = _running_mean([s.terms[name] for s in history])
         losses.plot(steps, values, dash, color=colour, label=name)
     losses.set(yscale="log", ylim=(1e-3, 1), title="Terms of the loss, before λ")
     losses.legend(loc="upper right", ncols=2)
-    decibels.plot(steps, [s.psnr for s in history], color=style.FAINT, linewidth=1)
-    decibels.plot(steps, _running_mean([s.psnr for s in history]), color=style.OURS)
-    decibels.set(title="PSNR of the batch, dB")
-    for axes in (losses, decibels):
+    batches.plot(steps, [s.psnr for s in history], color=style.FAINT, linewidth=1)
+    batches.plot(steps, _running_mean([s.psnr for s in history]), color=style.OURS)
+    batches.set(title="PSNR of the batch, dB")
+    for axes in (losses, batches):
         axes.set(xlim=(1, max(2, step.of)), xlabel="step")
-    draw_dots(rest, target, pred)
+    draw_dots(rest, pair.target, output)
     tone_axes(rest, xlabel="intensity of the target", title="Each dot: a pixel of the output")
-    return Frame(figure, f"Step {step.number} of {step.of}: {step}.")
+    said = f"Step {step.number} of {step.of}: {step}. {pair.name}, never trained on"
+    return Frame(figure, f"{said}: {better:.1f} dB.")
 
 
 @styled
