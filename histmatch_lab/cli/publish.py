@@ -87,8 +87,8 @@ def lecturer(notebooks: tuple[Path, ...], output: Path) -> None:
     """Write the lecturer's version of NOTEBOOKS (all of ./notebooks if none is named), with slides.
 
     Beside it lie learner/ (nothing run) and solved/ (solutions filled in). Figures are those that
-    the notebooks have stored. The slides need a network: they fetch reveal.js and MathJax.
+    the notebooks have stored; on the slides, which need no network, they move.
     """
     with exit_codes():
-        _import("course.lessons").publish(notebooks, output)
+        _import("publish.slides").write_lessons(notebooks, output)
     click.echo(f"Lessons written to {output}: {len(notebooks)}")

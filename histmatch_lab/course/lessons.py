@@ -12,18 +12,13 @@ import importlib
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, NamedTuple
 
-import nbformat
-from nbconvert.exporters import SlidesExporter
 from nbformat import NotebookNode, v4
 
-from histmatch_lab._files import write_whole
 from histmatch_lab.course import checks
 from histmatch_lab.course.checks import Check
-from histmatch_lab.demos.page import WIDGET_VIEW
 
 FOLDS = ("Hint 1", "Hint 2", "Hint 3", "Solution")
 _DETAILS = re.compile(r"<details><summary>(.+?)</summary>(.*?)</details>", re.DOTALL)
@@ -113,38 +108,6 @@ def lecturer(notebook: NotebookNode) -> NotebookNode:
         begun = begun or _begins(cell, "## ")
         cell.metadata.slideshow = {"slide_type": _slide_type(cell, begun)}
     return result
-
-
-def publish(paths: Sequence[Path], folder: Path) -> None:
-    """Write all versions of notebooks into a folder, and the lecturer's as slides too.
-
-    `learner/NAME.ipynb`, `solved/NAME.ipynb`, `NAME.ipynb` (the lecturer's), `NAME.slides.html`.
-    Nothing is run: what the lecturer's shows is what the notebooks have stored. The slides fetch
-    reveal.js and MathJax from the network when they are opened. Raises ValueError for a file that
-    is no notebook, or has an exercise that lacks something.
-    """
-    texts: dict[Path, str] = {}
-    for path in paths:
-        try:
-            source = nbformat.read(path, as_version=4)
-            versions = {"learner": learner(source), "solved": solved(source), "": lecturer(source)}
-        except (ValueError, nbformat.ValidationError) as problem:
-            raise ValueError(f"{path}: {problem}") from None
-        for name, version in versions.items():
-            texts[folder / name / path.name] = f"{nbformat.writes(version)}\n"
-        texts[folder / f"{path.stem}.slides.html"] = _slides(versions[""], path.stem)
-    for file, text in texts.items():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, text.encode())
-
-
-def _slides(notebook: NotebookNode, name: str) -> str:
-    shown = copy.deepcopy(notebook)
-    shown.metadata.title = name
-    for data in _shown_data(*shown.cells):
-        data.pop(WIDGET_VIEW, None)  # no kernel: the still beside it is shown
-    page, _ = SlidesExporter(reveal_scroll=True, reveal_number="c/t").from_notebook_node(shown)
-    return str(page)
 
 
 def _shown_data(*cells: NotebookNode) -> list[dict[str, Any]]:

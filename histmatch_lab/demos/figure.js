@@ -40,6 +40,9 @@ const pane = (box) => {
   };
 };
 
+// Tells CSS how high all but the picture is, so that both are in view together.
+const measure = (demo, box) => box.style.setProperty("--around", `${demo.clientHeight - box.clientHeight}px`);
+
 // What ipywidgets leaves a screen reader to guess: the names of its sliders, the words beside them,
 // whether a button is pressed. Asked again with each picture, as any change brings one.
 const PLAYER = { play: "Play", pause: "Pause", stop: "Back to the start", retweet: "Repeat" };
@@ -111,6 +114,7 @@ const live = (model, el) => {
   const naming = setInterval(() => {
     const demo = el.closest(".histmatch-lab-demo");
     if (demo) name(demo);
+    if (demo) measure(demo, box);
     if (++looks === 40) clearInterval(naming);
   }, 250);
   return () => {

@@ -92,7 +92,7 @@ const inkOf = (figure) => {
 const axes = (g, box, { ink, faint }, { title, x, y, ticks = [0, 0.5, 1], heights, label }) => {
   const to = { x: (v) => box.x + ((v - x[0]) / (x[1] - x[0])) * box.w, y: (v) => box.y + box.h - ((v - y[0]) / (y[1] - y[0])) * box.h };
   g.fillStyle = ink; g.strokeStyle = faint; g.lineWidth = 1;
-  g.font = "600 13px system-ui, sans-serif"; g.textAlign = "left"; g.fillText(title, box.x, box.y - 8);
+  g.font = "600 13px system-ui, sans-serif"; g.textAlign = "left"; g.fillText(title, box.x, box.y - 8, box.w);
   g.font = "12px system-ui, sans-serif";
   const line = (...p) => { g.beginPath(); g.moveTo(p[0], p[1]); g.lineTo(p[2], p[3]); g.stroke(); };
   g.textAlign = "right";
@@ -234,12 +234,14 @@ const layout = (wide, panels) => {
   const order = wide < 620 ? [["photo", "map", ...RIGHT, "close"]] : [LEFT, RIGHT];
   const columns = order.map((names) => names.filter((name) => panels.includes(name)));
   const widths = columns.length === 1 ? [wide] : [0.36 * (wide - gap), 0.64 * (wide - gap)];
+  // all six panels of two columns are in view together with their controls
+  const [low, high] = columns.length > 1 && panels.length > 4 ? [108, 96] : [150, 104];
   let left = 0, tall = 0;
   columns.forEach((names, c) => {
     let top = 0;
     for (const name of names) {
       const flat = name === "photo" || name === "map", pad = flat ? 0 : 36;
-      const h = flat ? Math.min((widths[c] * 2) / 3, 150) : 104;
+      const h = flat ? Math.min((widths[c] * 2) / 3, low) : high;
       boxes[name] = { x: left + pad, y: top + head, w: widths[c] - pad - 8, h };
       top += head + h + (flat ? 10 : ["histogram", "pulls", "close"].includes(name) ? foot : 22);
     }

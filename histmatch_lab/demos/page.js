@@ -3,7 +3,7 @@
 // One row for each control: a slider, or a button for each choice. `moved(i, at)` hears of a move;
 // `open(file)` reads a picture of the reader's own and returns its name.
 const controls = (figure, { controls: specs, presets }, moved, open) => {
-  const box = figure.querySelector(".controls"), rows = [];
+  const box = figure.querySelector(".settings"), rows = [];
   const at = specs.map((spec) => spec.at);
   const put = (places) => places.forEach((place, i) => { at[i] = place; rows[i](place); });
   const move = (i, place) => { at[i] = place; rows[i](place); moved(i, place); };
@@ -111,6 +111,7 @@ const drawn = (figure, data) => {
     show(data.frames[data.states[found.join()]]);
   });
   show(data.frames[data.states[start.join()]]);
+  measure(figure, box);
   // All of them are fetched when the figure comes into view, so that a moved slider never waits.
   const near = new IntersectionObserver(([{ isIntersecting }]) => {
     if (!isIntersecting) return;

@@ -220,7 +220,7 @@ def _run(
         run.finished = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     failed.unlink(missing_ok=True)
     try:
-        write_page(notebook, folder / f"{run.name}.html")
+        write_page(notebook, folder / f"{run.name}.html", passed=run.parameters)
     except Exception as problem:
         run.status = "failed"
         run.error = f"the notebook ran, but not its page: {type(problem).__name__}: {problem}"

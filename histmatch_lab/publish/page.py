@@ -8,13 +8,14 @@ import hashlib
 import html
 import json
 import re
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, pass_context
 from nbconvert.exporters import HTMLExporter
-from nbformat import NotebookNode
+from nbformat import NotebookNode, v4
 
 from histmatch_lab._files import write_whole
 from histmatch_lab.demos import find_demo
@@ -35,15 +36,37 @@ def write_shared_files(folder: Path) -> None:
     for name, part in (("style.css", STYLE), ("script.js", SCRIPT)):
         shared = (_FILES / name).read_text(encoding="utf-8")
         write_whole(folder / name, f"{shared}\n{part}".encode())
-    for source in (path for path in _FILES.glob("*/**/*") if path.is_file()):
+    write_parts(folder, "katex", "plotly")
+
+
+def write_parts(folder: Path, *names: str) -> None:
+    """Write what others have made, each in a folder of its own, with its licence."""
+    for source in (path for name in names for path in (_FILES / name).rglob("*") if path.is_file()):
         place = folder / source.relative_to(_FILES)
         place.parent.mkdir(parents=True, exist_ok=True)
         write_whole(place, source.read_bytes())
 
 
-def write_page(notebook: NotebookNode, file: Path) -> None:
-    """Write an executed notebook as a page."""
-    shown = copy.deepcopy(notebook)
+def write_page(
+    notebook: NotebookNode, file: Path, *, passed: Mapping[str, Any] | None = None
+) -> None:
+    """Write an executed notebook as a page.
+
+    passed: its parameters that were not the defaults, of which the text speaks; the page says so.
+    """
+    title, body = notebook_title(file.stem, notebook), render_cells(*notebook.cells)
+    if "<h1" not in body:
+        body = f"<h1>{html.escape(title)}</h1>\n{body}"
+    values = {
+        name: Path(value).name if isinstance(value, str) else value
+        for name, value in (passed or {}).items()
+    }
+    write_framed(file, "page.html.j2", title=title, body=body, passed=values)
+
+
+def render_cells(*cells: NotebookNode) -> str:
+    """Cells with their outputs as HTML that needs no kernel, and of its page katex and SCRIPT."""
+    shown = v4.new_notebook(cells=copy.deepcopy(list(cells)))
     for cell in shown.cells:
         if cell.cell_type != "code":
             continue
@@ -55,11 +78,8 @@ def write_page(notebook: NotebookNode, file: Path) -> None:
         ]
         for output in cell.outputs:
             _make_still_or_standalone(output)
-    title = notebook_title(file.stem, notebook)
     body, _ = _CellsExporter().from_notebook_node(shown)
-    if "<h1" not in body:
-        body = f"<h1>{html.escape(title)}</h1>\n{body}"
-    write_framed(file, "page.html.j2", title=title, body=body)
+    return str(body)
 
 
 def write_framed(file: Path, template: str, **values: Any) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
+from playwright.sync_api import Browser, ConsoleMessage, FloatRect, Locator, Page, Request, expect
 
 from histmatch_lab.publish.site import DEMO_PAGES, write_site
 from tests.browser.accessibility import raw_formulas, serious_findings, unseen_focus
@@ -93,9 +93,12 @@ def test_a_page_is_whole_and_fits(visit: Visit, name: str, width: int) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_each_demo_of_a_page_moves_by_keyboard(visit: Visit, name: str) -> None:
-    page = visit(name)
+    page = visit(name, 1440)
     demos = page.locator(".histmatch-demo")
     for at in range(demos.count()):
+        box = demos.nth(at).bounding_box()
+        assert box is not None
+        assert box["height"] < 701, "controls, picture and caption are in view together"
         _move(demos.nth(at))
     plots = page.locator(".hover")
     for at in range(plots.count()):
@@ -129,6 +132,32 @@ def _move(demo: Locator) -> None:
         over.evaluate("image => image.decode()")
         assert over.evaluate(BACKGROUND) == "rgba(0, 0, 0, 0)", "it hides the picture under it"
     assert picture.screenshot() != before
+
+
+def test_the_line_between_before_and_after_is_dragged_on_them(visit: Visit) -> None:
+    page = visit("06_compare_losses", 1440)
+    picture = page.locator(".picture.two").first
+    line, stroke = picture.locator(".line"), picture.locator(".stroke")
+    picture.scroll_into_view_if_needed()
+    box = picture.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 4, middle)
+    page.mouse.up()
+    assert _place(stroke, box) == pytest.approx(0.25, abs=0.01)
+    line.press("ArrowRight")
+    assert 0.252 < _place(stroke, box) < 0.3
+    line.press("End")
+    assert _place(stroke, box) == pytest.approx(1, abs=0.01)
+
+
+def _place(stroke: Locator, box: FloatRect) -> float:
+    """Where it stands in the box, from 0 to 1."""
+    found = stroke.bounding_box()
+    assert found is not None
+    return (found["x"] - box["x"]) / box["width"]
 
 
 def test_a_film_plays(visit: Visit) -> None:
