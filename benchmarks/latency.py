@@ -1,9 +1,13 @@
-"""How soon a demo's picture follows a key, in JupyterLab in Chromium: every demo of every notebook.
+"""How soon a demo's picture follows the hand, in JupyterLab in Chromium, for every demo.
 
 From the key to the moment when the new picture is decoded and about to be shown: what the reader
-waits for, kernel, messages and browser together. Prints a Markdown table and writes it to
-benchmarks/results/latency.md. Up to about 300 ms a hand feels a picture as its own doing; a machine
-that does other work meanwhile gives other numbers.
+waits for, kernel, messages and browser together. While its slider is dragged: how many pictures a
+second, and from the release to the last one, which is the full one. Prints a Markdown table and
+writes it to benchmarks/results/latency.md; a machine that does other work gives other numbers.
+
+    python benchmarks/latency.py [NOTEBOOK ...]
+
+Names of notebooks, such as 06_compare_losses, restrict it to those, and nothing is written.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import re
 import statistics
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from playwright.sync_api import Error as BrowserError
@@ -26,75 +31,115 @@ RESULTS = Path(__file__).parent / "results"
 PRESSES = 15
 PATIENCE = 2000  # ms, for a picture that may be the same at two settings
 SAME = 5  # so many of them in a row at most
+DRAGS = 3
+MOVES = 60  # of the pointer in a drag, 16 ms or more apart
+QUIET = 500  # ms without a picture: the last one has come
 
-WATCH = """(image) => {
-  let pressed = 0;
-  window.delays = [];
+# `frames`: when each picture was shown; `pressed`, `released`: the last key and pointer.
+WATCH = """(demo) => {
+  Object.assign(window, { frames: [], pressed: 0, released: 0 });
   window.watched?.disconnect();
-  window.addEventListener("keydown", (event) => { pressed = event.timeStamp; }, true);
+  for (const [event, name] of [["keydown", "pressed"], ["pointerup", "released"]]) {
+    window.addEventListener(event, (at) => { window[name] = at.timeStamp; }, true);
+  }
+  const image = demo.querySelector(".picture img"), canvas = demo.querySelector("canvas");
   window.watched = new MutationObserver(async () => {
-    const since = pressed;
-    await image.decode();
+    await image?.decode();
     await new Promise(requestAnimationFrame);
-    window.delays.push(performance.now() - since);
+    window.frames.push(performance.now());
   });
-  window.watched.observe(image, { attributeFilter: ["src"] });
+  // what is computed in the page tells by its line
+  if (canvas) window.watched.observe(demo.querySelector("figcaption p"), { childList: true });
+  else window.watched.observe(image, { attributeFilter: ["src"] });
 }"""
 
 
-def delays(demo: Locator) -> list[float]:
+def delays(demo: Locator, control: Control) -> list[float]:
     """Milliseconds from key to picture for `PRESSES` presses, after one to warm up."""
-    demo.scroll_into_view_if_needed()
-    control, found, same = Control(demo), list[float](), 0
-    demo.locator(".picture img").first.evaluate(WATCH)
+    found, same = list[float](), 0
     while len(found) <= PRESSES and same <= SAME:
+        demo.page.evaluate("() => { frames.length = 0; }")
         control.press()
         try:
-            demo.page.wait_for_function("n => delays.length > n", arg=len(found), timeout=PATIENCE)
+            demo.page.wait_for_function("frames.length", timeout=PATIENCE)
         except BrowserError:
             if same == 0:
                 control.turn()
             same += 1
         else:
             same = 0
-        found = demo.page.evaluate("delays")
+            found.append(demo.page.evaluate("frames[0] - pressed"))
+            demo.page.wait_for_timeout(QUIET)  # the full picture of this press
     return found[1:]
 
 
-def rows(address: str) -> list[str]:
-    found = []
+def drags(demo: Locator, control: Control) -> Iterator[tuple[float, float]]:
+    """Of each drag over the slider's track: pictures a second, ms from its end to the last one."""
+    track = control.handle if control.kind == "INPUT" else demo.locator(".noUi-base").first
+    for drag in range(DRAGS if control.kind in ("INPUT", "DIV") else 0):
+        box, mouse, page = track.bounding_box(), demo.page.mouse, demo.page
+        assert box is not None
+        places = [0.05 + 0.9 * (abs(drag % 2 - move / MOVES)) for move in range(MOVES + 1)]
+        across = [box["x"] + share * box["width"] for share in places]
+        middle = box["y"] + box["height"] / 2
+        mouse.move(across[0], middle)
+        mouse.down()
+        page.wait_for_timeout(QUIET)
+        page.evaluate("() => { frames.length = 0; window.begun = performance.now(); }")
+        for x in across:
+            mouse.move(x, middle)
+            page.wait_for_timeout(16)
+        mouse.up()
+        page.wait_for_timeout(2 * QUIET)
+        seen = "frames.filter((frame) => frame < released).length / (released - begun) * 1000"
+        yield page.evaluate(f"[{seen}, Math.max(released, ...frames) - released]")
+
+
+def line_of(name: str, demo: Locator) -> str:
+    """A line of the table."""
+    demo.scroll_into_view_if_needed()
+    control = Control(demo)
+    demo.evaluate(WATCH)
+    taken = delays(demo, control)
+    label = re.split(r"\n", demo.inner_text().strip())[0]
+    worst = f"{statistics.median(taken):.0f} | {max(taken):.0f}" if taken else "- | -"
+    dragged = list(zip(*drags(demo, control), strict=True))
+    ends = " | ".join(f"{statistics.median(one):.0f}" for one in dragged) or "- | -"
+    return f"| {name} | {label} | {worst} | {ends} |"
+
+
+def rows(address: str, names: list[str]) -> Iterator[str]:
     with jupyterlab.chromium() as browser:
         for path in sorted((jupyterlab.ROOT / "notebooks").glob("*.ipynb")):
+            if names and path.stem not in names:
+                continue
             page = browser.new_page(viewport={"width": 1280, "height": 1200})
             page.goto(address.format(path.name))
             jupyterlab.restart_and_run_all(page)
-            demos = page.locator(".histmatch-lab-demo:has(.picture)").all()
-            for number, demo in enumerate(demos, start=1):
-                taken = delays(demo)
-                label = re.split(r"\n", demo.inner_text().strip())[0]
-                found.append(
-                    f"| {path.stem[:2]}.{number} | {label} | {statistics.median(taken):.0f} "
-                    f"| {max(taken):.0f} |"
-                )
-                print(found[-1], flush=True)
+            found = page.locator(".histmatch-lab-demo:has(.picture), .histmatch-demo").all()
+            for number, demo in enumerate(found, start=1):
+                yield line_of(f"{path.stem[:2]}.{number}", demo)
             jupyterlab.shut_down(page)
             page.close()
-    return found
 
 
-def main() -> None:
-    head = [
-        f"From key to picture in ms, {PRESSES} presses of each demo's first control, "
-        f"{platform.machine()}.",
+def main(names: list[str]) -> None:
+    lines = [
+        f"From key to picture in ms ({PRESSES} presses of each demo's slider, or buttons), then "
+        f"pictures per second while the slider is dragged, and ms from its release to the last "
+        f"picture (medians of {DRAGS}), {platform.machine()}.",
         "",
-        "| demo | control | median | worst |",
-        "| --- | --- | ---: | ---: |",
+        "| demo | control | median | worst | per second | release to last |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
     with tempfile.TemporaryDirectory() as home, jupyterlab.served(Path(home)) as address:
-        lines = head + rows(address)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "latency.md").write_text("\n".join(lines) + "\n")
+        for line in rows(address, names):
+            print(line, flush=True)
+            lines.append(line)
+    if not names:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "latency.md").write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -157,7 +157,7 @@ const histogram = (targets, g, box, ink, view) => {
   const wanted = inBins(view.wanted), alone = inBins(view.pixel);
   const high = (heights) => Array.from(heights).sort((a, b) => a - b)[Math.floor(0.98 * (lens.bins - 1))];
   const top = round(1.1 * Math.max(high(counted), high(wanted))), peak = Math.max(...alone);
-  const to = axes(g, box, ink, { title: `Histogram, % of pixels: counted (grey), soft${targets ? ", target (dashed)" : ""}`, x: [0, 1], y: [0, top], heights: [0, top / 2, top], label: targets ? "" : "intensity" });
+  const to = axes(g, box, ink, { title: `% of pixels: counted (grey), soft${targets ? ", target (dashed)" : ""}`, x: [0, 1], y: [0, top], heights: [0, top / 2, top], label: targets ? "" : "intensity" });
   inside(g, box, () => {
     bars(g, to, lens, counted, ink.grey);
     bars(g, to, lens, alone.map((h) => (0.7 * top * h) / peak), "rgb(204 121 167 / 40%)");

@@ -100,6 +100,7 @@ const drawn = (figure, data) => {
     if (frame.src) over.src = frame.src;
     if (frame.after) after.src = frame.after;
     box.classList.toggle("two", Boolean(frame.after));
+    box.style.setProperty("--ratio", frame.ratio);
     line.textContent = frame.caption;
     under.alt = `${data.title}. ${frame.caption}`;
   };

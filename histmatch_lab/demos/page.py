@@ -144,7 +144,7 @@ class _Frames:
     def __init__(self, demo: Demo, first: Frame) -> None:
         self._demo, self._under = demo, first.drawn(SHARP)
         self._addresses: dict[tuple[bytes, bool], str] = {}
-        self.overlays: list[dict[str, str]] = []
+        self.overlays: list[dict[str, Any]] = []
 
     def index(self, values: Mapping[str, Any]) -> int:
         """Which of the overlays shows the demo at these settings."""
@@ -153,6 +153,7 @@ class _Frames:
             "src": self._address(frame.figure, self._under),
             "after": self._address(frame.after) if frame.after else "",
             "caption": frame.caption,
+            "ratio": round(np.divide(*frame.figure.get_size_inches()), 4),
         }
         if overlay not in self.overlays:
             self.overlays.append(overlay)
@@ -161,9 +162,11 @@ class _Frames:
     def _address(self, figure: Figure, under: np.ndarray | None = None) -> str:
         """Empty where `under` shows all of it. Encoded once, for many states share a picture."""
         pixels = draw(figure, SHARP)
-        if np.array_equal(pixels, under):
+        if under is not None and under.shape != pixels.shape:
+            under = None  # it is not seen below
+        if under is not None and np.array_equal(pixels, under):
             return ""
-        key = hashlib.sha256(pixels).digest(), under is None
+        key = hashlib.sha256(pixels.tobytes()).digest(), under is None
         if key not in self._addresses:
             self._addresses[key] = address(encode_small(pixels, under))
         return self._addresses[key]

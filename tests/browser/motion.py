@@ -14,11 +14,12 @@ class Control:
 
     def __init__(self, demo: Locator) -> None:
         self._demo = demo
-        handles = demo.locator(".noUi-handle, select")
-        self._handle = handles.last if demo.locator(".widget-play").count() else handles.first
+        handles = demo.locator(".noUi-handle, select, input[type=range]:not(.line)")
+        self.handle = handles.last if demo.locator(".widget-play").count() else handles.first
         self._buttons = demo.locator(".widget-toggle-buttons").first.locator("button")
-        kind = self._handle.evaluate("e => e.tagName") if handles.count() else "BUTTON"
-        self._presses = {"DIV": self._slide, "SELECT": self._choose, "BUTTON": self._switch}[kind]()
+        self.kind = self.handle.evaluate("e => e.tagName") if handles.count() else "BUTTON"
+        ways = {"DIV": self._slide, "INPUT": self._slide}
+        self._presses = (ways | {"SELECT": self._choose, "BUTTON": self._switch})[self.kind]()
         self._forward = True
 
     def press(self) -> None:
@@ -29,12 +30,14 @@ class Control:
         self._forward = not self._forward
 
     def _slide(self) -> Iterator[None]:
-        end = """(handle, forward) => forward
-          ? Number(handle.ariaValueNow) >= Number(handle.ariaValueMax)
-          : Number(handle.ariaValueNow) <= Number(handle.ariaValueMin)"""
+        end = """(handle, forward) => {
+          const now = Number(handle.value ?? handle.ariaValueNow);
+          return forward ? now >= Number(handle.max ?? handle.ariaValueMax)
+            : now <= Number(handle.min ?? handle.ariaValueMin);
+        }"""
         while True:
-            self._handle.focus()
-            if self._handle.evaluate(end, self._forward):
+            self.handle.focus()
+            if self.handle.evaluate(end, self._forward):
                 self.turn()
             self._press("ArrowRight" if self._forward else "ArrowLeft")
             yield
@@ -43,8 +46,8 @@ class Control:
         # A closed chooser leaves its arrow keys to JupyterLab, which moves on to the next cell.
         end = "(s, forward) => s.selectedIndex === (forward ? s.options.length - 1 : 0)"
         while True:
-            self._handle.focus()
-            if self._handle.evaluate(end, self._forward):
+            self.handle.focus()
+            if self.handle.evaluate(end, self._forward):
                 self.turn()
             self._press("Enter", "ArrowDown" if self._forward else "ArrowUp", "Enter")
             yield

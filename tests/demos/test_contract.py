@@ -56,7 +56,7 @@ def check(demo, settings):
         np.testing.assert_array_equal(fast, np.asarray(canvas.buffer_rgba())[..., :3])
     if demo.settings(**settings) != demo.settings():
         still = unmoved(demo, at_its_end="step" not in settings)
-        assert (frame.pixels != still).any(), "the control does not change the picture"
+        assert not np.array_equal(frame.pixels, still), "the control does not change the picture"
 
 
 def _data_of(axes):

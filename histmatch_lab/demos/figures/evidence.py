@@ -71,7 +71,7 @@ def recommended(lam: float) -> str:
 def forest(task: str) -> Frame:
     """Each recipe against L2, on the same pictures and seeds, in three measures."""
     names, shown = labels(task), _rivals(task)
-    rows = max(len(_rivals(each)) for each in EVERY_TASK.options)  # of one height for all tasks
+    rows = max(2, len(shown))
     margins, height = (2.3, 0.15, 0.4, 0.7), 1.1 + 0.27 * rows
     figure, axes = style.subplots(1, 3, height=height, margins=margins, gaps=(0.2, 0))
     for panel, what in zip(axes, list(MEASURES.values())[:3], strict=True):
