@@ -170,7 +170,13 @@ def test_a_film_plays_and_starts_anew_when_a_setting_changes():
     assert text_of(live) == "Step 3 at gain 0.50."
     live.controls["gain"].value = 1.0
     assert text_of(live) == "Step 0 at gain 1.00."
-    assert any(isinstance(widget, widgets.Play) for widget in _all_widgets(live))
+
+
+def test_play_begins_at_0_wherever_the_film_opens():
+    live = Live(film, step=4)
+    [play] = [widget for widget in _all_widgets(live) if isinstance(widget, widgets.Play)]
+    setattr(play, "_playing" if hasattr(play, "_playing") else "playing", True)
+    assert text_of(live) == "Step 0 at gain 0.50."
 
 
 def _all_widgets(widget):
