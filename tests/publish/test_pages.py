@@ -154,7 +154,7 @@ def test_pictures_say_what_they_show(tmp_path):
 
 def test_a_page_with_a_picture_of_ones_own_says_that_the_text_speaks_of_another(tmp_path):
     notebook = v4.new_notebook(cells=[v4.new_markdown_cell("# T\n\nThe cup is red.")])
-    write_page(notebook, tmp_path / "mine.html", passed={"PHOTO": "/home/me/my <cat>.jpg"})
+    write_page(notebook, tmp_path / "mine.html", passed={"PHOTO": "pictures/my <cat>.jpg"})
     write_page(notebook, tmp_path / "plain.html")
     page, plain = ((tmp_path / f"{name}.html").read_text() for name in ("mine", "plain"))
     assert "<code>PHOTO = my &lt;cat&gt;.jpg</code>" in page
