@@ -175,7 +175,7 @@ def lam_axis(measure: str, task: str) -> Frame:
     means = draw({lam: recommended(lam) for lam in LAMS}, style.OURS, "-", "repaired")
     draw(PRINTED, style.COUNTS, ":", "as printed")
     axes.axhline(0, color=style.OTHER, linestyle="--", label="L2")
-    balance = 2 * _error_of_l2(task)
+    balance = 2 * error_of_l2(task)
     axes.axvline(balance, color=style.MARK, linewidth=1, label="λ/2 = error of L2")
     axes.set(xscale="log", xlabel="λ, in intensity (256: the paper's 1, if it counts bins)")
     axes.set(ylabel=f"{what.label}, minus L2's", title="Dots: seeds, paired with those of L2")
@@ -189,6 +189,6 @@ def lam_axis(measure: str, task: str) -> Frame:
     )
 
 
-def _error_of_l2(task: str) -> float:
+def error_of_l2(task: str) -> float:
     """The root mean square error of the L2 networks on the test pictures, from their PSNR."""
     return float(np.sqrt(np.mean(10 ** (-np.array(values_of(task, "l2", "psnr")) / 10))))
