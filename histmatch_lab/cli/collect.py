@@ -14,6 +14,7 @@ from rich.table import Table
 from histmatch_lab._checks import import_extra
 from histmatch_lab._files import write_whole
 from histmatch_lab.cli.shared import FOLDER, exit_codes, jobs_option
+from histmatch_lab.data.images import passed_over
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a spreadsheet knows one
 BAD = ("wrong", "error", "out of time")
@@ -35,16 +36,17 @@ def collect(folder: Path, output: Path, seconds: float, jobs: int) -> None:
     """Check the exercises in all notebooks below FOLDER, as learners have handed them in.
 
     Each notebook runs in a kernel of its own, for a limited time, and only the cells that its
-    exercises need. A kernel may do what you may: collect only what you would open. Exits with 1 if
-    a notebook could not be read.
+    exercises need. A kernel may do what you may: collect only what you would open. A link out of
+    FOLDER is no hand-in. Exits with 1 if a notebook could not be read.
     """
     with exit_codes():
         module = import_extra("histmatch_lab.publish.collect", "runs notebooks", "report")
-        if not (count := len(module.notebooks_below(folder))):
+        if not (notebooks := module.notebooks_below(folder)):
             raise ValueError(f"{folder} must hold notebooks, got none")
+        others = [path for path in module.files_below(folder) if path not in notebooks]
         found = module.collect(folder, seconds=seconds, jobs=jobs)
         console = Console(stderr=True)
-        groups = list(track(found, "Collecting", total=count, console=console))
+        groups = list(track(found, "Collecting", total=len(notebooks), console=console))
         text = io.StringIO()
         rows = [answer for group in groups for answer in group]
         lines = [[_plain(field) for field in row] for row in rows]
@@ -53,11 +55,13 @@ def collect(folder: Path, output: Path, seconds: float, jobs: int) -> None:
     table = Table("notebook", "right", "of", "otherwise")
     for group in groups:
         states = Counter(answer.state for answer in group)
-        others = (f"{a.exercise or a.state}: {a.says}" for a in group if a.state in BAD)
+        bad = (f"{a.exercise or a.state}: {a.says}" for a in group if a.state in BAD)
         right, of = str(states["right"]), str(sum(bool(a.exercise) for a in group))
-        table.add_row(escape(group[0].notebook), right, of, escape("\n".join(others)))
+        table.add_row(escape(group[0].notebook), right, of, escape("\n".join(bad)))
     Console().print(table)
     click.echo(f"{len(rows)} lines in {output}")
+    if others:
+        click.echo(passed_over(others))
     if any(not answer.exercise for answer in rows):
         raise click.exceptions.Exit(1)
 

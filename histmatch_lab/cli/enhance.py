@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from os.path import realpath  # which ends where links go round
 from pathlib import Path
 
 import click
@@ -135,7 +136,7 @@ def _places(pictures: Sequence[Path], folder: Path) -> dict[Path, Path]:
         written = source.suffix.lower() in ENCODERS
         stem = source.name if written or stems[source.stem] > 1 else source.stem
         place = folder / (stem if written else f"{stem}.png")
-        if place.resolve() == source.resolve():
+        if realpath(place) == realpath(source):
             raise ValueError(f"{place} would replace the picture itself; choose another folder")
         if place in places.values():
             raise ValueError(f"two of the pictures would become {place}; enhance them one by one")

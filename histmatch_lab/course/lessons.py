@@ -8,17 +8,14 @@ the place of the learner's lines. The heading of a section says how long it take
 """
 
 import copy
-import importlib
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from pkgutil import iter_modules
 from typing import Any, NamedTuple
 
 from nbformat import NotebookNode, v4
 
-from histmatch_lab.course import checks
-from histmatch_lab.course.checks import Check
+from histmatch_lab.course.checks import all_checks
 
 FOLDS = ("Hint 1", "Hint 2", "Hint 3", "Solution")
 _DETAILS = re.compile(r"<details><summary>(.+?)</summary>(.*?)</details>", re.DOTALL)
@@ -40,13 +37,6 @@ def exercises(notebook: NotebookNode) -> list[Exercise]:
     """The exercises of a learner's notebook, in order; ValueError where one lacks something."""
     pairs = pairwise([*notebook.cells, NotebookNode(metadata={}, source="")])
     return [_exercise(cell, after) for cell, after in pairs if _is_tagged(cell, "exercise")]
-
-
-def all_checks() -> dict[str, Check]:
-    """The checks of `histmatch_lab.course.checks`, by name."""
-    names = [f"{checks.__name__}.{module.name}" for module in iter_modules(checks.__path__)]
-    found = [vars(importlib.import_module(name)) for name in names]
-    return {name: one for names in found for name, one in names.items() if isinstance(one, Check)}
 
 
 def _exercise(cell: NotebookNode, after: NotebookNode) -> Exercise:

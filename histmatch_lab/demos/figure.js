@@ -143,7 +143,7 @@ const shrink = async (file) => {
 };
 
 const upload = (model, el) => {
-  const input = make("input", { type: "file", accept: "image/*,.tif,.tiff", hidden: true });
+  const input = make("input", { type: "file", accept: model.get("accept"), hidden: true });
   const button = make("button", { type: "button", textContent: "your own …", title: "Open a picture of your own" });
   const bar = make("progress", { hidden: true }), problem = make("span", { className: "problem" });
   button.className = "jupyter-button widget-button lm-Widget jupyter-widgets";

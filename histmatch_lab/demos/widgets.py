@@ -9,6 +9,7 @@ import anywidget
 import ipywidgets as widgets
 from traitlets import Unicode
 
+from histmatch_lab.data.images import PICTURES
 from histmatch_lab.demos.controls import Choice, Control, LogSlider, Photograph, Slider, Toggle
 from histmatch_lab.demos.demo import Frame
 from histmatch_lab.demos.encoding import encode, night
@@ -76,6 +77,9 @@ class Upload(_Ours):
     is shown beside the button.
     """
 
+    # browsers do not take all of these for images, and would not let them be chosen
+    accept = Unicode(",".join(("image/*", *PICTURES))).tag(sync=True)
+
     def __init__(self, receive: Callable[[str, bool, bytes], None]) -> None:
         super().__init__(kind="upload")
         self.add_class("histmatch-upload")
@@ -131,7 +135,8 @@ def _texts(control: Control, values: Any) -> list[tuple[str, Any]]:
 
 def with_play_button(slider: widgets.IntSlider) -> widgets.HBox:
     play = widgets.Play(min=0, max=slider.max, value=slider.value, interval=150)
-    widgets.jslink((play, "value"), (slider, "value"))
+    # Not jslink: Colab's own manager of widgets does not know it (googlecolab/colabtools 1612).
+    widgets.link((play, "value"), (slider, "value"))
     start = slider.value
 
     def rewind(change: Any) -> None:

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import json
 import os
 import re
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode, v4
 
-from histmatch_lab.course.lessons import all_checks
+from histmatch_lab.course.checks import all_checks
 from histmatch_lab.publish.execution import THREAD_LIMITS, Client, read
 from histmatch_lab.publish.parameters import syntax_of
 
@@ -30,13 +29,12 @@ CELL_SECONDS = 30.0  # for one cell, of the seconds for a notebook
 LARGEST = 50 * 2**20  # bytes of a notebook
 _CALL = re.compile(r"^(check_\w+)\((.+)\)\s*$", re.MULTILINE)
 # Runs in the kernel first, so that no learner's cell has to wait for it
-_LOAD = "from histmatch_lab.course.lessons import all_checks\nall_checks()"
-# Runs behind an exercise's cell: the same check as in the cell, its answer as JSON
+_LOAD = "from histmatch_lab.course.checks import all_checks\nall_checks()"
+# Runs behind an exercise's cell: the same check as in the cell, whose answer is the cell's value
 _ASK = """\
-import json
-from histmatch_lab.course.lessons import all_checks
+from histmatch_lab.course.checks import all_checks
 said = all_checks()[{check!r}]({answer})
-print(json.dumps([said.right, said.text]))"""
+said.right, said.text"""
 STATES = {True: "right", False: "wrong", None: "not answered"}
 
 
@@ -75,14 +73,22 @@ def collect(folder: Path, *, seconds: float = 120.0, jobs: int = 2) -> Iterator[
 
 
 def notebooks_below(folder: Path) -> list[Path]:
-    """Those that learners hand in: without hidden files and folders, such as checkpoints."""
-    found = (path.relative_to(folder) for path in folder.rglob("*.ipynb"))
-    return sorted(folder / p for p in found if not any(part[0] == "." for part in p.parts))
+    """Those that learners hand in."""
+    return [path for path in files_below(folder) if path.suffix == ".ipynb"]
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All but hidden files and folders, such as checkpoints; a link to a folder is one of them."""
+    found = (path.relative_to(folder) for path in folder.rglob("*"))
+    seen = sorted(folder / p for p in found if not any(part[0] == "." for part in p.parts))
+    return [path for path in seen if path.is_symlink() or not path.is_dir()]
 
 
 def _answers(path: Path, folder: Path, seconds: float) -> list[Answer]:
     name = path.relative_to(folder).as_posix()
     try:
+        if not path.resolve().is_relative_to(folder.resolve()):  # to the solution, perhaps
+            raise ValueError(f"a link out of the folder, to {path.resolve()}")
         if path.stat().st_size > LARGEST:
             raise ValueError("larger than 50 MiB")
         cells = [cell for cell in read(path).cells if cell.cell_type == "code"]
@@ -131,17 +137,19 @@ def _names(source: str) -> tuple[set[str], set[str]]:
     return defined, used
 
 
+class _Client(Client):
+    """Keeps only errors and values of cells: what learners print may have no end."""
+
+    def output(self, outs: Any, msg: dict[str, Any], *others: Any) -> NotebookNode | None:
+        kept = msg["msg_type"] in ("error", "execute_result")
+        return super().output(outs, msg, *others) if kept else None
+
+
 async def _run(
     cells: Sequence[NotebookNode], asked: dict[tuple[str, str], NotebookNode], seconds: float
 ) -> dict[str, tuple[str, str]]:
     """State and words of each exercise, by the name of its check."""
     found = {check: ("out of time", f"after {seconds:g} seconds") for check, _ in asked}
-    end = time.monotonic() + seconds
-
-    def left(cell: NotebookNode) -> float:
-        whole = end - time.monotonic()
-        return whole if cell.source == _LOAD else min(CELL_SECONDS, whole)
-
     steps: list[tuple[NotebookNode, str]] = [(v4.new_code_cell(_LOAD), "")]
     for cell in cells:
         steps.append((v4.new_code_cell(cell.source), ""))
@@ -149,29 +157,32 @@ async def _run(
             steps.append((v4.new_code_cell(_ASK.format(check=check, answer=answer)), check))
     notebook = v4.new_notebook(cells=[cell for cell, _ in steps])
     limits: dict[str, Any] = {
-        "timeout_func": left,
+        "timeout_func": lambda cell: seconds if cell.source == _LOAD else CELL_SECONDS,
         "interrupt_on_timeout": True,
         "allow_errors": True,
     }
     with tempfile.TemporaryDirectory() as work, tempfile.TemporaryDirectory() as sockets:
-        client = Client(notebook, Path(work), Path(sockets), **limits)
+        client = _Client(notebook, Path(work), Path(sockets), **limits)
         client.shutdown_kernel = "immediate"
         env = {**os.environ, **dict.fromkeys(THREAD_LIMITS, "1")}
         async with client.async_setup_kernel(env=env, stderr=subprocess.DEVNULL):
-            for index, (cell, check) in enumerate(steps):
-                if left(cell) <= 0:
-                    break
-                await client.async_execute_cell(cell, index)
-                if check:
-                    found[check] = _said(cell, steps[index - 1][0])
+            try:
+                async with asyncio.timeout(seconds) as limit:
+                    for index, (cell, check) in enumerate(steps):
+                        await client.async_execute_cell(cell, index)
+                        if check:
+                            found[check] = _said(cell, steps[index - 1][0])
+            except DeadKernelError:  # also what nbclient makes of a cancellation
+                if not limit.expired():
+                    raise
     return found
 
 
 def _said(asking: NotebookNode, answering: NotebookNode) -> tuple[str, str]:
     """What the check said, or else the error of the cell that should answer, or of the question."""
-    for output in reversed(asking.outputs):
-        if output.get("name") == "stdout":
-            right, text = json.loads(output.text.splitlines()[-1])
+    for output in asking.outputs:
+        if output.output_type == "execute_result":
+            right, text = ast.literal_eval(output.data["text/plain"])
             return STATES[right], text
     for output in (*answering.outputs, *asking.outputs):
         if output.output_type == "error":

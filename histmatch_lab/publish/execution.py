@@ -7,6 +7,7 @@ a thread printed, and in what the kernel wrote outside of any cell.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import os
@@ -125,6 +126,7 @@ class _Channel(AsyncKernelClient.shell_channel_class.klass):  # type: ignore[nam
     """
 
     async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
+        await asyncio.sleep(0)  # in a flood of messages nobody else would have a turn, nor time run
         end = math.inf if timeout is None else time.monotonic() + timeout
         while (left := end - time.monotonic()) > POLL_SECONDS:
             with suppress(Empty):

@@ -115,6 +115,8 @@ class Checkpoint:
         try:
             if self._keeps:
                 stack.enter_context(one_run(folder))
+                if (log := folder / "log.jsonl").is_symlink():  # it is appended to in its place
+                    raise ValueError(f"{log} must be a file of its own, got a link")
         except ValueError as problem:
             return str(problem)
         return ""

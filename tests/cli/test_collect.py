@@ -67,19 +67,30 @@ def test_a_class(lesson, tmp_path):
     assert "[red]" in output
 
 
+RIGHT = "center = 0.31\ncheck_bin_center(center)"
+DEAF = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
+
+
 @pytest.mark.slow
-def test_endless_and_deadly_code_ends_in_time(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("code", "seconds", "states", "says"),
+    [
+        ("while True: pass", 600, ["error", "right"], "KeyboardInterrupt"),
+        ("while True: print('x' * 1000)", 600, ["error", "right"], "KeyboardInterrupt"),
+        (DEAF, 40, ["out of time", "out of time"], "after 40 seconds"),
+        ("import os; os._exit(3)", 600, ["error"], "DeadKernelError"),
+        ("import os, sys; sys.stdout = open(os.devnull, 'w')", 600, ["wrong", "right"], "area 1"),
+    ],
+    ids=["endless", "flood", "deaf", "deadly", "mute"],
+)
+def test_a_learners_code_ends_in_time(code, seconds, states, says, tmp_path, monkeypatch):
     monkeypatch.setattr(collect, "CELL_SECONDS", 10.0)
-    right = "center = 0.31\ncheck_bin_center(center)"
-    for name, source in (("a", "while True: pass\narea = 1"), ("b", "import os\nos._exit(3)")):
-        sources = f"{source}\ncheck_area_as_printed(area)", right
-        cells = [nbformat.v4.new_code_cell(text) for text in sources]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / f"{name}.ipynb")
-    slow, dead = collect.collect(tmp_path, seconds=600)
-    assert [answer.state for answer in slow] == ["error", "right"]
-    assert "KeyboardInterrupt" in slow[0].says
-    assert [answer.state for answer in dead] == ["error"]
-    assert "DeadKernelError" in dead[0].says
+    sources = f"{code}\narea = 2\ncheck_area_as_printed(area)", RIGHT
+    cells = [nbformat.v4.new_code_cell(text) for text in sources]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "a.ipynb")
+    [answers] = collect.collect(tmp_path, seconds=seconds)
+    assert [answer.state for answer in answers] == states
+    assert says in answers[0].says
 
 
 def test_only_what_the_exercises_need_is_run():

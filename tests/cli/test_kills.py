@@ -1,7 +1,14 @@
-"""Runs that are killed at random moments: the same command goes on, to the same results."""
+"""Runs that are killed at random moments: the same command goes on, to the same results.
 
+HISTMATCH_LAB_KILLS=50 tries 50 moments of each command instead of a few (more than half an hour).
+"""
+
+import glob
+import itertools
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +22,8 @@ from safetensors import safe_open
 
 from tests.data.files import prepared_pairs, write_pictures
 
-KILLS = 4
+KILLS = int(os.environ.get("HISTMATCH_LAB_KILLS", "4"))
+GROWS = re.compile(r"weights\.safetensors$").search  # while a training goes on
 ONE = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
@@ -27,18 +35,53 @@ def _start(arguments):
     )
 
 
-def _to_the_end(arguments):
-    start = time.monotonic()
-    printed, errors = (process := _start(arguments)).communicate()
+def _end(process):
+    printed, errors = process.communicate()
     assert process.returncode == 0, (printed + errors).decode()
-    return time.monotonic() - start
 
 
-def _killed(arguments, seconds):
-    process = _start(arguments)
-    time.sleep(random.uniform(0, seconds))
-    os.killpg(process.pid, signal.SIGKILL)  # with its workers and kernels
-    process.communicate()
+def _writings(process, out):
+    """Once for each time that something in the folder is seen to have changed, until the end."""
+    before: dict[str, tuple[int, int] | None] = {}
+    while process.poll() is None:
+        names = glob.glob(f"{out}/**", recursive=True, include_hidden=True)
+        now = {name: _state(name) for name in names}
+        if now != before:
+            yield
+        before = now
+        time.sleep(0.001)
+
+
+def _state(name):
+    try:
+        return os.stat(name).st_mtime_ns, os.stat(name).st_size
+    except FileNotFoundError:
+        return None
+
+
+def _measured(process, out):
+    """The seconds that a run takes, and how many of its writings can be seen."""
+    start = time.monotonic()
+    writings = sum(1 for _ in _writings(process, out))
+    _end(process)
+    return time.monotonic() - start, writings
+
+
+def _killed(process, out, moment):
+    """With its workers, after these seconds or as many writings; False if it was over before."""
+    kind, number = moment
+    try:
+        if kind == "writing":
+            next(itertools.islice(_writings(process, out), number, None), None)
+        else:
+            process.wait(number)
+    except subprocess.TimeoutExpired:
+        pass
+    landed = process.poll() is None
+    if landed:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    return landed
 
 
 def _prepare(folder):
@@ -71,7 +114,7 @@ def _collect(folder):
     (folder / "class").mkdir()
     cell = v4.new_code_cell("center = 15\ncheck_bin_center(center)", id="a")
     nbformat.write(v4.new_notebook(cells=[cell]), folder / "class/a.ipynb")
-    return lambda out: ["collect", folder / "class", "-o", out / "table.csv"]
+    return lambda out: ["collect", folder / "class", "-o", out / "table.csv", "--seconds", 3600]
 
 
 def _results(out):
@@ -92,13 +135,22 @@ def _results(out):
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [_prepare, _train, _sweep, _report, _collect])
 def test_what_is_killed_anywhere_goes_on_to_the_same(command, tmp_path):
-    arguments = command(tmp_path)
+    arguments, draw = command(tmp_path), random.Random(command.__name__)
     straight, broken = tmp_path / "straight", tmp_path / "broken"
-    for out in (straight, broken):
-        out.mkdir()
-    seconds = _to_the_end(arguments(straight))
-    for _ in range(KILLS):
-        _killed(arguments(broken), seconds)
-        _results(broken)  # nothing half-written passes for whole
-    _to_the_end(arguments(broken))
-    assert _results(broken) == _results(straight)
+    straight.mkdir()
+    seconds, writings = _measured(_start(arguments(straight)), straight)
+    results, landed = _results(straight), 0
+    while landed < KILLS:
+        broken.mkdir(exist_ok=True)
+        moments = ("second", draw.uniform(0, seconds)), ("writing", draw.randrange(writings))
+        process = _start(arguments(broken))
+        if _killed(process, broken, moments[landed % 2]):
+            landed += 1
+            there = _results(broken)  # nothing half-written passes for whole
+            assert {n: v for n, v in there.items() if not GROWS(n)}.items() <= results.items()
+        else:
+            _end(process)
+            assert _results(broken) == results
+            shutil.rmtree(broken)
+    _end(_start(arguments(broken)))
+    assert _results(broken) == results

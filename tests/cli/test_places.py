@@ -35,7 +35,7 @@ def test_the_second_of_two_runs_in_a_folder_refuses(commands, name, tmp_path):
     with one_run(tmp_path):
         output = run(*commands[name](tmp_path), code=2)
     assert "must be written by one run at a time" in " ".join(output.split())
-    assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+    assert {path.name for path in tmp_path.iterdir()} <= {LOCK}  # some filelocks remove it
 
 
 @pytest.mark.parametrize("name", NAMES)

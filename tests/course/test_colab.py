@@ -22,7 +22,7 @@ HOME = home(ROOT)
 FEIGN = "import sys, types; sys.modules['google.colab'] = types.ModuleType('google.colab')"
 BROUGHT = dict(re.findall(r"(?m)^(.+)==(.+)$", (ROOT / "tests/requirements-colab.txt").read_text()))
 LACKING = {
-    *("lightning-fabric", "anywidget", "imagecodecs", "av", "rawpy", "torchmetrics"),
+    *("lightning-fabric", "imagecodecs", "av", "rawpy", "torchmetrics"),
     *("pillow-heif", "pillow-jxl-plugin"),
 }
 

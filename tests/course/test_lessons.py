@@ -7,7 +7,8 @@ import nbformat
 import pytest
 from nbformat import v4
 
-from histmatch_lab.course.lessons import all_checks, exercises, learner, lecturer, solved
+from histmatch_lab.course.checks import all_checks
+from histmatch_lab.course.lessons import exercises, learner, lecturer, solved
 from tests.command import run
 from tools.refresh import ROOT
 

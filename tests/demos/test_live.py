@@ -170,6 +170,11 @@ def test_a_film_plays_and_starts_anew_when_a_setting_changes():
     assert text_of(live) == "Step 3 at gain 0.50."
     live.controls["gain"].value = 1.0
     assert text_of(live) == "Step 0 at gain 1.00."
+    [play] = [widget for widget in _all_widgets(live) if isinstance(widget, widgets.Play)]
+    play.value = 2  # as its tick in the browser does
+    assert text_of(live) == "Step 2 at gain 1.00."
+    live.controls["gain"].value = 0.5
+    assert play.value == 0, "it would go on from where it was"
 
 
 def test_play_begins_at_0_wherever_the_film_opens():
@@ -264,6 +269,11 @@ def test_a_picture_of_ones_own_can_be_uploaded(name):
     assert live.controls["photo"].label == f"yours: {name}", "the chooser shows it"
     live.controls["photo"].value = photo_names()[1]
     assert text_of(live) != "It is 123 pixels wide."
+
+
+def test_the_upload_offers_whatever_can_be_read():
+    offered = Upload(Mock()).accept.split(",")
+    assert {"image/*", ".heic", ".avif", ".jxl", ".jp2", ".tif", ".dng"} <= {*offered}
 
 
 def test_an_upload_that_is_no_picture_is_refused_beside_the_button_by_its_own_name():

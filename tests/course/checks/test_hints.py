@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.functional import grid_sample
 
 from histmatch_lab import HistogramMatchingLoss, bilateral_slice, soft_histogram
+from histmatch_lab.course.checks import all_checks
 from histmatch_lab.course.checks.alpha import (
     check_dead_share,
     check_mended_settings,
@@ -39,7 +40,6 @@ from histmatch_lab.course.checks.learning import (
 )
 from histmatch_lab.course.checks.own_data import check_movie_split, check_stops
 from histmatch_lab.course.checks.pull import check_pull, check_pull_sign
-from histmatch_lab.course.lessons import all_checks
 from histmatch_lab.data.samples import photo_names
 from histmatch_lab.histogram import pixel_gradient
 
