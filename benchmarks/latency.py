@@ -32,7 +32,7 @@ PRESSES = 15
 PATIENCE = 2000  # ms, for a picture that may be the same at two settings
 SAME = 5  # so many of them in a row at most
 DRAGS = 3
-MOVES = 60  # of the pointer in a drag, 16 ms or more apart
+MOVES = 40  # of the pointer to each end of the track, 16 ms or more apart
 QUIET = 500  # ms without a picture: the last one has come
 
 # `frames`: when each picture was shown; `pressed`, `released`: the last key and pointer.
@@ -54,10 +54,14 @@ WATCH = """(demo) => {
 }"""
 
 
+SETTLED = f"performance.now() - Math.max(pressed, released, ...frames) > {QUIET}"
+
+
 def delays(demo: Locator, control: Control) -> list[float]:
     """Milliseconds from key to picture for `PRESSES` presses, after one to warm up."""
     found, same = list[float](), 0
     while len(found) <= PRESSES and same <= SAME:
+        demo.page.wait_for_function(SETTLED)
         demo.page.evaluate("() => { frames.length = 0; }")
         control.press()
         try:
@@ -69,28 +73,29 @@ def delays(demo: Locator, control: Control) -> list[float]:
         else:
             same = 0
             found.append(demo.page.evaluate("frames[0] - pressed"))
-            demo.page.wait_for_timeout(QUIET)  # the full picture of this press
     return found[1:]
 
 
 def drags(demo: Locator, control: Control) -> Iterator[tuple[float, float]]:
     """Of each drag over the slider's track: pictures a second, ms from its end to the last one."""
-    track = control.handle if control.kind == "INPUT" else demo.locator(".noUi-base").first
-    for drag in range(DRAGS if control.kind in ("INPUT", "DIV") else 0):
-        box, mouse, page = track.bounding_box(), demo.page.mouse, demo.page
+    page, mouse, handle = demo.page, demo.page.mouse, control.handle
+    for _ in range(DRAGS if control.kind in ("INPUT", "DIV") else 0):
+        track = handle if control.kind == "INPUT" else handle.locator("xpath=ancestor::*[3]")
+        at, box = handle.bounding_box(), track.bounding_box()
+        assert at is not None
         assert box is not None
-        places = [0.05 + 0.9 * (abs(drag % 2 - move / MOVES)) for move in range(MOVES + 1)]
-        across = [box["x"] + share * box["width"] for share in places]
-        middle = box["y"] + box["height"] / 2
-        mouse.move(across[0], middle)
+        middle, start = at["y"] + at["height"] / 2, at["x"] + at["width"] / 2
+        left, right = box["x"] + 0.05 * box["width"], box["x"] + 0.95 * box["width"]
+        mouse.move(start, middle)
         mouse.down()
-        page.wait_for_timeout(QUIET)
+        page.wait_for_function(SETTLED)
         page.evaluate("() => { frames.length = 0; window.begun = performance.now(); }")
-        for x in across:
-            mouse.move(x, middle)
-            page.wait_for_timeout(16)
+        for begin, end in ((start, right), (right, left)):
+            for move in range(MOVES):
+                mouse.move(begin + (end - begin) * move / MOVES, middle)
+                page.wait_for_timeout(16)
         mouse.up()
-        page.wait_for_timeout(2 * QUIET)
+        page.wait_for_function(SETTLED)
         seen = "frames.filter((frame) => frame < released).length / (released - begun) * 1000"
         yield page.evaluate(f"[{seen}, Math.max(released, ...frames) - released]")
 

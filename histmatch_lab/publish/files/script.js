@@ -99,7 +99,8 @@
     const { data, layout } = JSON.parse(target.querySelector("script").textContent);
     const box = target.querySelector("div");
     box.replaceChildren();
-    await Plotly.newPlot(box, data, layout, { responsive: true, displaylogo: false });
+    const seen = { paper_bgcolor: "transparent", plot_bgcolor: "transparent", font: { color: getComputedStyle(box).color } };
+    await Plotly.newPlot(box, data, { ...layout, ...seen }, { responsive: true, displaylogo: false });
   }), { rootMargin: "300px" });
   document.querySelectorAll(".hover").forEach((figure) => near.observe(figure));
 
