@@ -107,7 +107,7 @@ async def watch(
     view = View(widgets.HBox([button, bar, left]))
     view.picture.watched = True  # a kernel before 7.4 hears nothing of the browser meanwhile
     handle = display(_view_bundle(view) | {"text/plain": "Training"}, raw=True, display_id=True)
-    start, drawn = time.monotonic(), -math.inf
+    start = drawn = -math.inf
     # both come from the kernel's stop button: what was learned is kept
     with suppress(KeyboardInterrupt, asyncio.CancelledError), closing(steps):
         for step in steps:
@@ -118,8 +118,12 @@ async def watch(
             if time.monotonic() - drawn >= seconds:
                 view.picture.put(draw(history))
                 drawn = time.monotonic()
-                rest = (drawn - start) / len(history) * (step.of - step.number)
-                bar.max, bar.value, left.value = step.of, step.number, f"about {rest:.0f} s left"
+                bar.max, bar.value = step.of, step.number
+                if len(history) == 1:
+                    start = drawn  # the first step, which loads the pictures, says little
+                    continue
+                rest = (drawn - start) / (len(history) - 1) * (step.of - step.number)
+                left.value = f"about {rest:.0f} s left"
     if history and handle is not None:
         handle.update(_described(_at_its_end(draw(history), history[-1])), raw=True)
     view.close()

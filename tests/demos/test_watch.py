@@ -62,7 +62,7 @@ def test_it_says_how_far_it_is_and_how_long_it_will_take(training, monkeypatch):
     # the clock goes on by a second each time that it is read
     monkeypatch.setattr("histmatch_lab.demos.live.time", Mock(monotonic=count().__next__))
     asyncio.run(watch(*training))
-    assert said[0] == (1, 18, "about 34 s left")
+    assert said[0] == (2, 18, "about 32 s left")
     assert said[-1] == (18, 18, "about 0 s left")
 
 
