@@ -39,7 +39,7 @@ def one_run(folder: Path) -> Iterator[None]:
             "it, or end it (in a notebook, restart the kernel)"
         ) from None
     with held:
-        for part in folder.glob(".*.part"):
+        for part in folder.rglob(".*.part"):
             part.unlink(missing_ok=True)
         yield
 

@@ -58,6 +58,8 @@ def test_a_disk_that_fills_up_while_training(commands, tmp_path, monkeypatch):
 
 
 def test_what_a_killed_run_left_half_written_goes(tmp_path):
-    (tmp_path / ".weights.safetensors.1.part").write_bytes(b"half")
+    (tmp_path / "fonts").mkdir()
+    for name in (".weights.safetensors.1.part", "fonts/.a.woff2.1.part"):
+        (tmp_path / name).write_bytes(b"half")
     with one_run(tmp_path):
-        assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+        assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [LOCK]

@@ -79,7 +79,8 @@ def prepare(source: Source, folder: Path, split: Split | None = None) -> Generat
 
 
 def _fill(source: Source, folder: Path, split: Split) -> Generator[Result]:
-    _clear_away(folder, source.facts)
+    facts = json.dumps(source.facts, indent=1, ensure_ascii=False)
+    write_whole(folder / PREPARATION, facts.encode())
     skipped: list[Skipped] = []
     names: list[str] = []
     made = 0
@@ -129,13 +130,6 @@ def _check_mine(folder: Path, facts: dict[str, Any]) -> None:
                 )
     elif folder.exists() and any(one.name != LOCK for one in folder.iterdir()):
         raise ValueError(f"{folder} holds other things; choose a new or an empty folder")
-
-
-def _clear_away(folder: Path, facts: dict[str, Any]) -> None:
-    """Begin: note what is prepared here, and remove what killed runs left half-written."""
-    for part in folder.rglob(".*.part"):
-        part.unlink()
-    write_whole(folder / PREPARATION, json.dumps(facts, indent=1, ensure_ascii=False).encode())
 
 
 def _check_room(folder: Path, first: Made, count: int) -> None:
