@@ -20,7 +20,6 @@ NETWORKS: dict[str, Callable[[], Network]] = {
 }
 # of the bins; centred: each 8-bit level in the middle of one of 256 (erratum 6)
 RANGES = {"unit": (0.0, 1.0), "centred": (-0.5 / 255, 255.5 / 255)}
-PAPER_BINS, PAPER_LAMS = (50, 100, 256), (0.1, 1.0, 10.0)  # what the paper searched
 _ALWAYS_NAMED = (("bins", "k"), ("lam", "lam"))
 # for readers; a term after L2's is named alone
 _LABELS = {
