@@ -6,6 +6,7 @@ With HISTMATCH_LAB_SCREENSHOTS set to a folder, each page is saved there to be l
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -222,8 +223,16 @@ def _channels(colour: str) -> list[int]:
     return [int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(",")]
 
 
-def test_the_whole_site_is_small(site: Path) -> None:
+def test_the_whole_site_is_small_and_so_is_each_figure(site: Path) -> None:
     assert sum(file.stat().st_size for file in site.rglob("*.*")) < 20e6
+    figures = [
+        set(re.findall(r'"src": "(pictures/[^"]+)"', data))
+        for page in site.glob("*.html")
+        for data in re.findall(r'<script type="application/json">(.*?)</script>', page.read_text())
+    ]
+    assert sum(map(bool, figures)) > 20
+    for pictures in figures:
+        assert sum((site / picture).stat().st_size for picture in pictures) < 2.2e6
 
 
 def _save_picture(page: Page, name: str) -> None:

@@ -22,7 +22,7 @@ from safetensors import safe_open
 
 from tests.data.files import prepared_pairs, write_pictures
 
-KILLS = int(os.environ.get("HISTMATCH_LAB_KILLS", "4"))
+KILLS = int(os.environ.get("HISTMATCH_LAB_KILLS", "2"))
 GROWS = re.compile(r"weights\.safetensors$").search  # while a training goes on
 ONE = {**os.environ, "OMP_NUM_THREADS": "1"}
 

@@ -191,6 +191,7 @@ def test_ctrl_c_keeps_what_was_finished(write, tmp_path):
         "contents.js",
         "index.html",
         "katex",
+        "plotly",
         "script.js",
         "style.css",
     }
