@@ -22,9 +22,9 @@ NETWORKS: dict[str, Callable[[], Network]] = {
 RANGES = {"unit": (0.0, 1.0), "centred": (-0.5 / 255, 255.5 / 255)}
 _ALWAYS_NAMED = (("bins", "k"), ("lam", "lam"))
 # for readers; a term after L2's is named alone
-_LABELS = {
+TERM_LABELS = {
     "l2": "L2", "l1": "L1", "ssim": "SSIM", "w1": "W1 by sorting", "cramer": "Cramér",
-    "sliced": "sliced W1", "vgg": "VGG", "lpips": "LPIPS",
+    "sliced": "sliced W1", "vgg": "VGG", "lpips": "LPIPS", "histmatch": "histogram",
 }  # fmt: skip
 _KINDS = {str: "a text", int: "a whole number", float: "a number"}
 
@@ -182,7 +182,7 @@ class Recipe:
         parts = [f"λ = {_short(self.lam)}" + " in bins" * (self.units == "bins")]
         if term != "histmatch":
             weight = parts if "lam" in options and self.lam != Recipe.lam else []
-            parts = ["L2 + " * ("+" in self.loss) + _LABELS.get(term, term), *weight]
+            parts = ["L2 + " * ("+" in self.loss) + TERM_LABELS.get(term, term), *weight]
         for name, text in (("bins", "K = {}"), ("alpha", "α = {}"), ("bandwidth", "B = {}")):
             if name in options and options[name] != getattr(Recipe, name):
                 parts.append(text.format(_short(options[name])))

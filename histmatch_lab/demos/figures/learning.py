@@ -17,6 +17,7 @@ from histmatch_lab.demos.demo import Frame, demo
 from histmatch_lab.demos.shared import decibels, draw_dots, smooth_histograms, tone_axes
 from histmatch_lab.demos.style import gallery, styled
 from histmatch_lab.hdrnet import Network
+from histmatch_lab.recipe import TERM_LABELS
 from histmatch_lab.training.evaluation import Predict, channel_emds
 from histmatch_lab.training.loop import Step
 
@@ -51,7 +52,7 @@ def _draw_training(history: Sequence[Step], output: Tensor, pair: Pair) -> Frame
     steps = [s.number for s in history]
     for name, (colour, dash) in zip(step.terms, LOOKS, strict=False):
         values = _running_mean([s.terms[name] for s in history])
-        losses.plot(steps, values, dash, color=colour, label=name)
+        losses.plot(steps, values, dash, color=colour, label=TERM_LABELS.get(name, name))
     losses.set(yscale="log", ylim=(1e-3, 1), title="Terms of the loss, before λ")
     losses.legend(loc="upper right", ncols=2)
     batches.plot(steps, [s.psnr for s in history], color=style.FAINT, linewidth=1)
