@@ -103,11 +103,11 @@ async def watch(
     stopped: list[bool] = []
     button = widgets.Button(description="Stop", icon="stop")
     button.on_click(lambda _: stopped.append(True))
-    bar, left = widgets.IntProgress(description="Training"), widgets.Label()
-    view = View(widgets.HBox([button, bar, left]))
+    progress = _Progress()
+    view = View(widgets.HBox([button, progress]))
     view.picture.watched = True  # a kernel before 7.4 hears nothing of the browser meanwhile
     handle = display(_view_bundle(view) | {"text/plain": "Training"}, raw=True, display_id=True)
-    start = drawn = -math.inf
+    drawn = -math.inf
     # both come from the kernel's stop button: what was learned is kept
     with suppress(KeyboardInterrupt, asyncio.CancelledError), closing(steps):
         for step in steps:
@@ -117,17 +117,31 @@ async def watch(
                 break
             if time.monotonic() - drawn >= seconds:
                 view.picture.put(draw(history))
+                progress.show(step)
                 drawn = time.monotonic()
-                bar.max, bar.value = step.of, step.number
-                if len(history) == 1:
-                    start = drawn  # the first step, which loads the pictures, says little
-                    continue
-                rest = (drawn - start) / (len(history) - 1) * (step.of - step.number)
-                left.value = f"about {rest:.0f} s left"
     if history and handle is not None:
         handle.update(_described(_at_its_end(draw(history), history[-1])), raw=True)
     view.close()
     return history
+
+
+class _Progress(widgets.HBox):
+    """A bar and the seconds left, counted from the first step shown: before it pictures load."""
+
+    def __init__(self) -> None:
+        self._bar, self._left = widgets.IntProgress(description="Training"), widgets.Label()
+        self._first: tuple[int, float] | None = None
+        super().__init__([self._bar, self._left])
+
+    def show(self, step: Step) -> None:
+        """The step that is done now."""
+        self._bar.max, self._bar.value = step.of, step.number
+        if self._first is None:
+            self._first = step.number, time.monotonic()
+            return
+        number, start = self._first
+        rest = (time.monotonic() - start) / (step.number - number) * (step.of - step.number)
+        self._left.value = f"about {rest:.0f} s left"
 
 
 def _at_its_end(frame: Frame, last: Step) -> Frame:

@@ -59,10 +59,10 @@ def test_it_says_how_far_it_is_and_how_long_it_will_take(training, monkeypatch):
     monkeypatch.setattr("histmatch_lab.demos.live.widgets.IntProgress", lambda **_: bar)
     monkeypatch.setattr("histmatch_lab.demos.live.widgets.Label", lambda **_: label)
     label.observe(lambda _: said.append((bar.value, bar.max, label.value)), "value")
-    # the clock goes on by a second each time that it is read
+    # the clock goes on by a second each time that it is read: three times for each step
     monkeypatch.setattr("histmatch_lab.demos.live.time", Mock(monotonic=count().__next__))
     asyncio.run(watch(*training))
-    assert said[0] == (2, 18, "about 32 s left")
+    assert said[0] == (2, 18, "about 48 s left")
     assert said[-1] == (18, 18, "about 0 s left")
 
 
