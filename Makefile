@@ -83,7 +83,7 @@ unit-full: install
 	$(PYTEST)
 
 browser: install
-	$(ONE_THREAD) $(BIN)/python -m pytest tests/browser --numprocesses=2 --dist=loadgroup
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/browser --numprocesses=2 --dist=loadfile
 
 # The same promises under the versions of ipywidgets and plotly that Google Colab has. ipywidgets 7
 # calls what a newer ipykernel deprecates: that is its matter, not ours.

@@ -27,7 +27,7 @@ from histmatch_lab.publish.markdown import render_markdown
 _FILES = Path(__file__).with_name("files")
 _TEMPLATES = Environment(loader=FileSystemLoader(_FILES), autoescape=True, trim_blocks=True)
 _PLOTLY = "application/vnd.plotly.v1+json"
-_PICTURE = re.compile(r'(src(?:=|": ?)")data:image/(\w+);base64,([^"]+)')
+_PICTURE = re.compile(r'((?:src=|"(?:src|after)": ?)")data:image/(\w+);base64,([^"]+)')
 _SPENT = ("", "Output()")  # what stays of a progress bar that has gone
 
 

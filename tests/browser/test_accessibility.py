@@ -13,7 +13,6 @@ from histmatch_lab.publish.page import write_page, write_shared_files
 from histmatch_lab.publish.site import demo_notebook
 from tests.browser.accessibility import raw_formulas, serious_findings, unseen_focus
 
-pytestmark = pytest.mark.xdist_group("accessibility")  # they share what is slow to make
 # Every kind of control; test_site.py looks at all pages.
 DEMOS = {
     "film": "histmatch_lab.demos.figures.descent:descent_on_a_curve",

@@ -16,7 +16,6 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser import jupyterlab
 from tests.browser.jupyterlab import MINUTE
 
-pytestmark = pytest.mark.xdist_group("figures")  # they share a notebook
 CELLS = (
     """\
 from histmatch_lab.demos.style import subplots

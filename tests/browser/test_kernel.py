@@ -14,7 +14,6 @@ from tests.browser import jupyterlab
 from tests.browser.jupyterlab import MINUTE
 from tests.browser.motion import move
 
-pytestmark = pytest.mark.xdist_group("kernel")
 FILM = """\
 from functools import partial
 from histmatch_lab.demos.controls import Slider

@@ -58,11 +58,7 @@ class Opened:
             self.errors.append(f"{message.text} at {message.location}")
 
 
-# A notebook's tests share a page, and so a process.
-PARAMS = [
-    pytest.param(path.name, marks=pytest.mark.xdist_group(path.name))
-    for path in sorted(NOTEBOOKS.glob("*.ipynb"))
-]
+PARAMS = [path.name for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
 
 
 @pytest.fixture(scope="module", params=PARAMS)
@@ -150,7 +146,6 @@ def page(browser: Browser) -> Iterator[Page]:
     page.close()
 
 
-@pytest.mark.xdist_group("others")
 def test_the_button_stops_a_training_and_what_was_learned_is_kept(page: Page, lab: str) -> None:
     page.goto(lab.format("05_train_hdrnet.ipynb"))
     jupyterlab.start_all(page)

@@ -75,7 +75,7 @@ def before_after(left: str, loss: str, lam: float, task: str, picture: int) -> F
     right.set_title(f"output, {name}", loc="right")
     emd_before, emd_after = (float(emds(shown, target).mean()) for shown in (image, output))
     caption = (
-        f"{name} on {place}: PSNR {decibels(image, target):.1f} dB before, "
+        f"Left the {left}, right {name}, on {place}: PSNR {decibels(image, target):.1f} dB before, "
         f"{decibels(output, target):.1f} dB after; EMD {emd_before:.3f} before, {emd_after:.3f} "
         f"after."
     )
