@@ -69,12 +69,13 @@ def test_before_and_after_are_measured_against_the_target(loss, recipe, label):
     frame = compare.before_after(loss=loss, lam=10.0, picture=3)
     after = output(recipe, IMAGE)
     caption = (
-        f"{label} on {PLACE}: PSNR {decibels(IMAGE, TARGET):.1f} dB before, "
+        f"Left the input, right {label}, on {PLACE}: PSNR {decibels(IMAGE, TARGET):.1f} dB before, "
         f"{decibels(after, TARGET):.1f} dB after; EMD {emd(IMAGE, TARGET).mean():.3f} before, "
         f"{emd(after, TARGET).mean():.3f} after."
     )
     assert frame.caption == caption
     against_target = compare.before_after(left="target", loss=loss, lam=10.0, picture=3)
+    assert against_target.caption == caption.replace("Left the input", "Left the target")
     for figure, picture in (
         (frame.figure, IMAGE),
         (against_target.figure, TARGET),
