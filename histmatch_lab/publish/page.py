@@ -26,7 +26,7 @@ from histmatch_lab.publish.markdown import render_markdown
 
 _FILES = Path(__file__).with_name("files")
 _TEMPLATES = Environment(loader=FileSystemLoader(_FILES), autoescape=True, trim_blocks=True)
-_PLOTLY = "application/vnd.plotly.v1+json"
+PLOTLY = "application/vnd.plotly.v1+json"  # a figure to point at, in a notebook's output
 _PICTURE = re.compile(r'((?:src=|"(?:src|after)": ?)")data:image/(\w+);base64,([^"]+)')
 _SPENT = ("", "Output()")  # what stays of a progress bar that has gone
 
@@ -107,7 +107,7 @@ def _make_still_or_standalone(output: NotebookNode) -> None:
     demo = output.get("metadata", {}).get("histmatch_lab", {})
     if demo and not demo["demo"].startswith("__main__:"):  # those are unknown here: a still
         data["text/html"] = to_figure(find_demo(demo["demo"]), demo["settings"])
-    elif _PLOTLY in data:
+    elif PLOTLY in data:
         data["text/html"] = _hover_figure(data)
     elif view and data.keys() <= {"text/plain"}:
         data["text/html"] = "<p><em>A live control: run the notebook to use it.</em></p>"
@@ -115,7 +115,7 @@ def _make_still_or_standalone(output: NotebookNode) -> None:
 
 def _hover_figure(data: NotebookNode) -> str:
     """A still, which script.js replaces by the figure when that comes into view."""
-    whole = json.dumps(data[_PLOTLY]).replace("<", "\\u003c")
+    whole = json.dumps(data[PLOTLY]).replace("<", "\\u003c")
     text = html.escape(data.get("text/plain", ""))
     picture = f"data:image/jpeg;base64,{data.get('image/jpeg', '')}"
     return (

@@ -16,10 +16,9 @@ from histmatch_lab.course.lessons import learner, lecturer, solved
 from histmatch_lab.demos.encoding import STYLE
 from histmatch_lab.demos.page import SCRIPT
 from histmatch_lab.publish.contents import notebook_title
-from histmatch_lab.publish.page import render_cells, write_framed, write_parts
+from histmatch_lab.publish.page import PLOTLY, render_cells, write_framed, write_parts
 
 _FILES = Path(__file__).with_name("files")
-_HOVER = "application/vnd.plotly.v1+json"
 
 
 class _Slide(NamedTuple):
@@ -84,5 +83,5 @@ def _slide(cells: Sequence[NotebookNode]) -> _Slide:
     shown = [cell for cell in cells if cell not in told]
     for cell in shown:
         for output in cell.get("outputs", []):
-            output.get("data", {}).pop(_HOVER, None)  # its still is shown
+            output.get("data", {}).pop(PLOTLY, None)  # its still is shown
     return _Slide(render_cells(*shown), render_cells(*told))

@@ -225,7 +225,7 @@ def _channels(colour: str) -> list[int]:
 def test_the_whole_site_is_small_and_so_is_each_figure(site: Path) -> None:
     assert sum(file.stat().st_size for file in site.rglob("*.*")) < 20e6
     figures = [
-        set(re.findall(r'"src": "(pictures/[^"]+)"', data))
+        set(re.findall(r'"(?:src|after)": "(pictures/[^"]+)"', data))
         for page in site.glob("*.html")
         for data in re.findall(r'<script type="application/json">(.*?)</script>', page.read_text())
     ]
