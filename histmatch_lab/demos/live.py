@@ -112,7 +112,7 @@ async def watch(
     with suppress(KeyboardInterrupt, asyncio.CancelledError), closing(steps):
         for step in steps:
             history.append(step)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)  # a click needs several turns of the loop, sleep(0) is one
             if stopped:
                 break
             if time.monotonic() - drawn >= seconds:

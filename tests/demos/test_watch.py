@@ -54,6 +54,25 @@ def test_the_button_stops_it_and_the_still_says_where(training, published, monke
 
 
 @pytest.mark.usefixtures("published")
+def test_a_click_on_its_way_through_the_kernel_is_heard_at_the_next_step(training, monkeypatch):
+    button, (steps, draw) = Button(), training
+    monkeypatch.setattr("histmatch_lab.demos.live.widgets.Button", lambda **_: button)
+
+    def travel(turns):
+        """ipykernel hands a message on in some five turns of the loop."""
+        if turns == 0:
+            return button.click()
+        return asyncio.get_running_loop().call_soon(travel, turns - 1)
+
+    def draw_and_stop(history):
+        if len(history) == 4:
+            travel(8)
+        return draw(history)
+
+    assert len(asyncio.run(watch(steps, draw_and_stop, seconds=0))) == 5
+
+
+@pytest.mark.usefixtures("published")
 def test_it_says_how_far_it_is_and_how_long_it_will_take(training, monkeypatch):
     bar, label, said = IntProgress(), Label(), []
     monkeypatch.setattr("histmatch_lab.demos.live.widgets.IntProgress", lambda **_: bar)
