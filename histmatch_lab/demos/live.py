@@ -28,7 +28,7 @@ from histmatch_lab.data.images import load_image
 from histmatch_lab.demos.controls import Photograph
 from histmatch_lab.demos.demo import Demo, Frame
 from histmatch_lab.demos.encoding import captioned, still, stored
-from histmatch_lab.demos.page import SCRIPT, WIDGET_VIEW, begun
+from histmatch_lab.demos.page import PLOTLY, SCRIPT, WIDGET_VIEW, begun
 from histmatch_lab.demos.widgets import GRID, Picture, Upload, value_widget, with_play_button
 from histmatch_lab.training.loop import History, Step
 
@@ -72,7 +72,7 @@ def show_hover(figure: go.Figure, fallback: Frame) -> None:
     # A JPEG: where plotly can be drawn, its renderer would keep showing a PNG in its place.
     picture = stored(captioned(fallback), "jpeg", quality=90)
     bundle = {
-        "application/vnd.plotly.v1+json": json.loads(figure.to_json()),
+        PLOTLY: json.loads(figure.to_json()),
         "image/jpeg": base64.b64encode(picture).decode(),
         "text/plain": fallback.caption,
     }

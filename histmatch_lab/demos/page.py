@@ -18,6 +18,7 @@ from histmatch_lab.demos.encoding import SHARP, address, encode_small, still
 from histmatch_lab.demos.render import draw
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"  # a live widget, in a notebook's output
+PLOTLY = "application/vnd.plotly.v1+json"  # a figure to point at, likewise
 COMBINED = 36  # pictures at most of the controls that combine on a page
 _FILES = {
     f: Path(__file__).with_name(f).read_text(encoding="utf-8")
@@ -66,9 +67,8 @@ def _stops(control: Any, value: Any) -> list[Any]:
     if isinstance(control, Slider):
         count = round((control.maximum - control.minimum) / control.step)
         return [round(control.minimum + i * control.step, 10) for i in range(count + 1)]
-    return list(
-        dict.fromkeys((*control.positions, value))
-    )  # a picture of one's own is none of them
+    # a picture of one's own is none of the positions
+    return list(dict.fromkeys((*control.positions, value)))
 
 
 def _specs(

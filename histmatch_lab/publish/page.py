@@ -20,13 +20,12 @@ from nbformat import NotebookNode, v4
 from histmatch_lab._files import write_whole
 from histmatch_lab.demos import find_demo
 from histmatch_lab.demos.encoding import STYLE
-from histmatch_lab.demos.page import SCRIPT, WIDGET_VIEW, to_figure
+from histmatch_lab.demos.page import PLOTLY, SCRIPT, WIDGET_VIEW, to_figure
 from histmatch_lab.publish.contents import notebook_title
 from histmatch_lab.publish.markdown import render_markdown
 
 _FILES = Path(__file__).with_name("files")
 _TEMPLATES = Environment(loader=FileSystemLoader(_FILES), autoescape=True, trim_blocks=True)
-PLOTLY = "application/vnd.plotly.v1+json"  # a figure to point at, in a notebook's output
 _PICTURE = re.compile(r'((?:src=|"(?:src|after)": ?)")data:image/(\w+);base64,([^"]+)')
 _SPENT = ("", "Output()")  # what stays of a progress bar that has gone
 

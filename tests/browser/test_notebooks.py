@@ -156,7 +156,9 @@ def test_the_button_stops_a_training_and_what_was_learned_is_kept(page: Page, la
     step, of = map(int, re.findall(r"\d+", line.inner_text())[:2])
     assert step < of / 2, "too late to tell a stop from the end"
     stop.click()
-    expect(stop).to_have_count(0, timeout=MINUTE / 6)  # a still has taken its place
+    # a still has taken its place
+    expect(page.get_by_text(re.compile(r"^Stopped at step"))).to_be_visible(timeout=MINUTE / 2)
+    expect(stop).to_have_count(0)
     jupyterlab.wait_for_all(page)
 
 
