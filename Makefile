@@ -80,10 +80,10 @@ unit: install
 	$(PYTEST) -m 'not slow'
 
 unit-full: install
-	$(PYTEST)
+	$(PYTEST) --durations=20
 
 browser: install
-	$(ONE_THREAD) $(BIN)/python -m pytest tests/browser --numprocesses=2 --dist=loadfile
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/browser --numprocesses=2 --dist=loadfile --durations=20
 
 # The same promises under the versions of ipywidgets and plotly that Google Colab has. ipywidgets 7
 # calls what a newer ipykernel deprecates: that is its matter, not ours.

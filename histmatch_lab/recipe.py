@@ -171,7 +171,8 @@ class Recipe:
     @property
     def label(self) -> str:
         """What it is, for readers: what differs from L2 with the recommended histogram term, which
-        is named by its lambda. "late" is a term that joins after the warm-up.
+        is named by its lambda. "unrepaired" is without what notebook 03 repairs at the ends, "as
+        printed" counts bins as well; "late" is a term that joins after the warm-up.
 
         >>> Recipe("l2+histmatch", lam=1, units="bins", outside="drop", range="unit").label
         'λ = 1 in bins, as printed'
@@ -188,7 +189,8 @@ class Recipe:
                 parts.append(text.format(_short(options[name])))
         ends = (self.outside, self.range)
         if term == "histmatch" and ends != (Recipe.outside, Recipe.range):
-            parts += ["as printed"] if ends == ("drop", "unit") else ends
+            known = "as printed" if self.units == "bins" else "unrepaired"
+            parts += [known] if ends == ("drop", "unit") else ends
         parts += [self.network.upper()] if self.network != Recipe.network else []
         parts += ["late"] if self.warmup else []
         return ", ".join(parts)

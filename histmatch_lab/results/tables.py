@@ -180,19 +180,23 @@ def describe(results: Sequence[Result]) -> str:
 def table(results: Sequence[Result], against: str | None = "l2") -> str:
     """A line for each name: its means over the seeds, and its difference in PSNR from another's.
 
-    "seeds ±" is half the range of the seeds' PSNR. "5th" is the 5th percentile over all pictures
-    and seeds; where only summaries were kept, the mean of theirs.
+    "±" is half the range of the seeds' PSNR. "5th" is the 5th percentile over all pictures and
+    seeds; where only summaries were kept, the mean of theirs. The difference is of the seeds that
+    both have, and so not always that of the means.
+
+    against: the name of a result; None for no such column.
     """
     groups: dict[str, list[Result]] = {}
-    for result in results:
+    for result in sorted(results, key=_place):
         groups.setdefault(result.name, []).append(result)
-    width = max(map(len, groups), default=0)
-    head = f"{'PSNR':>6} {'seeds ±':>7} {'5th':>6} {'SSIM':>6} {'dE2000':>6} {'EMD':>6}"
-    compared = f"  PSNR against {against}, 95 %" if against in groups else ""
+    names = {name: _label(group[0]) for name, group in groups.items()}
+    width = max(map(len, names.values()), default=0)
+    head = f"{'seeds':>5} {'PSNR':>6} {'±':>5} {'5th':>6} {'SSIM':>6} {'dE2000':>6} {'EMD':>6}"
+    compared = f"  PSNR against {names[against]}, 95 %" if against in groups else ""
     lines = [f"{'':{width}} {head}{compared}"]
     for name, group in groups.items():
         gap = _gap(group, groups[against]) if against in groups and name != against else ""
-        lines.append(f"{name:{width}} {_means(group)}  {gap}".rstrip())
+        lines.append(f"{names[name]:{width}} {_means(group)}  {gap}".rstrip())
     return "\n".join(lines)
 
 
@@ -208,9 +212,9 @@ def _place(result: Result) -> tuple[Any, ...]:
 
 
 def _label(result: Result) -> str:
-    if result in _own or not result.recipe:
-        return {"clahe": "CLAHE", "oracle": "histogram oracle"}.get(result.name, result.name)
-    return result.recipe.label
+    if result.recipe and result.name == result.recipe.name:
+        return result.recipe.label
+    return {"clahe": "CLAHE", "oracle": "histogram oracle"}.get(result.name, result.name)
 
 
 def _means(group: Sequence[Result]) -> str:
@@ -219,9 +223,10 @@ def _means(group: Sequence[Result]) -> str:
     else:
         mean = Summary(*map(fmean, zip(*(result.summary for result in group), strict=True)))
     psnrs = [result.summary.psnr for result in group]
-    spread = f"{(max(psnrs) - min(psnrs)) / 2:7.2f}" if len(group) > 1 else f"{'-':>7}"
+    trained = str(len(group)) if group[0].recipe else "-"
+    spread = f"{(max(psnrs) - min(psnrs)) / 2:.2f}" if len(group) > 1 else "-"
     return (
-        f"{mean.psnr:6.2f} {spread} {mean.psnr_p5:6.2f} {mean.ssim:6.3f} "
+        f"{trained:>5} {mean.psnr:6.2f} {spread:>5} {mean.psnr_p5:6.2f} {mean.ssim:6.3f} "
         f"{mean.ciede2000:6.2f} {mean.emd:6.3f}"
     )
 

@@ -16,6 +16,7 @@ from histmatch_lab.results.tables import (
     COMPARED,
     describe,
     difference,
+    labels,
     load,
     network_of,
     own_names,
@@ -109,9 +110,9 @@ def test_a_difference_is_between_the_same_pictures_and_seeds():
 
 def test_the_table_has_a_line_for_each():
     lines = table(results_of("retouch")).splitlines()
-    names = list(dict.fromkeys(result.name for result in results_of("retouch")))
-    assert [line.split()[0] for line in lines[1:]] == names
-    assert all("[" in line for line in lines[1:] if not line.startswith("l2 "))
+    for line, name in zip(lines[1:], labels("retouch").values(), strict=True):
+        assert line.startswith(f"{name} ")
+    assert all("[" in line for line in lines[1:] if not line.startswith("L2 "))
 
 
 def test_readers_see_names_in_an_order_that_tells_something():
@@ -175,14 +176,14 @@ def test_the_means_of_a_table_are_over_pictures_and_seeds():
         _result("l1", (16.0, 16.5), 0),
     ]
     head, l2, l1 = table(results).splitlines()
-    assert head.endswith("PSNR against l2, 95 %")
-    assert l2.split() == ["l2", "18.50", "0.50", "17.15", "0.500", "9.00", "0.100"]
-    assert l1.split()[:3] == ["l1", "16.25", "-"]
-    assert l1.split()[7] == "-1.75"  # from seed 0 of l2 alone, on the same pictures
+    assert head.endswith("PSNR against L2, 95 %")
+    assert l2.split() == ["L2", "2", "18.50", "0.50", "17.15", "0.500", "9.00", "0.100"]
+    assert l1.split()[:4] == ["L1", "1", "16.25", "-"]
+    assert l1.split()[8] == "-1.75"  # from seed 0 of l2 alone, on the same pictures
     alone = table([replace(results[2], scores=())])
     assert "against" not in alone
     assert "against" not in table(results, against=None)
-    assert alone.splitlines()[1].split() == l1.split()[:7]
+    assert alone.splitlines()[1].split() == l1.split()[:8]
 
 
 def test_a_description_says_what_trainings_share():

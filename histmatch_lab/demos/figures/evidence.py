@@ -173,7 +173,7 @@ def lam_axis(measure: str, task: str) -> Frame:
         return means
 
     means = draw({lam: recommended(lam) for lam in LAMS}, style.OURS, "-", "repaired")
-    draw(PRINTED, style.COUNTS, ":", "as printed")
+    draw(PRINTED, style.COUNTS, "o", "unrepaired")
     axes.axhline(0, color=style.OTHER, linestyle="--", label="L2")
     balance = 2 * error_of_l2(task)
     axes.axvline(balance, color=style.MARK, linewidth=1, label="λ/2 = error of L2")
