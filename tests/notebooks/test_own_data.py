@@ -40,5 +40,5 @@ def test_it_runs_on_ones_own_data(tmp_path, make):
     assert "4 to train on, 1 to test on" in printed["prepare"]
     assert "nothing to synchronise" in printed["show-sync"]
     assert "not an HDR movie" in printed["show-exposures"]
-    assert "histmatch-k256-lam0.1" in printed["compare"]
+    assert "λ = 0.1 " in printed["compare"]
     assert len(read_manifest(tmp_path / "out" / "pairs")["pairs"]) == 5
