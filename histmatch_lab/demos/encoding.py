@@ -57,15 +57,19 @@ def address(webp: bytes) -> str:
 
 
 def night(figure: Figure) -> str:
-    """The figure without its photographs and maps, as CSS's polygon: what a dark theme darkens."""
+    """The figure without its photographs and maps, as CSS's polygon: what a dark theme darkens.
+
+    It reaches into the padding round the picture, for an edge may lie between two pixels.
+    """
     shown = [axes for axes in figure.axes if axes.images or axes.findobj(QuadMesh)]
-    corners = ["0 0, 100% 0, 100% 100%, 0 100%, 0 0"]
+    near, far = "-1px", "calc(100% + 1px)"
+    corners = [f"{near} {near}, {far} {near}, {far} {far}, {near} {far}, {near} {near}"]
     for axes in shown:
         axes.apply_aspect()
         left, low, right, high = (100 * x for x in axes.get_position().extents)
         box = ((left, low), (right, low), (right, high), (left, high), (left, low))
-        corners += [", ".join(f"{x:.2f}% {100 - y:.2f}%" for x, y in box), "0 0"]
-    return f"polygon(evenodd, {', '.join(corners)})"
+        corners += [", ".join(f"{x:.2f}% {100 - y:.2f}%" for x, y in box), f"{near} {near}"]
+    return f"polygon(evenodd, {', '.join(corners)}) content-box"
 
 
 def stored(image: Image.Image, kind: str, **options: Any) -> bytes:

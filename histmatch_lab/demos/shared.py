@@ -30,7 +30,7 @@ PAPER_ALPHA, PAPER_BINS = 1000.0, 256
 DEAD = 0.01  # of the exact EMD's pull: less counts as none
 WEAK = 0.1  # of the exact EMD's pull: with less, a pixel hardly moves
 TOP = 2.2  # the strongest pull that is drawn to scale
-LIGHTER, DARKER = "#E3B505", "#7A6BAF"  # the ends of the diverging map
+LIGHTER, DARKER = "#E3B505", "#7A6BAF"  # half-way to the ends of the diverging map
 
 FROM_FAR = (-8, -3, -1, 0, 1, 3, 8)  # `near` of `dense_points`
 CLOSE_UP = tuple(i / 2 for i in range(-32, 33))

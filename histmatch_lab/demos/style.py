@@ -36,7 +36,7 @@ SEQUENTIAL = "cividis"  # maps of one quantity
 WIDTH = 9.0  # inches, at DPI the width of a notebook's column
 DPI = 100
 
-_SIGNED = ("#2D004B", "#7A6BAF", "#F7F7F7", "#E3B505", "#6E5200")
+_SIGNED = ("#4B2E83", "#7A6BAF", "#F7F7F7", "#E3B505", "#C28F00")
 mpl.colormaps.register(LinearSegmentedColormap.from_list(DIVERGING, _SIGNED), force=True)
 
 PICTURES = (0.1, 0.1, 0.4, 0.1)  # margins of a figure that has no axes, only titles

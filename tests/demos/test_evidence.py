@@ -75,8 +75,11 @@ def test_the_forest_is_of_the_shipped_scores(task):
             if abs(mean) > reach:
                 assert next(numbers).get_text() == f"{mean:+.2g}"
                 continue
-            interval, middle, dots = next(lines), next(lines), next(lines)
-            assert interval.get_xdata()[0] <= mean <= interval.get_xdata()[1]
+            low, high = next(lines).get_xdata()
+            assert low <= mean <= high
+            beyond = ">" * (high >= reach) + "<" * (low <= -reach)
+            assert [next(lines).get_marker() for _ in beyond] == [*beyond]
+            middle, dots = next(lines), next(lines)
             close((middle.get_xdata()[0], middle.get_ydata()[0]), (mean, -row), atol=1e-5)
             close(np.sort(dots.get_xdata()), np.sort([*of_seeds.values()]), atol=1e-4)
 

@@ -84,7 +84,7 @@ def on_knots(pixels: Tensor, pull: Tensor) -> Felt:
 def _draw_pulls(axes: Axes, pixels: Tensor, felt: Felt) -> None:
     some = shared.random_order(len(pixels), seed=0)[:1500]
     dots = felt.pixels[some].clamp(max=TOP)
-    axes.plot(pixels[some], dots, ".", color=style.FAINT, markersize=3, label="a pixel")
+    axes.plot(pixels[some], dots, ".", color=style.COUNTS, alpha=0.6, markersize=3, label="a pixel")
     axes.axhline(1, color=style.COUNTS, linewidth=1, linestyle="--")
     many = felt.counts >= MANY
     places = torch.linspace(0, 1, KNOTS)[many]

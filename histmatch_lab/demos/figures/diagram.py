@@ -95,7 +95,7 @@ def along_a_row(level: int, down: float, photo: Tensor) -> Frame:
     style.picture(above, photo[:, top : top + band], "The picture around the row")
     above.axhline(y - top, color=style.MARK, linewidth=2)
     places = (torch.arange(width) + 0.5) / width
-    axes.plot(places, own, color=style.FAINT, linewidth=1, label="read by the row's pixels")
+    axes.plot(places, own, color=style.COUNTS, alpha=0.7, lw=1, label="read by the row's pixels")
     axes.plot(places, same, color=style.OURS, label=f"read at level {level}")
     for cell in range(CENTRES):
         axes.axvline((cell + 0.5) / CENTRES, color=style.FAINT, linewidth=0.6, linestyle=":")

@@ -55,13 +55,13 @@ def _draw_training(history: Sequence[Step], output: Tensor, pair: Pair) -> Frame
         losses.plot(steps, values, dash, color=colour, label=TERM_LABELS.get(name, name))
     losses.set(yscale="log", ylim=(1e-3, 1), title="Terms of the loss, before λ")
     losses.legend(loc="upper right", ncols=2)
-    batches.plot(steps, [s.psnr for s in history], color=style.FAINT, linewidth=1)
+    batches.plot(steps, [s.psnr for s in history], color=style.COUNTS, alpha=0.6, lw=1)
     batches.plot(steps, _running_mean([s.psnr for s in history]), color=style.OURS)
     batches.set(title="PSNR of the batch, dB")
     for axes in (losses, batches):
         axes.set(xlim=(1, max(2, step.of)), xlabel="step")
     draw_dots(rest, pair.target, output)
-    tone_axes(rest, xlabel="intensity of the target", title="Each dot: a pixel of the output")
+    tone_axes(rest, xlabel="intensity of the target", title="Dots: the output's pixels")
     said = f"Step {step.number} of {step.of}: {step}. {pair.name}, never trained on"
     return Frame(figure, f"{said}: {better:.1f} dB.")
 
