@@ -77,7 +77,7 @@ def test_the_forest_is_of_the_shipped_scores(task):
                 continue
             low, high = next(lines).get_xdata()
             assert low <= mean <= high
-            beyond = ">" * (high >= reach) + "<" * (low <= -reach)
+            beyond = ">" * int(high >= reach) + "<" * int(low <= -reach)
             assert [next(lines).get_marker() for _ in beyond] == [*beyond]
             middle, dots = next(lines), next(lines)
             close((middle.get_xdata()[0], middle.get_ydata()[0]), (mean, -row), atol=1e-5)
