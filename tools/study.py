@@ -56,10 +56,8 @@ def ship(table: Path) -> None:
 
 
 def has_weights(result: Result) -> bool:
-    """Of the first seed; two of the tables' network, which are large, are enough."""
-    lut = result.name in ("l2-lut", "histmatch-k256-lam0.1-lut") and result.data == "retouch"
-    shown = result.name in WEIGHTS and result.data in COMPARED
-    return result.seed == 0 and (shown or lut)
+    """Of the first seed; not of the lookup tables, which are large."""
+    return result.seed == 0 and result.name in WEIGHTS and result.data in COMPARED
 
 
 def _there() -> list[Result]:
