@@ -130,9 +130,9 @@ def test_the_weights_that_notebook_06_shows_are_shipped_with_what_they_are(tmp_p
     assert names == {"l2", "l2-lut", "l1", "w1-lam0.1", *BASELINES}
 
     found = sorted((data_samples_dir() / "weights").rglob("*.safetensors"))
-    assert found == sorted(weights("retouch", name) for name in ("l2", "l2-lut"))
-    facts = network_facts(weights("retouch", "l2-lut"))
-    assert (facts["preset"], facts["seed"], facts["note"]) == ("study-lut", "0", "kept")
+    assert found == [weights("retouch", "l2")]
+    facts = network_facts(weights("retouch", "l2"))
+    assert (facts["preset"], facts["seed"], facts["note"]) == ("study", "0", "kept")
     assert load_network(weights("retouch", "l2")).architecture["hidden"] == [64, 64]
 
 
