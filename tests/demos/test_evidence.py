@@ -75,7 +75,7 @@ def test_the_forest_is_of_the_shipped_scores(task):
             if abs(mean) > reach:
                 assert next(numbers).get_text() == f"{mean:+.2g}"
                 continue
-            low, high = next(lines).get_xdata()
+            low, high = np.asarray(next(lines).get_xdata())
             assert low <= mean <= high
             beyond = ">" * int(high >= reach) + "<" * int(low <= -reach)
             assert [next(lines).get_marker() for _ in beyond] == [*beyond]
