@@ -14,9 +14,9 @@ from nbformat import NotebookNode
 from histmatch_lab._files import write_whole
 from histmatch_lab.course.lessons import learner, lecturer, solved
 from histmatch_lab.demos.encoding import STYLE
-from histmatch_lab.demos.page import SCRIPT
+from histmatch_lab.demos.page import PLOTLY, SCRIPT
 from histmatch_lab.publish.contents import notebook_title
-from histmatch_lab.publish.page import PLOTLY, render_cells, write_framed, write_parts
+from histmatch_lab.publish.page import render_cells, write_framed, write_parts
 
 _FILES = Path(__file__).with_name("files")
 

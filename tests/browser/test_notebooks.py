@@ -23,6 +23,7 @@ from tests.browser.motion import move
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 PROSE = ".jp-MarkdownCell .jp-RenderedMarkdown"
+LIVE = ".histmatch-lab-demo:has(.picture)"
 # JupyterLab's own toolbars and prompts lie outside.
 OURS = {"include": [[PROSE], [".jp-OutputArea-output"]]}
 # What JupyterLab itself logs as errors: it asks the debugger of a kernel that a restart has ended.
@@ -39,7 +40,7 @@ class Opened:
 
     @property
     def demos(self) -> list[Locator]:
-        return self.page.locator(".histmatch-lab-demo:has(.picture)").all()
+        return self.page.locator(LIVE).all()
 
     @property
     def sources(self) -> list[str]:
@@ -83,7 +84,7 @@ def test_restart_and_run_all(opened: Opened) -> None:
     assert opened.page.locator(".jp-OutputArea-output[data-mime-type*=stderr]").count() == 0
     shows = sum(len(re.findall(r"^show\(", source, re.M)) for source in opened.sources)
     # the last ones may come after their cell's number
-    figures = opened.page.locator(".histmatch-lab-demo:has(.picture), figure.histmatch-demo canvas")
+    figures = opened.page.locator(f"{LIVE}, figure.histmatch-demo canvas")
     expect(figures).to_have_count(shows, timeout=MINUTE)
     for bar in opened.page.locator("pre", has_text="━").all_inner_texts():
         assert re.search(r" (\d+)/\1 ", bar), f"a finished progress bar says {bar}"
