@@ -117,7 +117,7 @@ def _share_of_red(picture: Locator) -> float:
 
 
 def test_a_restart_and_a_reload_leave_the_stills_in_place(page: Page) -> None:
-    jupyterlab.save_and_reload(page)
+    jupyterlab.reload_what_lives(page)
     expect(page.locator(".histmatch-lab-demo:visible")).to_have_count(2, timeout=MINUTE)
     page.evaluate(RESTART)
     expect(page.locator(NOT_LIVE)).to_have_count(2)

@@ -176,11 +176,12 @@ def test_pages_lead_to_each_other_in_order(visit: Visit) -> None:
     page = visit("index", 390)
     page.locator(".pages summary").click()
     page.locator(".pages a").first.click()
-    for name in PAGES[1:]:
-        assert page.locator(".pages a").count() == len(PAGES)
-        expect(page.locator(".pages a[aria-current=page]")).to_have_count(1)
-        page.locator("a[rel=next]").click()
+    for name in PAGES:
         page.wait_for_url(f"**/{name}.html")
+        expect(page.locator(".pages a")).to_have_count(len(PAGES))
+        expect(page.locator(".pages a[aria-current=page]")).to_have_count(1)
+        if name != PAGES[-1]:
+            page.locator("a[rel=next]").click()
     expect(page.locator("a[rel=next]")).to_have_count(0)
     page.locator("a[rel=prev]").click()
     page.wait_for_url(f"**/{PAGES[-2]}.html")

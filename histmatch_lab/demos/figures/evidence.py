@@ -108,9 +108,10 @@ def _draw_difference(
         axes.text(end, row, f"{gap.mean:+.2g}", color=colour, ha=side, va="center")
         return
     axes.plot((gap.low, gap.high), (row, row), color=colour, linewidth=2)
-    for end, arrow in ((min(gap.high, what.reach), ">"), (max(gap.low, -what.reach), "<")):
-        if abs(end) == what.reach:
-            axes.plot(end * 0.98, row, arrow, color=colour, markersize=5)
+    if gap.high > what.reach:
+        axes.plot(0.98 * what.reach, row, ">", color=colour, markersize=5)
+    if gap.low < -what.reach:
+        axes.plot(-0.98 * what.reach, row, "<", color=colour, markersize=5)
     axes.plot(gap.mean, row, "s", color=colour, markersize=5)
     seeds = seed_gaps(task, name, l2_beside(task, name), what.field)
     axes.plot(seeds, [row - 0.28] * len(seeds), ".", color=style.COUNTS, markersize=3)
