@@ -176,8 +176,10 @@ def _draw_tone(axes: Axes, grid: Tensor, down: float, across: float) -> None:
     read = F.grid_sample(grid[None], places, padding_mode="border", align_corners=False)
     matrix = read.view(3, 4, -1)
     curves = matrix[:, :3].sum(1) * greys + matrix[:, 3]
-    for curve, colour, dash in zip(curves, style.CHANNELS, ("-", "--", ":"), strict=True):
-        axes.plot(greys, curve, dash, color=colour)
+    looks = zip(curves, "RGB", style.CHANNELS, ("-", "--", ":"), strict=True)
+    for curve, name, colour, dash in looks:
+        axes.plot(greys, curve, dash, color=colour, label=name)
+    axes.legend(loc="lower right")
     tone_axes(axes, margin=0.1, xlabel="grey before", title="Tone curves here")
 
 
