@@ -26,8 +26,8 @@ PROSE = ".jp-MarkdownCell .jp-RenderedMarkdown"
 LIVE = ".histmatch-lab-demo:has(.picture)"
 # JupyterLab's own toolbars and prompts lie outside.
 OURS = {"include": [[PROSE], [".jp-OutputArea-output"]]}
-# What JupyterLab itself logs as errors: it asks the debugger of a kernel that a restart has ended, or
-# a reload shows a widget before it is restored (jupyterlab.reload_what_lives).
+# What JupyterLab itself logs as errors: it asks the debugger of a kernel that a restart has ended;
+# after a reload it looks for widgets before it has them (jupyterlab.reload_what_lives).
 NOT_OURS = re.compile(
     "^Could not restore the debugger state: Canceled future|^Error: widget model not found"
 )
