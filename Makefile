@@ -10,15 +10,19 @@ COLAB := .venv/colab
 SETS := colab newest oldest
 # One thread for each process: two notebooks at a time fill two cores without fighting over them.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
-# A notebook's cells stay together (loadscope): they share one kernel.
+# What is in one file stays together (loadfile): tests share what is slow to make, a notebook's cells
+# their kernel. The notebooks come first, since two of them train for minutes.
+TOGETHER := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 NBVAL := --nbval notebooks --nbval-current-env --nbval-cell-timeout=600 \
-  --nbval-sanitize-with=tests/notebooks/sanitize.cfg --numprocesses=2 --dist=loadscope
+  --nbval-sanitize-with=tests/notebooks/sanitize.cfg
+# The kernels, which have no examples, can be imported only where there is triton.
+UNIT := tests --ignore=tests/browser --doctest-modules histmatch_lab --ignore=histmatch_lab/kernels
 ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install lab test test-full lint unit unit-full browser colab stored-outputs report site \
-  lecturer bench test-gpu bench-gpu weights ledger notebooks clean $(SETS:%=set-%)
+.PHONY: help install lab test test-full lint quick all browser colab report site lecturer bench \
+  test-gpu bench-gpu weights ledger notebooks clean $(SETS:%=set-%)
 
 help:
 	@echo "make lab         open the course in JupyterLab   (ARGS='--no-browser --port=9999' to pass options)"
@@ -59,9 +63,9 @@ lab: install
 	$(BIN)/jupyter lab --ip=127.0.0.1 $(ALLOW_ROOT) \
 	  --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(ARGS)
 
-test: lint unit stored-outputs
+test: lint quick
 
-test-full: lint unit-full stored-outputs colab browser
+test-full: lint all colab browser
 
 lint: install
 	$(BIN)/ruff check .
@@ -70,20 +74,14 @@ lint: install
 	$(BIN)/lint-imports
 	$(BIN)/codespell README.md docs notebooks histmatch_lab data_samples/README.md benchmarks/results
 
-# A file's tests stay together (loadfile): they share what is slow to make. The kernels, which have no
-# examples, can be imported only where there is triton.
-PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest tests --ignore=tests/browser --doctest-modules histmatch_lab \
-  --ignore=histmatch_lab/kernels \
-  --numprocesses=2 --dist=loadfile
+quick: install
+	$(ONE_THREAD) $(BIN)/python -m pytest $(NBVAL) $(UNIT) $(TOGETHER) -m 'not slow'
 
-unit: install
-	$(PYTEST) -m 'not slow'
-
-unit-full: install
-	$(PYTEST) --durations=20
+all: install
+	$(ONE_THREAD) $(BIN)/python -m pytest $(NBVAL) $(UNIT) $(TOGETHER) --durations=20
 
 browser: install
-	$(ONE_THREAD) $(BIN)/python -m pytest tests/browser --numprocesses=2 --dist=loadfile --durations=20
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/browser $(TOGETHER) --durations=20
 
 # The same promises under the versions of ipywidgets and plotly that Google Colab has. ipywidgets 7
 # calls what a newer ipykernel deprecates: that is its matter, not ours.
@@ -95,13 +93,9 @@ colab: install
 	  -W 'ignore:The `ipykernel.comm.Comm` class has been deprecated:DeprecationWarning' \
 	  -W 'ignore:Deprecated in traitlets 4.1:DeprecationWarning'
 
-stored-outputs: install
-	$(ONE_THREAD) $(BIN)/python -m pytest $(NBVAL)
-
 # Libraries of different ages warn of each other, so warnings are no errors here.
 $(SETS:%=set-%): set-%: .venv/sets/%/installed
-	$(ONE_THREAD) $(<D)/bin/python -m pytest $(UNIT) --numprocesses=2 --dist=loadfile -o filterwarnings=
-	$(ONE_THREAD) $(<D)/bin/python -m pytest $(NBVAL) -o filterwarnings=
+	$(ONE_THREAD) $(<D)/bin/python -m pytest $(NBVAL) $(UNIT) $(TOGETHER) -o filterwarnings=
 
 # Colab has no JupyterLab.
 set-colab: UNIT := tests/test_versions.py tests/demos

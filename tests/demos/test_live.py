@@ -202,7 +202,7 @@ drawn: list[tuple[float, int, float]] = []
 def with_presets(alpha, bins, gain):
     """With presets."""
     drawn.append((alpha, bins, gain))
-    figure, (axes,) = subplots()
+    figure, (axes,) = subplots(height=1.5)
     axes.plot([alpha, bins, gain])
     return Frame(figure, caption=f"alpha {alpha:.0f}, K {bins}, gain {gain:.2f}.")
 
@@ -340,7 +340,7 @@ def test_on_a_page_the_first_controls_combine_and_the_others_move_alone():
     @demo(gain=controls["gain"], bins=controls["bins"], alpha=controls["alpha"])
     def three_controls(gain, bins, alpha):
         """Three controls."""
-        figure, (axes,) = subplots()
+        figure, (axes,) = subplots(height=1.5)
         axes.plot(gain * alpha * np.ones(bins))
         return Frame(figure, caption=f"gain {gain:.2f}, K {bins}, alpha {alpha:g}.")
 

@@ -24,17 +24,17 @@ def training():
     network = HDRNet(low_resolution=32, width=4, hidden=(8,), grid_size=8, depth=4)
     loss = EnhancementLoss("l2+histmatch", lam=0.1, units="intensity")
     pairs = TaskPairs("retouch", crop=32)
-    training = train(network, pairs, loss, Preset(1, 4, 2e-3, 1e-3))
+    training = train(network, pairs, loss, Preset(1, 12, 2e-3, 1e-3))
     return training, training_so_far(network, pairs.test_pairs()[0])
 
 
 def test_a_still_of_the_last_state_replaces_the_live_figure(training, published):
     history = asyncio.run(watch(*training, seconds=0))
-    assert [s.number for s in history] == list(range(1, 19))
+    assert [s.number for s in history] == list(range(1, 7))
     first, last = published[0]["data"], published[-1]["data"]
     assert "application/vnd.jupyter.widget-view+json" in first
     assert published[-1]["update"] is True
-    assert last["text/plain"].startswith("Step 18 of 18: loss")
+    assert last["text/plain"].startswith("Step 6 of 6: loss")
     assert f'alt="{last["text/plain"]}"' in last["text/html"]
 
 
@@ -48,7 +48,7 @@ def test_the_button_stops_it_and_the_still_says_where(training, published, monke
         return draw(history)
 
     assert len(asyncio.run(watch(steps, draw_and_stop, seconds=0))) == 5
-    assert published[-1]["data"]["text/plain"].startswith("Stopped at step 5 of 18. Step 5 of 18:")
+    assert published[-1]["data"]["text/plain"].startswith("Stopped at step 5 of 6. Step 5 of 6:")
     with pytest.raises(StopIteration):
         next(steps)
 
@@ -81,8 +81,8 @@ def test_it_says_how_far_it_is_and_how_long_it_will_take(training, monkeypatch):
     # the clock goes on by a second each time that it is read: three times for each step
     monkeypatch.setattr("histmatch_lab.demos.live.time", Mock(monotonic=count().__next__))
     asyncio.run(watch(*training))
-    assert said[0] == (2, 18, "about 48 s left")
-    assert said[-1] == (18, 18, "about 0 s left")
+    assert said[0] == (2, 6, "about 12 s left")
+    assert said[-1] == (6, 6, "about 0 s left")
 
 
 def test_it_shows_the_network_as_it_is_at_each_step_on_one_picture(training):

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 def test_in_the_interpreter():
     file = Path(__file__).with_name("interpreted.py")
     result = subprocess.run(

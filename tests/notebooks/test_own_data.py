@@ -27,6 +27,7 @@ def _fivek(root):
     return {"FIVEK": str(root)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [_folders, _fivek])
 def test_it_runs_on_ones_own_data(tmp_path, make):
     parameters = {**make(tmp_path / "data"), "OUT": str(tmp_path / "out"), "CROP": 32}

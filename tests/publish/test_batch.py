@@ -44,7 +44,7 @@ def run(folder, *notebooks, **options):
     )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=[pytest.param("three notebooks", marks=pytest.mark.slow)])
 def first(tmp_path_factory):
     """A report on a notebook that passes, one that fails, and one with what pages must show."""
     folder = tmp_path_factory.mktemp("batch")

@@ -43,12 +43,15 @@ def stored(folder, name, *cells):
 
 @pytest.fixture(scope="module")
 def small_site(tmp_path_factory):
-    """One notebook and one demo."""
+    """One notebook, one demo and one text."""
     folder = tmp_path_factory.mktemp("site")
-    path = stored(folder, "01_bumps", v4.new_markdown_cell(FIRST), run_cell("1"))
+    links = v4.new_markdown_cell("[all](../docs/ledger.md) [other](../docs/sweeps.md)")
+    path = stored(folder, "01_bumps", v4.new_markdown_cell(FIRST), links, run_cell("1"))
+    ledger = folder / "ledger.md"
+    ledger.write_text("# The ledger\n\n[there](../notebooks/01_bumps.ipynb#cell-id=show)\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("histmatch_lab.publish.site.DEMO_PAGES", ("tests.publish.small_demo:bump",))
-        run("site", path, "-o", folder / "out")
+        run("site", path, ledger, "-o", folder / "out")
     return folder / "out"
 
 
@@ -58,25 +61,17 @@ def test_a_site_tells_what_each_notebook_is_for(small_site):
     assert 'href="bump.html">A bump</a>' in index
     assert "20 minutes" in index
     assert 'Know <span class="formula">' in index
-    assert [page["title"] for page in contents_of(small_site)] == ["01 Bumps", "A bump"]
+    titles = [page["title"] for page in contents_of(small_site)]
+    assert titles == ["01 Bumps", "A bump", "The ledger"]
     assert (small_site / "script.js").exists()
 
 
-def test_a_markdown_file_gets_a_page_and_links_lead_from_page_to_page(tmp_path, monkeypatch):
-    demos = ("tests.publish.small_demo:bump",)
-    monkeypatch.setattr("histmatch_lab.publish.site.DEMO_PAGES", demos)
-    to, kept = "[all](../docs/ledger.md)", "[other](../docs/sweeps.md)"
-    notebook = stored(tmp_path, "01_bumps", v4.new_markdown_cell(f"{FIRST}\n\n{to} {kept}"))
-    ledger = tmp_path / "ledger.md"
-    ledger.write_text("# The ledger\n\n[there](../notebooks/01_bumps.ipynb#cell-id=show)\n")
-    write_site([notebook, ledger], tmp_path / "out")
-    page, other = (
-        (tmp_path / "out" / f"{name}.html").read_text() for name in ("01_bumps", "ledger")
-    )
+def test_a_markdown_file_gets_a_page_and_links_lead_from_page_to_page(small_site):
+    page, other = ((small_site / f"{name}.html").read_text() for name in ("01_bumps", "ledger"))
     assert 'href="ledger.html"' in page
     assert 'href="../docs/sweeps.md"' in page
     assert 'href="01_bumps.html#cell-id=show"' in other
-    assert 'href="ledger.html">The ledger</a>' in (tmp_path / "out" / "index.html").read_text()
+    assert 'href="ledger.html">The ledger</a>' in (small_site / "index.html").read_text()
 
 
 @pytest.mark.parametrize("name", DEMO_PAGES)
@@ -178,7 +173,7 @@ def test_a_demo_gets_a_page_of_its_own(small_site):
     assert '<span class="formula">\\alpha</span>' in page
     assert page.count('"kind": ') == 1
     assert "<strong>Loud</strong>" in page
-    [_, entry] = contents_of(small_site)
+    [_, entry, _] = contents_of(small_site)
     assert (entry["file"], entry["title"]) == ("bump.html", "A bump")
     assert [section["heading"] for section in entry["sections"]] == ["A bump", "What to look for"]
     assert "Its height is alpha" in entry["sections"][0]["text"]
