@@ -172,6 +172,17 @@ class Photograph:
 Control = Slider | LogSlider | Choice | Toggle | Photograph
 
 
+def stops_of(control: Control, value: Any) -> list[Any]:
+    """Where its widget can stand, in order; `value` is one of them."""
+    if isinstance(control, LogSlider):
+        return list(control.stops(value))
+    if isinstance(control, Slider):
+        count = round((control.maximum - control.minimum) / control.step)
+        return [round(control.minimum + i * control.step, 10) for i in range(count + 1)]
+    # a picture of one's own is none of the positions
+    return list(dict.fromkeys((*control.positions, value)))
+
+
 @lru_cache(maxsize=16)
 def _small_photo(name_or_path: str) -> torch.Tensor:
     return open_photo(name_or_path, max_side=PHOTO_MAX_SIDE)

@@ -27,6 +27,7 @@ from IPython.display import display
 from histmatch_lab.data.images import load_image
 from histmatch_lab.demos.controls import Photograph
 from histmatch_lab.demos.demo import Demo, Frame
+from histmatch_lab.demos.drafts import Drafts
 from histmatch_lab.demos.encoding import captioned, still, stored
 from histmatch_lab.demos.page import PLOTLY, SCRIPT, WIDGET_VIEW, begun
 from histmatch_lab.demos.widgets import GRID, Picture, Upload, value_widget, with_play_button
@@ -116,7 +117,7 @@ async def watch(
             if stopped:
                 break
             if time.monotonic() - drawn >= seconds:
-                view.picture.put(draw(history))
+                view.picture.put(partial(draw, history))
                 progress.show(step)
                 drawn = time.monotonic()
     if history and handle is not None:
@@ -174,13 +175,13 @@ class Live(View):
 
     Attributes:
         controls: by name, the widget whose `value` is the control's value.
-        frame: what was drawn last.
     """
 
     def __init__(self, demo: Demo, **settings: Any) -> None:
         self._demo = demo
         values = demo.settings(**settings)
-        self.frame = demo(**values)
+        self._drafts, self._moved = Drafts(demo), ""
+        self._drafts.frame(values)  # it may refuse them
         marked = {n: [p[n] for p in demo.presets.values() if n in p] for n in values}
         self.controls = {
             n: value_widget(demo.controls[n], value, *marked[n]) for n, value in values.items()
@@ -192,7 +193,13 @@ class Live(View):
             [*map(self._row, demo.controls)], layout=widgets.Layout(max_width="900px", **GRID)
         )
         super().__init__(*([presets] if demo.presets else []), controls)
-        self.picture.put(self.frame)
+        self._put()
+        self.picture.seen = self._draw_ahead
+
+    @property
+    def frame(self) -> Frame:
+        """What is shown."""
+        return self._shown()
 
     @property
     def values(self) -> dict[str, Any]:
@@ -229,22 +236,34 @@ class Live(View):
             return widgets.HBox([widget, Upload(partial(self._take_upload, name))])
         return widget
 
-    def _restart(self, _change: Any = None) -> None:
+    def _restart(self, change: Any = None) -> None:
         """An animation starts anew when one of its settings changes."""
         if "step" in self.controls and self.controls["step"].value != 0:
             self.controls["step"].value = 0  # which redraws
             return
-        self._redraw()
+        self._redraw(change)
 
-    def _redraw(self, _change: Any = None) -> None:
+    def _redraw(self, change: Any = None) -> None:
+        if change:
+            self._moved = next(n for n, w in self.controls.items() if w is change["owner"])
         try:
-            self.frame = self._demo(**self.values)
+            self._put()
         except Exception as problem:
             self.picture.problem = str(problem)
             if isinstance(problem, ValueError):
                 return
             raise
-        self.picture.put(self.frame)
+
+    def _put(self) -> None:
+        self._drafts.stop()
+        values = self.values
+        shown = partial(self._drafts.frame, values)
+        self.picture.put(shown, partial(self._drafts.draft, values))
+        self._shown = shown
+
+    def _draw_ahead(self) -> None:
+        if self._moved:
+            self._drafts.draw_ahead(self.values, self._moved)
 
     def _take_upload(self, name: str, file: str, scaled: bool, content: bytes) -> None:
         file = Path(file).name

@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from histmatch_lab.demos.controls import LogSlider, Photograph, Slider
+from histmatch_lab.demos.controls import LogSlider, Photograph, Slider, stops_of
 from histmatch_lab.demos.demo import Demo, Frame
 from histmatch_lab.demos.encoding import SHARP, address, encode_small, still
 from histmatch_lab.demos.render import draw
@@ -52,23 +52,13 @@ def begun(demo: Demo, values: Mapping[str, Any], frame: Frame) -> str:
 
 def _computed(demo: Demo, values: Mapping[str, Any]) -> dict[str, Any]:
     """What a demo's script needs: its controls with all their stops, and its photographs."""
-    stops = {name: _stops(control, values[name]) for name, control in demo.controls.items()}
+    stops = {name: stops_of(control, values[name]) for name, control in demo.controls.items()}
     presets = [
         {"name": name, "at": [stops[n].index(p[n]) if n in p else None for n in stops]}
         for name, p in demo.presets.items()
     ]
     assert demo.in_page is not None
     return {"controls": _specs(demo, values, stops), "presets": presets, **demo.in_page(stops)}
-
-
-def _stops(control: Any, value: Any) -> list[Any]:
-    if isinstance(control, LogSlider):
-        return list(control.stops(value))
-    if isinstance(control, Slider):
-        count = round((control.maximum - control.minimum) / control.step)
-        return [round(control.minimum + i * control.step, 10) for i in range(count + 1)]
-    # a picture of one's own is none of the positions
-    return list(dict.fromkeys((*control.positions, value)))
 
 
 def _specs(

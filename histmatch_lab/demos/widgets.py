@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple
 
 import anywidget
 import ipywidgets as widgets
@@ -28,6 +28,21 @@ class _Ours(anywidget.AnyWidget):
     kind = Unicode().tag(sync=True)
 
 
+class Sent(NamedTuple):
+    """A frame as a browser gets it."""
+
+    caption: str
+    about: dict[str, Any]
+    images: list[bytes]
+
+
+def sent_of(frame: Frame, scale: float = 1.0, *, draft: bool = True) -> Sent:
+    """As a draft, or in full."""
+    width, height = frame.figure.get_size_inches()
+    about = {"draft": draft, "night": night(frame.figure), "width": width, "height": height}
+    return Sent(frame.caption, about, [encode(figure, scale) for figure in frame.figures])
+
+
 class Picture(_Ours):
     """A frame's picture, and below it the caption, or what was wrong.
 
@@ -36,7 +51,8 @@ class Picture(_Ours):
     widget's state: a notebook that saves that stays small.
 
     Attributes:
-        frame: what is shown.
+        frame: draws what is shown.
+        seen: called when the browser has the full picture.
         caption, problem: the text below; `problem` stands in the caption's place if it is not "".
         still: the id of the element whose place the live picture takes.
         watched: whether a browser shows it.
@@ -49,25 +65,24 @@ class Picture(_Ours):
     def __init__(self, still: str = "") -> None:
         super().__init__(kind="picture", still=still)
         self.add_class("histmatch-figure")
-        self.frame: Frame | None = None
+        self.frame: Callable[[], Frame] | None = None
+        self.seen: Callable[[], None] = lambda: None
         self.watched = False
         self.on_msg(self._answer)
 
-    def put(self, frame: Frame) -> None:
-        self.frame, self.caption, self.problem = frame, frame.caption, ""
-        if self.watched:
-            self._paint(1.0, draft=True)
+    def put(self, frame: Callable[[], Frame], draft: Callable[[], Sent] | None = None) -> None:
+        """Show a frame; draft: its coarse picture, where that may be had without it."""
+        sent = (draft() if draft else sent_of(frame())) if self.watched else None
+        self.frame, self.caption, self.problem = frame, (sent or frame()).caption, ""
+        if sent:
+            self.send(sent.about, buffers=sent.images)
 
     def _answer(self, _widget: Any, asked: dict[str, Any], _buffers: Any) -> None:
         self.watched = True
         if self.frame:
-            self._paint(asked["scale"], draft=False)
-
-    def _paint(self, scale: float, *, draft: bool) -> None:
-        frame = cast(Frame, self.frame)
-        width, height = frame.figure.get_size_inches()
-        about = {"draft": draft, "night": night(frame.figure), "width": width, "height": height}
-        self.send(about, buffers=[encode(figure, scale) for figure in frame.figures])
+            sent = sent_of(self.frame(), asked["scale"], draft=False)
+            self.send(sent.about, buffers=sent.images)
+            self.seen()
 
 
 class Upload(_Ours):

@@ -1,5 +1,6 @@
 """Demos in a notebook; the suite runs this under ipywidgets 8 and 7.7.1."""
 
+import asyncio
 import io
 import json
 import re
@@ -101,7 +102,7 @@ def test_moving_a_control_changes_the_picture_and_the_line(name, value, caption)
     live = Live(every_control)
     before = live.frame.pixels
     live.controls[name].value = value
-    assert (live.picture.frame.pixels != before).any()
+    assert (live.frame.pixels != before).any()
     assert text_of(live) == caption
 
 
@@ -117,6 +118,29 @@ def test_a_browser_gets_a_coarse_picture_at_once_and_the_full_one_when_it_asks(s
         (True, [(900, 320)]),
         (False, [(2700, 960)]),
     ]
+
+
+def test_once_the_full_picture_is_there_the_places_beside_are_drawn_ahead(sent):
+    async def pressed():
+        live = Live(with_presets)
+        ask(live, 1)
+        live.controls["gain"].value = 0.2
+        ask(live, 1)
+        drawn.clear()
+        for _ in range(100):
+            await asyncio.sleep(0.02)
+            if len(drawn) >= 4:
+                break
+        ahead = list(drawn)
+        drawn.clear()
+        live.controls["gain"].value = 0.25
+        return ahead, list(drawn)
+
+    ahead, then = asyncio.run(pressed())
+    assert {gain for _, _, gain in ahead[:2]} == {0.15, 0.25}
+    assert {(alpha, bins) for alpha, bins, _ in ahead} == {(1000, 50)}
+    assert then == []
+    assert sent[-1][0]["draft"]
 
 
 @demo(gain=every_control.controls["gain"])
@@ -149,10 +173,10 @@ def test_every_control_is_labelled_and_explained():
 
 def test_bad_input_is_explained_under_the_picture_which_stays():
     live = Live(every_control)
-    before = live.picture.frame
+    before = live.frame
     live.controls["alpha"].value = 1e5
     assert text_of(live) == "alpha is too sharp <here>"
-    assert live.picture.frame is before
+    assert live.frame is before
     live.controls["alpha"].value = 100.0
     assert text_of(live).startswith("alpha 100")
 
@@ -278,9 +302,9 @@ def test_the_upload_offers_whatever_can_be_read():
 
 def test_an_upload_that_is_no_picture_is_refused_beside_the_button_by_its_own_name():
     live = Live(with_photograph)
-    before = live.picture.frame
+    before = live.frame
     assert upload(live, "notes.jpg", b"these are my notes").startswith("notes.jpg: holds text")
-    assert live.picture.frame is before
+    assert live.frame is before
     assert live.picture.problem == ""
 
 

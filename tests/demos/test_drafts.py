@@ -1,0 +1,94 @@
+"""Pictures that are there before the hand is."""
+
+import asyncio
+
+import pytest
+
+from histmatch_lab.demos import Frame, demo, drafts
+from histmatch_lab.demos.controls import Slider, Toggle
+from histmatch_lab.demos.drafts import Drafts
+from histmatch_lab.demos.style import subplots
+
+drawn: list[float] = []
+
+
+@demo(gain=Slider("gain", 0.5, 0.0, 1.0, step=0.1), strict=Toggle("strict"))
+def gains(gain, strict):
+    """Gains."""
+    drawn.append(gain)
+    if strict and gain > 0.6:
+        raise ZeroDivisionError
+    figure, _ = subplots(height=1.5)
+    return Frame(figure, caption=f"gain {gain:.2f}")
+
+
+@pytest.fixture
+def fresh():
+    drawn.clear()
+    return Drafts(gains)
+
+
+def at(gain, strict=False):
+    return {"gain": gain, "strict": strict}
+
+
+async def _idle(fresh, gain, *, strict=False, until=40):
+    """The gains that are drawn ahead from there, until so many are; all, if there are fewer."""
+    fresh.draw_ahead(at(gain, strict), "gain")
+    for _ in range(200):
+        await asyncio.sleep(drafts.PAUSE)
+        if len(drawn) >= until:
+            break
+    return list(drawn)
+
+
+def test_a_state_is_drawn_once_for_its_frame_its_draft_and_a_return(fresh):
+    first = fresh.draft(at(0.2))
+    assert fresh.frame(at(0.2)).caption == first.caption == "gain 0.20"
+    for gain in (0.4, 0.6, 0.8, 1.0, 0.0):  # more than the frames that are kept
+        fresh.draft(at(gain))
+    assert fresh.draft(at(0.2)) is first
+    assert drawn == [0.2, 0.4, 0.6, 0.8, 1.0, 0.0]
+
+
+def test_a_browsers_sum_of_steps_is_the_same_place(fresh):
+    fresh.draft(at(0.3))
+    fresh.draft(at(0.1 + 0.2))
+    assert drawn == [0.3]
+
+
+def test_while_idle_the_nearest_are_drawn_first_and_then_all(fresh):
+    found = asyncio.run(_idle(fresh, 0.3, until=10))
+    assert len(found) == len(set(found)) == 10
+    assert found == sorted(found, key=lambda gain: round(abs(gain - 0.3), 5))
+    before = list(drawn)
+    fresh.draft(at(1.0))
+    assert drawn == before, "it was there"
+
+
+def test_a_new_place_ends_what_was_drawn_ahead_of_the_last_one(fresh):
+    async def moved():
+        await _idle(fresh, 0.3, until=2)
+        fresh.stop()
+        count = len(drawn)
+        await asyncio.sleep(20 * drafts.PAUSE)
+        return len(drawn) - count
+
+    assert asyncio.run(moved()) == 0
+
+
+def test_what_cannot_be_drawn_is_told_only_to_who_goes_there(fresh):
+    found = asyncio.run(_idle(fresh, 0.5, strict=True, until=10))
+    assert {0.7, 0.8, 0.9, 1.0} < set(found)
+    with pytest.raises(ZeroDivisionError):
+        fresh.draft(at(0.7, strict=True))
+
+
+def test_only_so_many_are_drawn_ahead(fresh, monkeypatch):
+    monkeypatch.setattr(drafts, "AHEAD", 3)
+    assert sorted(asyncio.run(_idle(fresh, 0.5))) == [0.3, 0.4, 0.6]
+
+
+def test_outside_a_kernel_nothing_is_drawn_ahead(fresh):
+    fresh.draw_ahead(at(0.5), "gain")
+    assert drawn == []
