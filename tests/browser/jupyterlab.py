@@ -25,7 +25,7 @@ TOKEN = "a-token-for-the-tests"
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-SHORTER = ("EPOCHS = 30", "EPOCHS = 10")  # trainings of notebook 05; nbval runs the whole of them
+SHORTER = ("EPOCHS = 24", "EPOCHS = 10")  # trainings of notebook 05; nbval runs the whole of them
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
