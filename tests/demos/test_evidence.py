@@ -20,6 +20,11 @@ COLUMNS = {
     "EMD": ("emd_red", "emd_green", "emd_blue"),
 }
 BASELINES = ("input", "clahe", "oracle")
+PRINTED = "histmatch-k256-lam1-bins-drop-unit"
+FIGURE_6 = (
+    *(*BASELINES, "l2", "l1", "histmatch-k256-lam0.1", PRINTED),
+    *("histmatch-k256-lam0.1-warmup0.75", "vgg-lam0.003-warmup0.75", "lpips-lam0.03-warmup0.75"),
+)
 
 
 def close(drawn: Any, expected: Any, **tolerance: Any) -> None:
@@ -62,7 +67,10 @@ def gaps(task, recipe, measure, against="l2"):
 @pytest.mark.parametrize("task", ["tonemap", "retouch"])
 def test_the_forest_is_of_the_shipped_scores(task):
     figure = evidence.forest(task=task).figure
-    shown = [name for name in labels(task) if name not in (*BASELINES, "l2", "l2-lut")]
+    only_searched = {name for name in labels(task) if "-bins-" in name} - {PRINTED}
+    assert len(only_searched) == 8
+    left_out = {*BASELINES, "l2", "l2-lut", *only_searched}
+    shown = [name for name in labels(task) if name not in left_out]
     ticks = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert ticks == [labels(task)[name] for name in shown]
     for panel, (measure, reach) in zip(
@@ -97,7 +105,7 @@ def test_the_forest_says_in_words_which_intervals_lie_on_one_side():
 @pytest.mark.parametrize(("measure", "tail", "best"), [("PSNR", 5, max), ("EMD", 95, min)])
 def test_the_violins_are_of_the_shipped_scores(measure, tail, best):
     frame = evidence.violins(measure=measure, task="tonemap")
-    names = labels("tonemap")
+    names = {name: label for name, label in labels("tonemap").items() if name in FIGURE_6}
     by_recipe = {name: values("tonemap", name, measure) for name in names}
     axes = frame.figure.axes[0]
     *dots, means, tails = axes.lines
@@ -114,6 +122,22 @@ def test_the_violins_are_of_the_shipped_scores(measure, tail, best):
     assert f"has {names[winner]}, {flat[winner].mean():.3g};" in frame.caption
     ends = f"L2 has {flat['l2'].mean():.3g}, the input {flat['input'].mean():.3g}."
     assert frame.caption.endswith(ends)
+
+
+@pytest.mark.parametrize("task", ["tonemap", "retouch"])
+def test_the_papers_search_is_of_the_shipped_scores(task):
+    frame = evidence.bins_and_lam(task=task)
+    cells = [text.get_text() for text in frame.figure.axes[0].texts]
+    expected = {}
+    for bins in (256, 100, 50):
+        for lam in (0.1, 1, 10):
+            of_seeds = gaps(task, f"histmatch-k{bins}-lam{lam:g}-bins-drop-unit", "PSNR")
+            expected[bins, lam] = np.mean([*of_seeds.values()])
+    assert cells == [
+        f"{gap:+.1f} dB\n{lam:g} bins = {lam * bins:g}" for (bins, lam), gap in expected.items()
+    ]
+    bins, lam = max(expected, key=expected.__getitem__)
+    assert f"On {task} K = {bins} with λ = {lam:g} (" in frame.caption
 
 
 @pytest.mark.parametrize(("measure", "best"), [("PSNR", max), ("EMD", min)])

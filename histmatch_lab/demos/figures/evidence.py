@@ -237,7 +237,7 @@ def bins_and_lam(task: str) -> Frame:
     }
     columns = [f"λ = {lam:g}" for lam in SEARCHED_LAMS]
     style.number_map(axes, gains, texts, columns, cmap=style.SEQUENTIAL)
-    axes.set(title="PSNR minus L2's; below: λ in bins and in intensity")
+    axes.set(title="PSNR minus L2's; below: λ in bins = λ in intensity")
     best, worst = max(gaps, key=gaps.__getitem__), min(gaps, key=gaps.__getitem__)
     said = [
         f"K = {bins} with λ = {lam:g} ({gaps[bins, lam]:+.1f} dB)" for bins, lam in (best, worst)
