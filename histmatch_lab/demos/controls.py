@@ -178,7 +178,8 @@ def stops_of(control: Control, value: Any) -> list[Any]:
         return list(control.stops(value))
     if isinstance(control, Slider):
         count = round((control.maximum - control.minimum) / control.step)
-        return [round(control.minimum + i * control.step, 10) for i in range(count + 1)]
+        grid = (round(control.minimum + i * control.step, 10) for i in range(count + 1))
+        return sorted({*grid, value})
     # a picture of one's own is none of the positions
     return list(dict.fromkeys((*control.positions, value)))
 

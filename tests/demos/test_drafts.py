@@ -66,6 +66,10 @@ def test_while_idle_the_nearest_are_drawn_first_and_then_all(fresh):
     assert drawn == before, "it was there"
 
 
+def test_from_between_two_steps_there_are_neighbours_too(fresh):
+    assert asyncio.run(_idle(fresh, 0.33, until=2)) == [0.3, 0.4]
+
+
 def test_a_new_place_ends_what_was_drawn_ahead_of_the_last_one(fresh):
     async def moved():
         await _idle(fresh, 0.3, until=2)

@@ -165,7 +165,8 @@ def error_against_evenness(alpha: float, bins: int, photo: Tensor, channel: str)
     levels = (0.1, 0.3, 1, 3)
     left.contour(GRID_ALPHAS, GRID_BINS, errors, levels, colors="white", linewidths=1, zorder=1.5)
     for level, place in zip(levels, _crossings(errors, levels), strict=True):
-        left.text(place, 330, f" {level:g}", color="white", fontsize=9.5)
+        height = 120 if level == levels[0] else 330  # where no dotted line runs
+        left.text(place, height, f" {level:g}", color="white", fontsize=9.5)
     left.set_title("Error, in 8-bit levels")
     _draw_map(right, ripple_map(), (0.01, 0.1, 1, 10), ".0%")
     right.set_title("Ripple of the pull")
@@ -175,7 +176,7 @@ def error_against_evenness(alpha: float, bins: int, photo: Tensor, channel: str)
         axes.plot([PAPER_ALPHA] * 3, SEARCHED_BINS, "o", color="white", markersize=6)
         axes.plot(alpha, bins, "o", color=style.MARK, markersize=13, fillstyle="none", mew=3)
     named = [f"s L = {step:g}: {gradient_ripple(1, alpha=step):.0%}" for step in SHOWN]
-    text = "\n".join(["dotted, from the left:", *named])
+    text = "\n".join(["dotted, left to right:", *named])
     right.text(0.03, 0.96, text, color="white", va="top", transform=right.transAxes, fontsize=9.5)
     caption = (
         f"α = {alpha:.4g}, K = {bins}, s L = {alpha / bins:.3g}: the histogram errs by "
