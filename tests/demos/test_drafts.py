@@ -39,6 +39,7 @@ async def _idle(fresh, gain, *, strict=False, until=40):
         await asyncio.sleep(drafts.PAUSE)
         if len(drawn) >= until:
             break
+    fresh.stop()
     return list(drawn)
 
 
@@ -72,8 +73,7 @@ def test_from_between_two_steps_there_are_neighbours_too(fresh):
 
 def test_a_new_place_ends_what_was_drawn_ahead_of_the_last_one(fresh):
     async def moved():
-        await _idle(fresh, 0.3, until=2)
-        fresh.stop()
+        await _idle(fresh, 0.3, until=2)  # which stops it
         count = len(drawn)
         await asyncio.sleep(20 * drafts.PAUSE)
         return len(drawn) - count

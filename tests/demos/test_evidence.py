@@ -133,9 +133,7 @@ def test_the_papers_search_is_of_the_shipped_scores(task):
         for lam in (0.1, 1, 10):
             of_seeds = gaps(task, f"histmatch-k{bins}-lam{lam:g}-bins-drop-unit", "PSNR")
             expected[bins, lam] = np.mean([*of_seeds.values()])
-    assert cells == [
-        f"{gap:+.1f} dB\n{lam:g} bins = {lam * bins:g}" for (bins, lam), gap in expected.items()
-    ]
+    assert cells == [f"{gap:+.1f} dB\nλ = {lam * bins:g}" for (bins, lam), gap in expected.items()]
     bins, lam = max(expected, key=expected.__getitem__)
     assert f"On {task} K = {bins} with λ = {lam:g} (" in frame.caption
 

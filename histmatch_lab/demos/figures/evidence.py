@@ -230,14 +230,13 @@ def bins_and_lam(task: str) -> Frame:
     gains = np.array([[gaps[bins, lam] for lam in SEARCHED_LAMS] for bins in SEARCHED_BINS])
     figure, (axes,) = style.subplots(1, 1, height=2.6, margins=(2.0, 2.0, 0.45, 0.6))
     texts = {
-        f"K = {bins}": [
-            f"{gaps[bins, lam]:+.1f} dB\n{lam:g} bins = {lam * bins:g}" for lam in SEARCHED_LAMS
-        ]
+        str(bins): [f"{gaps[bins, lam]:+.1f} dB\nλ = {lam * bins:g}" for lam in SEARCHED_LAMS]
         for bins in SEARCHED_BINS
     }
-    columns = [f"λ = {lam:g}" for lam in SEARCHED_LAMS]
+    columns = [f"{lam:g}" for lam in SEARCHED_LAMS]
     style.number_map(axes, gains, texts, columns, cmap=style.SEQUENTIAL)
-    axes.set(title="PSNR minus L2's; below: λ in bins = λ in intensity")
+    axes.set(xlabel="λ in bins", ylabel="K, bins")
+    axes.set_title("PSNR minus L2's; below it λ in intensity")
     best, worst = max(gaps, key=gaps.__getitem__), min(gaps, key=gaps.__getitem__)
     said = [
         f"K = {bins} with λ = {lam:g} ({gaps[bins, lam]:+.1f} dB)" for bins, lam in (best, worst)
