@@ -13,7 +13,7 @@ import torch
 
 from histmatch_lab.data.samples import open_photo, photo_names
 from histmatch_lab.demos.figures.compare import PAPER
-from histmatch_lab.demos.figures.evidence import LAMS, recommended
+from histmatch_lab.demos.figures.evidence import LAMS, LATE, recommended
 from histmatch_lab.histogram import hard_histogram, soft_histogram
 from histmatch_lab.perceptual import receptive_field
 from histmatch_lab.recipe import RANGES, Recipe
@@ -87,8 +87,8 @@ def substantial_improvement() -> Finding:
 
 def better_than_perceptual() -> Finding:
     """Introduction: the term against VGG and LPIPS, each in the last quarter of a training."""
-    vgg, lpips = (Recipe(loss, 0.1, warmup=0.75).name for loss in ("l2+vgg", "l2+lpips"))
-    return _against(Recipe("l2+histmatch", 0.1, warmup=0.75).name, (vgg, lpips))
+    ours, *theirs = LATE.values()
+    return _against(ours, theirs)
 
 
 def diverse_tasks() -> Finding:

@@ -36,6 +36,12 @@ PRINTED = {  # the recipes as the paper has them, by λ in intensity
 }
 
 
+# The recipes that bring their term in for the last quarter of the steps, by loss.
+LATE = {
+    loss: Recipe(loss, lam, warmup=0.75).name
+    for loss, lam in (("l2+histmatch", 0.1), ("l2+vgg", 0.003), ("l2+lpips", 0.03))
+}
+
 # The paper's search, as the paper has it: λ in bins, the loss unrepaired.
 SEARCHED_BINS, SEARCHED_LAMS = (256, 100, 50), (0.1, 1.0, 10.0)
 SEARCHED = {
@@ -175,11 +181,7 @@ def violins(measure: str, task: str) -> Frame:
 
 def _of_figure_6(task: str) -> dict[str, str]:
     """By name, the labels of the paper's five losses, ours, the baselines and the reader's own."""
-    late = [
-        Recipe(loss, lam, warmup=0.75).name
-        for loss, lam in (("l2+histmatch", 0.1), ("l2+vgg", 0.003), ("l2+lpips", 0.03))
-    ]
-    paper = {"l2", "l1", recommended(0.1), PRINTED[LAMS[-1]], *late}
+    paper = {"l2", "l1", recommended(0.1), PRINTED[LAMS[-1]], *LATE.values()}
     known = paper | {*own_names(task)}
     return {
         name: label
