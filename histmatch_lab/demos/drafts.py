@@ -1,7 +1,7 @@
 """A live demo's coarse pictures: remembered, and drawn before the hand gets there.
 
-A reader goes back and forth along a slider. What was drawn once is sent again at once, and while the
-kernel is idle the places near the slider's handle are drawn, the nearest first.
+A reader goes back and forth along a slider. What was drawn once is sent again at once, and
+while the kernel is idle the places near the slider's handle are drawn, the nearest first.
 """
 
 import asyncio
