@@ -193,6 +193,15 @@ def test_the_lock_of_a_killed_run_is_no_obstacle(places):
     assert "10 pairs" in _prepare(*places)
 
 
+def test_a_run_killed_at_its_first_file_goes_on(places):
+    places[2].mkdir(exist_ok=True)
+    left = [places[2] / name for name in (".lock", ".preparation.json.123.part")]
+    for path in left:
+        path.touch()
+    assert "10 pairs" in _prepare(*places)
+    assert not left[1].exists()
+
+
 def test_what_is_no_picture_is_counted(places):
     for name in ("notes.txt", "a.MOV", "b.MOV", ".DS_Store"):
         (places[0] / name).write_text("x")
