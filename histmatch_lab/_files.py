@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 LOCK = ".lock"
+PART = ".*.part"  # the names beside the places of `write_whole`
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -39,7 +40,7 @@ def one_run(folder: Path) -> Iterator[None]:
             "it, or end it (in a notebook, restart the kernel)"
         ) from None
     with held:
-        for part in folder.rglob(".*.part"):
+        for part in folder.rglob(PART):
             part.unlink(missing_ok=True)
         yield
 

@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ipywidgets as widgets
 import plotly.graph_objects as go
@@ -199,7 +199,7 @@ class Live(View):
     @property
     def frame(self) -> Frame:
         """What is shown."""
-        return self._shown()
+        return cast(Callable[[], Frame], self.picture.frame)()
 
     @property
     def values(self) -> dict[str, Any]:
@@ -257,9 +257,7 @@ class Live(View):
     def _put(self) -> None:
         self._drafts.stop()
         values = self.values
-        shown = partial(self._drafts.frame, values)
-        self.picture.put(shown, partial(self._drafts.draft, values))
-        self._shown = shown
+        self.picture.put(partial(self._drafts.frame, values), partial(self._drafts.draft, values))
 
     def _draw_ahead(self) -> None:
         if self._moved:

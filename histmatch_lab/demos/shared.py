@@ -27,6 +27,7 @@ from histmatch_lab.recipe import RANGES
 from histmatch_lab.training.evaluation import psnr
 
 PAPER_ALPHA, PAPER_BINS = 1000.0, 256
+SEARCHED_BINS = (50, 100, 256)  # the paper's grid search, at alpha = 1000
 DEAD = 0.01  # of the exact EMD's pull: less counts as none
 WEAK = 0.1  # of the exact EMD's pull: with less, a pixel hardly moves
 TOP = 2.2  # the strongest pull that is drawn to scale

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from histmatch_lab._files import LOCK, one_run, write_whole
+from histmatch_lab._files import LOCK, PART, one_run, write_whole
 from histmatch_lab.data.images import Levels
 from histmatch_lab.data.own.prepared import MANIFEST, pair_path, read_head, write_pair
 from histmatch_lab.data.own.splits import Split
@@ -134,7 +134,7 @@ def _check_mine(folder: Path, facts: dict[str, Any]) -> None:
 
 def _left_by_a_kill(path: Path) -> bool:
     """Whether a run that had not written a whole file yet may have left it."""
-    return path.name == LOCK or path.match(".*.part")
+    return path.name == LOCK or path.match(PART)
 
 
 def _check_room(folder: Path, first: Made, count: int) -> None:

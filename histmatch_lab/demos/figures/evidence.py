@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from histmatch_lab.demos import style
 from histmatch_lab.demos.controls import Choice
 from histmatch_lab.demos.demo import Frame, demo
+from histmatch_lab.demos.shared import SEARCHED_BINS
 from histmatch_lab.recipe import Recipe
 from histmatch_lab.results.tables import (
     COMPARED,
@@ -28,13 +29,18 @@ from histmatch_lab.training.evaluation import Difference
 
 LAMS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0, 256.0)  # in intensity; the last is 1 in bins
 
-PRINTED = {  # the recipes as the paper has them, by λ in intensity
-    256.0 if units == "bins" else lam: Recipe(
-        "l2+histmatch", lam, units=units, outside="drop", range="unit"
-    ).name
-    for lam, units in ((0.1, "intensity"), (1.0, "intensity"), (1.0, "bins"))
-}
 
+def as_printed(lam: float, units: str, bins: int = 256) -> str:
+    """The name of the recipe without the repairs, as the paper has the loss."""
+    return Recipe("l2+histmatch", lam, bins=bins, units=units, outside="drop", range="unit").name
+
+
+# By λ in intensity.
+PRINTED = {
+    0.1: as_printed(0.1, "intensity"),
+    1.0: as_printed(1.0, "intensity"),
+    256.0: as_printed(1.0, "bins"),
+}
 
 # The recipes that bring their term in for the last quarter of the steps, by loss.
 LATE = {
@@ -42,14 +48,10 @@ LATE = {
     for loss, lam in (("l2+histmatch", 0.1), ("l2+vgg", 0.003), ("l2+lpips", 0.03))
 }
 
-# The paper's search, as the paper has it: λ in bins, the loss unrepaired.
-SEARCHED_BINS, SEARCHED_LAMS = (256, 100, 50), (0.1, 1.0, 10.0)
+# The paper's search for K and λ, in its units.
+SEARCHED_LAMS = (0.1, 1.0, 10.0)
 SEARCHED = {
-    (bins, lam): Recipe(
-        "l2+histmatch", lam, bins=bins, units="bins", outside="drop", range="unit"
-    ).name
-    for bins in SEARCHED_BINS
-    for lam in SEARCHED_LAMS
+    (bins, lam): as_printed(lam, "bins", bins) for bins in SEARCHED_BINS for lam in SEARCHED_LAMS
 }
 
 
@@ -229,11 +231,12 @@ def bins_and_lam(task: str) -> Frame:
     gaps = {
         key: float(np.mean(seed_gaps(task, name, "l2", "psnr"))) for key, name in SEARCHED.items()
     }
-    gains = np.array([[gaps[bins, lam] for lam in SEARCHED_LAMS] for bins in SEARCHED_BINS])
+    rows = SEARCHED_BINS[::-1]
+    gains = np.array([[gaps[bins, lam] for lam in SEARCHED_LAMS] for bins in rows])
     figure, (axes,) = style.subplots(1, 1, height=2.6, margins=(2.0, 2.0, 0.45, 0.6))
     texts = {
         str(bins): [f"{gaps[bins, lam]:+.1f} dB\nλ = {lam * bins:g}" for lam in SEARCHED_LAMS]
-        for bins in SEARCHED_BINS
+        for bins in rows
     }
     columns = [f"{lam:g}" for lam in SEARCHED_LAMS]
     style.number_map(axes, gains, texts, columns, cmap=style.SEQUENTIAL)

@@ -13,10 +13,9 @@ from torch import Tensor
 from histmatch_lab.demos import shared, style
 from histmatch_lab.demos.controls import Choice, LogSlider, Slider
 from histmatch_lab.demos.demo import Frame, demo
-from histmatch_lab.demos.shared import DEAD, LEVELS, PAPER_ALPHA
+from histmatch_lab.demos.shared import DEAD, LEVELS, PAPER_ALPHA, SEARCHED_BINS
 from histmatch_lab.histogram import bin_edges, gradient_ripple, pixel_gradient
 
-SEARCHED_BINS = (50, 100, 256)  # the paper's grid search, at alpha = 1000
 SHOWN = (2.5, 3.9, 10, 20)  # s L of the dotted lines on the maps
 GRID_ALPHAS = tuple(10 ** (1 + i / 6) for i in range(25))
 GRID_BINS = (8, 12, 16, 24, 32, 50, 70, 100, 140, 190, 256, 360, 512)
