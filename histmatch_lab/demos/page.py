@@ -91,10 +91,11 @@ def _drawn(demo: Demo, values: Mapping[str, Any], frame: Frame) -> dict[str, Any
     together = _together(positions)
     frames = _Frames(demo, frame)
     presets = [{**values, **settings} for settings in demo.presets.values()]
-    states = {}
+    states: dict[str, int] = {}
     for state in (*_sweeps(positions, values, together), *presets):
         key = ",".join(str(positions[name].index(state[name])) for name in values)
-        states[key] = frames.index(state)
+        if key not in states:  # many sweeps pass through one place
+            states[key] = frames.index(state)
     places = [[positions[name].index(preset[name]) for name in values] for preset in presets]
     names = list(values)
     labels = " and ".join(demo.controls[name].label for name in together)

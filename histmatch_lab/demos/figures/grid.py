@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -50,10 +51,11 @@ def trained() -> HDRNet:
 @torch.no_grad()
 def taken_apart(photo: Tensor) -> Parts:
     """The trained network's parts for a picture, (3, H, W)."""
-    image = photo[None]
-    grid, guide = trained().coefficients(image), trained().guide(image)
-    output = slice_and_apply(grid, guide, image)
-    return Parts(grid[0], guide[0], bilateral_slice(grid, guide)[0], output[0])
+    # In float64, so that the digits shown do not depend on the processor.
+    image, network = photo[None].double(), deepcopy(trained()).double()
+    grid, guide = network.coefficients(image), network.guide(image)
+    parts = grid, guide, bilateral_slice(grid, guide), slice_and_apply(grid, guide, image)
+    return Parts(*(part[0].float() for part in parts))
 
 
 @demo(
