@@ -359,11 +359,12 @@ def test_a_start_out_of_range_is_refused_before_anything_is_shown(published):
 
 
 def test_on_a_page_the_first_controls_combine_and_the_others_move_alone():
-    controls = every_control.controls
+    controls, drawn = every_control.controls, []
 
     @demo(gain=controls["gain"], bins=controls["bins"], alpha=controls["alpha"])
     def three_controls(gain, bins, alpha):
         """Three controls."""
+        drawn.append((gain, bins, alpha))
         figure, (axes,) = subplots(height=1.5)
         axes.plot(gain * alpha * np.ones(bins))
         return Frame(figure, caption=f"gain {gain:.2f}, K {bins}, alpha {alpha:g}.")
@@ -379,4 +380,5 @@ def test_on_a_page_the_first_controls_combine_and_the_others_move_alone():
     for k, value in enumerate(alpha["values"]):
         assert captions[gain["at"], 1, k] == f"gain 0.33, K 100, alpha {value:g}."
     assert len(captions) == len(gain["values"]) * 3 + len(alpha["values"]) - 1
+    assert len(drawn) == len(captions) + 1, "each once, and the still"
     assert "gain and K combine here" in data["note"]
