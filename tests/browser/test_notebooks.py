@@ -161,11 +161,12 @@ def test_the_button_stops_a_training_and_what_was_learned_is_kept(page: Page, la
     expect(line).to_contain_text("Step", timeout=3 * MINUTE)
     step, of = map(int, re.findall(r"\d+", line.inner_text())[:2])
     assert step < of / 2, "too late to tell a stop from the end"
-    stop.click()
-    # a still has taken its place; another training, with a button of its own, goes on below
+    # a still takes its place; another training, with a button of its own, goes on below
     stopped = page.locator(".jp-CodeCell:has-text('Stopped at step')")
-    expect(stopped).to_have_count(1, timeout=MINUTE / 2)
-    expect(stopped.locator(stop)).to_have_count(0)
+    for done in (1, 2):
+        stop.click()
+        expect(stopped).to_have_count(done, timeout=MINUTE / 2)
+        expect(stopped.locator(stop)).to_have_count(0)
     jupyterlab.wait_for_all(page)
 
 
