@@ -1,4 +1,4 @@
-"""Runs that are killed at random moments: the same command goes on, to the same results.
+"""Runs that are killed at random moments, or whose clock jumps: the same results in the end.
 
 HISTMATCH_LAB_KILLS=50 tries 50 moments of each command instead of a few (more than half an hour).
 """
@@ -13,7 +13,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import nbformat
 import pytest
@@ -25,13 +27,21 @@ from tests.data.files import prepared_pairs, write_pictures
 KILLS = int(os.environ.get("HISTMATCH_LAB_KILLS", "2"))
 GROWS = re.compile(r"weights\.safetensors$").search  # while a training goes on
 ONE = {**os.environ, "OMP_NUM_THREADS": "1"}
+# What each Python of a run, its workers and kernels too, imports first: forward by a day and back
+JUMPING_CLOCK = """\
+import time
+
+right = time.time
+time.time = lambda: right() + 86_400 * (int(2 * time.monotonic()) % 2)
+open(__file__.replace("sitecustomize.py", "jumped"), "w").close()
+"""
+ROOT = Path(__file__).parents[2]
 
 
-def _start(arguments):
+def _start(arguments, **env):
     command = [sys.executable, "-m", "histmatch_lab.cli", *map(str, arguments)]
-    root = Path(__file__).parents[2]
     return subprocess.Popen(
-        command, stdout=-1, stderr=-1, env=ONE, cwd=root, start_new_session=True
+        command, stdout=-1, stderr=-1, env=ONE | env, cwd=ROOT, start_new_session=True
     )
 
 
@@ -132,25 +142,51 @@ def _results(out):
     return found
 
 
+class Straight(NamedTuple):
+    """A command that was run undisturbed."""
+
+    name: str
+    arguments: Callable[[Path], list[Any]]
+    seconds: float
+    writings: int  # that can be seen
+    results: dict[str, Any]
+
+
+@pytest.fixture(scope="module", params=[_prepare, _train, _sweep, _report, _collect])
+def command(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("straight")
+    arguments, out = request.param(folder), folder / "results"
+    out.mkdir()
+    seconds, writings = _measured(_start(arguments(out)), out)
+    return Straight(request.param.__name__, arguments, seconds, writings, _results(out))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [_prepare, _train, _sweep, _report, _collect])
 def test_what_is_killed_anywhere_goes_on_to_the_same(command, tmp_path):
-    arguments, draw = command(tmp_path), random.Random(command.__name__)
-    straight, broken = tmp_path / "straight", tmp_path / "broken"
-    straight.mkdir()
-    seconds, writings = _measured(_start(arguments(straight)), straight)
-    results, landed = _results(straight), 0
+    draw, out, landed = random.Random(command.name), tmp_path / "out", 0
     while landed < KILLS:
-        broken.mkdir(exist_ok=True)
-        moments = ("second", draw.uniform(0, seconds)), ("writing", draw.randrange(writings))
-        process = _start(arguments(broken))
-        if _killed(process, broken, moments[landed % 2]):
+        out.mkdir(exist_ok=True)
+        second, writing = draw.uniform(0, command.seconds), draw.randrange(command.writings)
+        process = _start(command.arguments(out))
+        if _killed(process, out, [("second", second), ("writing", writing)][landed % 2]):
             landed += 1
-            there = _results(broken)  # nothing half-written passes for whole
-            assert {n: v for n, v in there.items() if not GROWS(n)}.items() <= results.items()
+            there = _results(out)  # nothing half-written passes for whole
+            kept = {name: value for name, value in there.items() if not GROWS(name)}
+            assert kept.items() <= command.results.items()
         else:
             _end(process)
-            assert _results(broken) == results
-            shutil.rmtree(broken)
-    _end(_start(arguments(broken)))
-    assert _results(broken) == results
+            assert _results(out) == command.results
+            shutil.rmtree(out)
+    _end(_start(command.arguments(out)))
+    assert _results(out) == command.results
+
+
+@pytest.mark.slow
+def test_a_clock_that_jumps_changes_nothing(command, tmp_path):
+    clock, out = tmp_path / "clock", tmp_path / "out"
+    clock.mkdir()
+    out.mkdir()
+    (clock / "sitecustomize.py").write_text(JUMPING_CLOCK)
+    _end(_start(command.arguments(out), PYTHONPATH=f"{clock}{os.pathsep}{ROOT}"))
+    assert (clock / "jumped").exists()
+    assert _results(out) == command.results != {}

@@ -106,9 +106,11 @@ def test_each_source_is_read_once(places, monkeypatch):
     assert [opened[source] for source in sources] == [1] * 20
 
 
-def test_a_changed_source_is_prepared_again(places):
+@pytest.mark.parametrize("year", [1970, 2000, 2100])
+def test_a_changed_source_is_prepared_again_whatever_the_clock_says(places, year):
     _prepare(*places)
     write_pictures(places[0], ["00.png"], bits=8)
+    os.utime(places[0] / "00.png", ns=(0, (year - 1970) * 31_557_600 * 10**9))
     assert "9 of them already there" in _prepare(*places)
     assert PreparedPairs(places[2], crop=16).manifest["pairs"][0]["name"] == "00"
     assert _input(places[2], "00").dtype == np.uint8
