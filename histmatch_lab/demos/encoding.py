@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
+from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from PIL import Image
@@ -61,9 +62,7 @@ def night(figure: Figure) -> str:
 
     It reaches into the padding round the picture, for an edge may lie between two pixels.
     """
-    # not axes.findobj, for which each axis would make its ticks
-    maps = (axes for axes in figure.axes if any(isinstance(c, QuadMesh) for c in axes.collections))
-    shown = [*(axes for axes in figure.axes if axes.images), *maps]
+    shown = [axes for axes in figure.axes if axes.images or _holds_map(axes)]
     near, far = "-1px", "calc(100% + 1px)"
     corners = [f"{near} {near}, {far} {near}, {far} {far}, {near} {far}, {near} {near}"]
     for axes in shown:
@@ -72,6 +71,11 @@ def night(figure: Figure) -> str:
         box = ((left, low), (right, low), (right, high), (left, high), (left, low))
         corners += [", ".join(f"{x:.2f}% {100 - y:.2f}%" for x, y in box), f"{near} {near}"]
     return f"polygon(evenodd, {', '.join(corners)}) content-box"
+
+
+def _holds_map(axes: Axes) -> bool:
+    # not axes.findobj, for which each axis would make its ticks
+    return any(isinstance(drawn, QuadMesh) for drawn in axes.collections)
 
 
 def stored(image: Image.Image, kind: str, **options: Any) -> bytes:

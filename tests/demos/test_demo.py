@@ -176,6 +176,9 @@ def test_at_night_photographs_stay_as_they_are():
     left, low, right, high = (100 * x for x in axes[1].get_position().extents)
     assert f"{left:.2f}% {100 - low:.2f}%, {right:.2f}% {100 - low:.2f}%" in night(figure)
     assert f"{right:.2f}% {100 - high:.2f}%" in night(figure)
+    once = night(figure)
+    axes[1].pcolormesh([[0, 1], [1, 0]])
+    assert night(figure).count(",") == once.count(","), "cut out twice, it would be dark again"
 
 
 def test_a_small_picture_holds_only_what_differs_from_the_one_under_it():
