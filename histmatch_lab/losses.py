@@ -283,11 +283,6 @@ class EnhancementLoss(nn.Module):
             total = total + self.lam * value
         return total
 
-    def first_term(self) -> "EnhancementLoss":
-        """The reconstruction loss alone, for a warm-up; a loss of one term as it is."""
-        first, *others = terms_of(self.name)
-        return EnhancementLoss(first) if others else self
-
     def extra_repr(self) -> str:
         return f"{self.name!r}, lam={self.lam}"
 

@@ -38,21 +38,16 @@ class Preset:
         batch: pairs in a step.
         rate, last_rate: Adam's learning rate at the first and at the last step; in between it
             falls by the same factor at each step.
-        warmup: the share of the steps, at the beginning, in which the first term of the loss is
-            trained alone.
     """
 
     epochs: int
     batch: int
     rate: float
     last_rate: float
-    warmup: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "rate", "last_rate"):
             checked_positive(name, getattr(self, name))
-        if not 0 <= self.warmup < 1:
-            raise ValueError(f"warmup must be from 0 to below 1, got {self.warmup}")
 
     def steps(self, pairs: Sized) -> int:
         """How many there are with these training pictures.
@@ -98,8 +93,6 @@ class Recipe:
         crop: side of the square training crops, in pixels; 0 for whole frames.
         preset: one of `PRESETS`.
         epochs: in place of the preset's; 0 for the preset's.
-        warmup: the share of the steps in which the loss's first term is trained alone; others may
-            cost minutes a step.
         seed: of the network's first weights and of the batches.
 
     Raises:
@@ -119,7 +112,6 @@ class Recipe:
     crop: int = 0
     preset: str = "quick"
     epochs: int = 0
-    warmup: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -156,8 +148,8 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """The loss and what differs from the defaults in its options, the network and the warm-up,
-        such as "l1" or "histmatch-k256-lam1-drop-lut"; data, schedule and seed are not in it."""
+        """The loss and what differs from the defaults in its options and the network, such as "l1"
+        or "histmatch-k256-lam1-drop-lut"; data, schedule and seed are not in it."""
         options = self.options
         unusual = {name for name in options if getattr(self, name) != getattr(Recipe, name)}
         parts = [self.loss.removeprefix("l2+")]
@@ -165,14 +157,13 @@ class Recipe:
         parts += [f"{n}{_short(options[n])}" for n in ("alpha", "bandwidth") if n in unusual]
         parts += [getattr(self, n) for n in ("units", "outside", "range") if n in unusual]
         parts += [self.network] if self.network != Recipe.network else []
-        parts += [f"warmup{_short(self.warmup)}"] if self.warmup else []
         return "-".join(parts)
 
     @property
     def label(self) -> str:
         """What it is, for readers: what differs from L2 with the recommended histogram term, which
         is named by its lambda. "unrepaired" is without what notebook 03 repairs at the ends, "as
-        printed" counts bins as well; "late" is a term that joins after the warm-up.
+        printed" counts bins as well.
 
         >>> Recipe("l2+histmatch", lam=1, units="bins", outside="drop", range="unit").label
         'λ = 1 in bins, as printed'
@@ -192,7 +183,6 @@ class Recipe:
             known = "as printed" if self.units == "bins" else "unrepaired"
             parts += [known] if ends == ("drop", "unit") else ends
         parts += [self.network.upper()] if self.network != Recipe.network else []
-        parts += ["late"] if self.warmup else []
         return ", ".join(parts)
 
     @property
@@ -203,9 +193,9 @@ class Recipe:
 
     @property
     def schedule(self) -> Preset:
-        """The preset with this recipe's `warmup`, and its `epochs` where they are given."""
+        """The preset, with this recipe's `epochs` where they are given."""
         preset = PRESETS[self.preset]
-        return replace(preset, epochs=self.epochs or preset.epochs, warmup=self.warmup)
+        return replace(preset, epochs=self.epochs or preset.epochs)
 
     @property
     def paper_lam(self) -> float:
@@ -215,8 +205,7 @@ class Recipe:
 
     def reduced(self) -> "Recipe":
         """The same training with its epochs, and what its loss does not have at the defaults."""
-        warmup = self.warmup if "+" in self.loss else 0.0
-        return Recipe(**self.parameters | {"epochs": self.schedule.epochs, "warmup": warmup})
+        return Recipe(**self.parameters | {"epochs": self.schedule.epochs})
 
     def make_loss(self) -> EnhancementLoss:
         return EnhancementLoss(self.loss, **self.options)

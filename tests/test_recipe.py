@@ -27,7 +27,6 @@ OTHER: dict[str, Any] = {
     "crop": 32,
     "preset": "study",
     "epochs": 3,
-    "warmup": 0.5,
     "seed": 1,
 }
 OF_THE_LOSS = ("loss", "lam", "bins", "alpha", "bandwidth", "units", "outside", "range")
@@ -74,8 +73,6 @@ def test_parameters_and_reduced_leave_out_what_the_loss_does_not_have():
     assert l2.parameters.keys() == OTHER.keys() - {*OF_THE_LOSS} | {"loss"}
     assert l2.reduced() == Recipe("l2", epochs=80)
     assert Recipe(epochs=7).reduced().schedule.epochs == 7
-    assert Recipe(warmup=0.5).reduced().schedule.warmup == 0.5
-    assert Recipe("l2", warmup=0.5).reduced() == l2.reduced()
 
 
 def test_a_term_of_the_readers_own_gets_the_options_that_it_has(monkeypatch):

@@ -29,7 +29,6 @@ _HELP = {
     "crop": "Side of the training crops in pixels; 0 for whole pictures.",
     "preset": "The schedule: quick, study, study-lut or paper.",
     "epochs": "In place of the preset's; 0 for the preset's.",
-    "warmup": "Share of the steps with the first term alone.",
     "seed": "Of the first weights and the batches.",
 }
 

@@ -206,7 +206,7 @@ def _place(result: Result) -> tuple[Any, ...]:
         return (9,) if recipe else (-1,)
     first = ("l2", "l1", "l2+histmatch")
     family = first.index(recipe.loss) if recipe.loss in first else len(first)
-    kind = recipe.outside, -recipe.bins, -recipe.bandwidth, recipe.warmup
+    kind = recipe.outside, -recipe.bins, -recipe.bandwidth
     in_intensity = recipe.paper_lam * recipe.bins
     return (recipe.network != Recipe.network, family, recipe.loss, *kind, in_intensity)
 

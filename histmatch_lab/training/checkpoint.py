@@ -2,7 +2,6 @@
 
 import io
 import json
-import math
 import os
 import pickle
 from collections.abc import Iterator
@@ -38,7 +37,6 @@ class Checkpoint:
 
     Attributes:
         step: the last one that was taken, counted from 1; 0 at the beginning.
-        least_loss: so far.
     """
 
     def __init__(
@@ -51,7 +49,7 @@ class Checkpoint:
     ) -> None:
         self.folder, self.facts, self.fabric = folder, facts, fabric
         self.network, self.optimizer = network, optimizer
-        self.step, self.least_loss = 0, math.inf
+        self.step = 0
         self._keeps = folder is not None and fabric.is_global_zero
         self._whole = True
         self._unsaved: list[str] = []
@@ -75,14 +73,13 @@ class Checkpoint:
 
     @contextmanager
     def update(self, entry: dict[str, float]) -> Iterator[None]:
-        """Round the update of the weights by a step; entry is its line of the log, with its loss.
+        """Round the update of the weights by a step; entry is its line of the log.
 
         An interrupt inside may have changed some weights and not others: nothing is saved then.
         """
         self._whole = False
         yield
         self.step += 1
-        self.least_loss = min(self.least_loss, entry["loss"])
         if self._keeps:
             self._unsaved.append(f"{json.dumps(entry)}\n")
         self._whole = True
@@ -100,7 +97,6 @@ class Checkpoint:
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
-            "least_loss": self.least_loss,
             "facts": self.facts,
         }
         data = io.BytesIO()
@@ -143,7 +139,7 @@ class Checkpoint:
                 )
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.least_loss = state["step"], state["least_loss"]
+        self.step = state["step"]
         log = folder / "log.jsonl"
         if self._keeps and log.exists():
             lines = log.read_bytes().splitlines(keepends=True)[: self.step]

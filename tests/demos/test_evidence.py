@@ -23,7 +23,7 @@ BASELINES = ("input", "clahe", "oracle")
 PRINTED = "histmatch-k256-lam1-bins-drop-unit"
 FIGURE_6 = (
     *(*BASELINES, "l2", "l1", "histmatch-k256-lam0.1", PRINTED),
-    *("histmatch-k256-lam0.1-warmup0.75", "vgg-lam0.003-warmup0.75", "lpips-lam0.03-warmup0.75"),
+    *("vgg-lam0.003", "lpips-lam0.03"),
 )
 
 

@@ -87,8 +87,10 @@ def test_histogram_and_gradient(bins, alpha, outside, weighted, form):
     (gradient,) = torch.autograd.grad(got, values, upstream)
     assert got.dtype == torch.float32
     assert (got - wanted).abs().max() < 2e-6
+    # the units that multiply matrices drop last bits, most where the weights have all 24
+    tolerance = 4e-6 if weighted else 2e-6
     assert (soft_cdf(values, bins, alpha=alpha, outside=outside, weights=weights)
-            - wanted.cumsum(-1)).abs().max() < 2e-6  # fmt: skip
+            - wanted.cumsum(-1)).abs().max() < tolerance  # fmt: skip
     assert (gradient - slope).norm() < 1e-3 * slope.norm()
     if form == "kernels":
         assert (gradient - slope).norm() < 1e-5 * slope.norm()

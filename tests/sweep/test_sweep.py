@@ -161,7 +161,7 @@ def test_a_key_changes_with_parameters_code_and_data_alone():
         "range": "unit",
         "crop": 32,
     }
-    changes |= {"network": "paper", "preset": "study", "epochs": 3, "seed": 1, "warmup": 0.1}
+    changes |= {"network": "paper", "preset": "study", "epochs": 3, "seed": 1}
     assert changes.keys() == job.recipe.parameters.keys() - {"data"}
     others = [
         *(job._replace(recipe=replace(job.recipe, **{n: changes[n]})) for n in changes),

@@ -59,11 +59,23 @@ def test_a_claim_holds_only_where_every_interval_does(gaps):
     assert claims.highest_psnr().status == DIFFERS
     gaps(lambda *_: NEITHER)
     assert claims.highest_psnr().status == UNDECIDED
-    for task, rival in product(COMPARED, ("l1", "l2")):
+    for task, rival in product(COMPARED, ("l1", "l2", "vgg-lam0.003")):
         gaps(lambda at, _, other, odd=(task, rival): WORSE if (at, other) == odd else BETTER)
         assert claims.highest_psnr().status == UNDECIDED
         gaps(lambda at, _, other, odd=(task, rival): WORSE if (at, other) == odd else NEITHER)
         assert claims.highest_psnr().status == DIFFERS
+
+
+def test_perceptual_losses_are_rivals_in_decibels_and_in_colours():
+    found = claims.better_than_perceptual()
+    rivals = product(("psnr", "ciede2000"), COMPARED, ("vgg-lam0.003", "lpips-lam0.03"))
+    for line, (measure, task, rival) in zip(found.numbers, rivals, strict=True):
+        names = labels(task)
+        text = compared(task, claims.OURS, rival, measure).text
+        assert line == f"{task}, {names[claims.OURS]} against {names[rival]}: {text}"
+        assert ("dB" in text) == (measure == "psnr")
+        assert ("ΔE" in text) == (measure == "ciede2000")
+    assert found.data.startswith("PSNR, dB and CIEDE2000; tonemap: 24 pictures of 6 scenes, 3 s")
 
 
 def test_one_recipe_has_to_be_better_on_every_task(gaps):
@@ -100,7 +112,11 @@ def test_the_papers_setting_is_in_the_papers_unit():
 @pytest.mark.parametrize(
     ("claim", "ours", "rivals"),
     [
-        ("highest_psnr", Recipe(lam=1, units="bins", outside="drop", range="unit"), ("l2", "l1")),
+        (
+            "highest_psnr",
+            Recipe(lam=1, units="bins", outside="drop", range="unit"),
+            ("l2", "l1", "vgg-lam0.003", "lpips-lam0.03"),
+        ),
         ("best_lam", Recipe(lam=256), [Recipe(lam=lam).name for lam in claims.LAMS[:-1]]),
         ("best_bins", Recipe(), [Recipe(bins=bins).name for bins in (50, 100)]),
         ("ssim_unsuitable", Recipe("l2"), ("ssim",)),

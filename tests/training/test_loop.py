@@ -3,7 +3,6 @@
 import io
 import json
 import math
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -141,40 +140,6 @@ def test_a_run_that_was_stopped_resumes_to_the_same_weights(tmp_path, stop_after
     assert [entry["loss"] for entry in log] == wanted
     names = {p.name for p in tmp_path.iterdir()}
     assert names == {"weights.safetensors", "log.jsonl", "state.pt", LOCK}
-
-
-def test_a_warm_up_trains_the_first_term_alone():
-    warm = replace(SHORT, warmup=0.5)
-    # 1000 times the histogram's distance: the loss jumps where it joins, which is no divergence
-    loss = EnhancementLoss("l2+histmatch", lam=1e3, units="bins")
-    steps = list(train(tiny(), Brighter(), loss, warm, seed=3))
-    plain = list(train(tiny(), Brighter(), EnhancementLoss("l2"), SHORT, seed=3))
-    assert [step.loss for step in steps[:12]] == [step.loss for step in plain[:12]]
-    assert [set(step.terms) for step in steps[11:13]] == [{"l2"}, {"l2", "histmatch"}]
-    assert steps[12].terms["l2"] == plain[12].terms["l2"]
-    assert steps[12].loss > 1000 * plain[12].loss
-    with pytest.raises(ValueError, match="warmup must be from 0 to below 1, got 1"):
-        replace(SHORT, warmup=1)
-
-
-def test_a_loss_of_one_term_keeps_what_it_was_given(monkeypatch):
-    """Its first term is all of it: it is not made again, without its options."""
-    monkeypatch.setattr(losses_module, "_TERMS", dict(losses_module._TERMS))
-
-    @register_term("scaled")
-    class Scaled(nn.Module):
-        def __init__(self, factor: float) -> None:
-            super().__init__()
-            self.factor = factor
-
-        def forward(self, pred: Tensor, target: Tensor) -> Tensor:
-            return self.factor * (pred - target).square().mean()
-
-    loss = EnhancementLoss("scaled", factor=3.0)
-    assert loss.first_term() is loss
-    [step, *_] = train(tiny(), Brighter(), loss, replace(SHORT, warmup=0.5))
-    plain = next(train(tiny(), Brighter(), EnhancementLoss("l2"), SHORT))
-    assert step.loss == pytest.approx(3 * plain.loss)
 
 
 def test_the_penalties_of_the_tables_are_trained():
@@ -349,6 +314,23 @@ def test_ctrl_c_ends_the_run_with_what_was_learned(tmp_path):
     assert same(network, load_network(tmp_path / "weights.safetensors"))
 
 
+class Dark(Brighter):
+    """Every second batch is black, which costs next to nothing."""
+
+    calls = 0
+
+    def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        self.calls += 1
+        source, target = super().batch(size, generator)
+        return source * (self.calls % 2), target * (self.calls % 2)
+
+
+def test_a_loss_that_was_tiny_once_does_not_end_the_training():
+    losses = [step.loss for step in train(tiny(), Dark(), EnhancementLoss("l2"), SHORT)]
+    assert len(losses) == 24
+    assert max(losses) > 100 * min(losses)
+
+
 @pytest.fixture
 def registry(monkeypatch):
     monkeypatch.setattr(losses_module, "_TERMS", dict(losses_module._TERMS))
@@ -385,7 +367,7 @@ def test_a_gradient_that_is_not_a_number_is_named_with_its_parameter():
 
 def test_a_loss_that_grows_without_bound_is_stopped():
     wild = Preset(epochs=40, batch=2, rate=3.0, last_rate=3.0)
-    with pytest.raises(TrainingError, match=r"step \d+: .*'l2'"):
+    with pytest.raises(TrainingError, match=r"step \d+: the predictions have grown to .*e\+\d"):
         list(train(tiny(), Brighter(), EnhancementLoss("l2"), wild))
 
 

@@ -42,11 +42,8 @@ PRINTED = {
     256.0: as_printed(1.0, "bins"),
 }
 
-# The recipes that bring their term in for the last quarter of the steps, by loss.
-LATE = {
-    loss: Recipe(loss, lam, warmup=0.75).name
-    for loss, lam in (("l2+histmatch", 0.1), ("l2+vgg", 0.003), ("l2+lpips", 0.03))
-}
+# The paper's rivals, at the weights where both terms are about equal in the end.
+PERCEPTUAL = Recipe("l2+vgg", 0.003).name, Recipe("l2+lpips", 0.03).name
 
 # The paper's search for K and λ, in its units.
 SEARCHED_LAMS = (0.1, 1.0, 10.0)
@@ -183,7 +180,7 @@ def violins(measure: str, task: str) -> Frame:
 
 def _of_figure_6(task: str) -> dict[str, str]:
     """By name, the labels of the paper's five losses, ours, the baselines and the reader's own."""
-    paper = {"l2", "l1", recommended(0.1), PRINTED[LAMS[-1]], *LATE.values()}
+    paper = {"l2", "l1", recommended(0.1), PRINTED[LAMS[-1]], *PERCEPTUAL}
     known = paper | {*own_names(task)}
     return {
         name: label
