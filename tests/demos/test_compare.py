@@ -46,7 +46,7 @@ def emd(image, target):
 def test_the_tone_curves_are_the_networks_answers_to_greys():
     frame = compare.tone_curves(lam=1.0, task="tonemap")
     casts = [float(cast) for cast in re.findall(r" (\d\.\d{3})\b", frame.caption)]
-    for place, recipe in enumerate(("l2", "l1", "histmatch-k256-lam1")):
+    for place, recipe in enumerate(("l2", "vgg-lam0.003", "histmatch-k256-lam1")):
         lines = [axes.lines[1 + place] for axes in frame.figure.axes]
         greys = torch.as_tensor(lines[0].get_xdata())
         side = len(greys)
@@ -61,7 +61,7 @@ def test_the_tone_curves_are_the_networks_answers_to_greys():
     ("loss", "recipe", "label"),
     [
         ("L2", "l2", "L2"),
-        ("L1", "l1", "L1"),
+        ("L2 + VGG", "vgg-lam0.003", "L2 + VGG"),
         ("L2 + histogram", "histmatch-k256-lam10", "λ = 10"),
     ],
 )
@@ -101,10 +101,10 @@ def test_the_histograms_are_of_the_predictions():
 
 def test_side_by_side_names_each_psnr_and_shows_the_pictures():
     frame = compare.side_by_side(lam=1.0, picture=3)
-    outputs = [output(name, IMAGE) for name in ("l2", "l1", "histmatch-k256-lam1")]
+    outputs = [output(name, IMAGE) for name in ("l2", "vgg-lam0.003", "histmatch-k256-lam1")]
     oracle = histogram_oracle(IMAGE[None], TARGET[None])[0]
     pictures = (IMAGE, *outputs, oracle)
-    names = ("input", "L2", "L1", "λ = 1", "oracle")
+    names = ("input", "L2", "L2 + VGG", "λ = 1", "oracle")
     parts = [f"{n} {decibels(one, TARGET):.1f}" for n, one in zip(names, pictures, strict=True)]
     assert frame.caption == f"{PLACE}, PSNR in dB: {', '.join(parts)}."
     for axes, picture in zip(frame.figure.axes, (*pictures, TARGET), strict=True):

@@ -13,7 +13,7 @@ from histmatch_lab.data.tasks import TaskPairs
 from histmatch_lab.demos import style
 from histmatch_lab.demos.controls import Choice, Slider
 from histmatch_lab.demos.demo import Frame, demo
-from histmatch_lab.demos.figures.evidence import PRINTED, TASK, recommended
+from histmatch_lab.demos.figures.evidence import PERCEPTUAL, PRINTED, TASK, recommended
 from histmatch_lab.demos.shared import CHANNEL_NAMES, decibels, smooth_histograms, tone_axes
 from histmatch_lab.demos.style import gallery, styled
 from histmatch_lab.hdrnet import Network
@@ -28,12 +28,13 @@ from histmatch_lab.training.evaluation import channel_emds, colour_cast, tone_cu
 
 LAMS = (0.03, 0.1, 0.3, 1.0, 10.0)  # in intensity, of which there are weights
 PAPER = PRINTED[256.0]  # what the paper found best
-WEIGHTS = ("l2", "l1", *map(recommended, LAMS), PAPER)
+WEIGHTS = ("l2", "l1", *PERCEPTUAL, *map(recommended, LAMS), PAPER)
+VGG = "L2 + VGG"
 LOOKS = ((style.OTHER, "--"), (style.COUNTS, ":"), (style.OURS, "-"))  # of `losses`
 PICTURES = 24  # of each task's test pictures
 
 LEFT = Choice("left of the line", "input", ("input", "target"), "Right of it is the output.")
-LOSS = Choice("loss", "L2 + histogram", ("L2 + histogram", "L2", "L1"), "λ belongs to the first.")
+LOSS = Choice("loss", "L2 + histogram", ("L2 + histogram", "L2", VGG), "λ belongs to the first.")
 LAM = Choice("λ, in intensity", 0.1, LAMS, "The larger, the more the histograms count.")
 PICTURE = Slider("test picture", 1, 1, PICTURES, "None was trained on.", step=1)
 CHANNEL = Choice("channel", "red", CHANNEL_NAMES, "Nearer in one, further in another?")
@@ -41,7 +42,7 @@ CHANNEL = Choice("channel", "red", CHANNEL_NAMES, "Nearer in one, further in ano
 
 def losses(lam: float) -> dict[str, str]:
     """The recipes that are shown side by side: names for readers, and those of the results."""
-    return {"L2": "l2", "L1": "l1", f"λ = {lam:g}": recommended(lam)}
+    return {"L2": "l2", VGG: PERCEPTUAL[0], f"λ = {lam:g}": recommended(lam)}
 
 
 @lru_cache(maxsize=16)

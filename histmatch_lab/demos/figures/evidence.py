@@ -63,7 +63,7 @@ class Measure(NamedTuple):
 
 MEASURES = {
     "PSNR": Measure("psnr", "PSNR, dB", 1, 2.5),
-    "CIEDE2000": Measure("ciede2000", "CIEDE2000", -1, 2.0),
+    "CIEDE2000": Measure("ciede2000", "CIEDE2000", -1, 3.5),
     "EMD": Measure("emd", "EMD, intensity", -1, 0.02),
     "SSIM": Measure("ssim", "SSIM", 1, 0.03),
     "over-enhancement": Measure("excess", "over-enhancement", -1, 0.05),
