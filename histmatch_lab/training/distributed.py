@@ -4,8 +4,9 @@ Lightning Fabric makes both the same loop. It takes a second to import, so that 
 trains.
 """
 
+import logging
 import os
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -34,14 +35,12 @@ def use_threads(device: torch.device, threads: int | None = None) -> None:
 
 def fabric_on(device: torch.device) -> "Fabric":
     """This process by itself on one device, in whatever cluster it finds itself."""
-    from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments import LightningEnvironment
     from lightning_fabric.strategies import SingleDeviceStrategy
 
-    return Fabric(
+    return _quiet_fabric()(
         accelerator=device.type,
         strategy=SingleDeviceStrategy(device),
-        precision=_precision(device.type),
         plugins=LightningEnvironment(),
     )
 
@@ -53,19 +52,26 @@ def fabric_as_launched() -> "Fabric":
     batch, and the steps are those of one process with the whole batch, up to rounding. The terms of
     the loss must be means over pictures for that; ours are. All must go through the same steps.
 
-    `fabric run` chooses the precision too; else it is bfloat16 (mixed) on CUDA.
+    `fabric run` chooses the precision too; else it is float32, in which a step of these small
+    networks takes as long on a GPU as in bfloat16 (benchmarks/results/gpu.md).
     """
-    from lightning_fabric import Fabric
-
+    fabric_class = _quiet_fabric()
     if "LT_CLI_USED" in os.environ:  # by `fabric run`, which gives the arguments, and has launched
-        return Fabric()
-    fabric = Fabric(
+        return fabric_class()
+    fabric = fabric_class(
         devices=int(os.environ.get("LOCAL_WORLD_SIZE", 1)),
         num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", 1)),
-        precision=_precision("cuda" if torch.cuda.is_available() else "cpu"),
     )
     fabric.launch()
     return fabric
+
+
+def _quiet_fabric() -> "type[Fabric]":
+    """Without its hints, which on a GPU would stand above each training."""
+    from lightning_fabric import Fabric
+
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    return Fabric
 
 
 def rank_slice(fabric: "Fabric", batch: int) -> slice:
@@ -80,7 +86,3 @@ def rank_slice(fabric: "Fabric", batch: int) -> slice:
             f"batch must be a multiple of the number of processes, {fabric.world_size}, got {batch}"
         )
     return slice(fabric.global_rank * size, (fabric.global_rank + 1) * size)
-
-
-def _precision(device: str) -> Literal["bf16-mixed", "32-true"]:
-    return "bf16-mixed" if device == "cuda" else "32-true"

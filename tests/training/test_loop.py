@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import math
 from itertools import pairwise
 from pathlib import Path
@@ -312,6 +313,13 @@ def test_ctrl_c_ends_the_run_with_what_was_learned(tmp_path):
     assert history[-1].pred.shape == (2, 3, 24, 24)
     assert history[0].pred.numel() == 0
     assert same(network, load_network(tmp_path / "weights.safetensors"))
+
+
+def test_fabrics_hints_do_not_stand_above_a_training():
+    fabric_on(torch.device("cpu"))
+    hints = logging.getLogger("lightning_fabric.utilities.rank_zero")
+    assert not hints.isEnabledFor(logging.INFO)
+    assert hints.isEnabledFor(logging.WARNING)
 
 
 class Dark(Brighter):
