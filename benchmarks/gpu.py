@@ -198,7 +198,7 @@ once (`sum`) takes {cell(read)} ms.{kornia}
 
 {table(head, rows)}
 
-Extra memory of forward and backward, of the input: {memory(place, photograph)}."""
+Extra memory of forward and backward: {memory(place, photograph)} of the input's."""
 
 
 def memory(place: Place, values: Tensor) -> str:
@@ -320,9 +320,9 @@ def training(place: Place) -> str:
     head = ["l2+histmatch", "step, ms", "images per second", "share of the histogram term"]
     return f"""## Training steps
 
-Whole pictures of {width}x{height}, {batch} a step, already on the GPU; Adam. The share is what a \
-step is longer than with L2 alone. To copy such a batch to the GPU from pinned memory takes \
-{cell(attempt(place, lambda: copying(place, pair)))} ms, which can go on beside a step.
+Whole pictures of {width}x{height}, {batch} a step, already on the GPU; Adam. The share is the \
+part of a step's time that the histogram term takes. To copy such a batch to the GPU from pinned \
+memory takes {cell(attempt(place, lambda: copying(place, pair)))} ms, which can go on beside a step.
 
 {table(head, rows)}"""
 

@@ -77,14 +77,14 @@ def compared(task: str, ours: str, theirs: str, measure: str = "psnr") -> Compar
     mean, low, high = (f"{value:+.{digits}f}".replace("-", "−") for value in gap)
     by_seed = seed_gaps(task, ours, theirs, measure)
     text = f"{mean}{unit} [{low}, {high}]".replace(" ", _TOGETHER)
-    if len(by_seed) > 1:
-        text += f", seeds{_TOGETHER}±{(max(by_seed) - min(by_seed)) / 2:.{digits}f}"
+    spread = f"seeds{_TOGETHER}±{(max(by_seed) - min(by_seed)) / 2:.{digits}f}"
+    text += f", {spread if len(by_seed) > 1 else 'one seed'}"
     return Comparison(side, gap.mean, text)
 
 
 def highest_psnr() -> Finding:
     """Fig. 6: the paper's setting against the losses that the paper compares with."""
-    return _against(PAPER, ("l2", "l1", *PERCEPTUAL))
+    return _against((PAPER,), ("l2", "l1", *PERCEPTUAL))
 
 
 def substantial_improvement() -> Finding:
@@ -94,23 +94,23 @@ def substantial_improvement() -> Finding:
 
 def better_than_perceptual() -> Finding:
     """Introduction: the term against VGG and LPIPS, in PSNR and in the difference of colours."""
-    return _against(OURS, PERCEPTUAL, "psnr", "ciede2000")
+    return _against((OURS,), PERCEPTUAL, "psnr", "ciede2000")
 
 
 def diverse_tasks() -> Finding:
     """Introduction: the recommended term against L2 on each task that both were trained on."""
-    return _against(OURS, ("l2",), tasks=(*COMPARED, "spoiled", "ambiguous", "misaligned_12"))
+    return _against((OURS,), ("l2",), tasks=(*COMPARED, "spoiled", "ambiguous", "misaligned_12"))
 
 
 def best_bins() -> Finding:
     """The search for K: 256 against the others, at one lambda in intensity."""
     others = [Recipe("l2+histmatch", 0.1, bins).name for bins in (50, 100)]
-    return _against(OURS, others)
+    return _against((OURS,), others)
 
 
 def best_lam() -> Finding:
     """The search for lambda: 1 in bins, which is 256 in intensity, against each smaller."""
-    return _against(recommended(LAMS[-1]), [recommended(lam) for lam in LAMS[:-1]])
+    return _against((recommended(LAMS[-1]),), [recommended(lam) for lam in LAMS[:-1]])
 
 
 def closer_estimate() -> Finding:
@@ -140,7 +140,7 @@ def closer_estimate() -> Finding:
 
 def closer_histograms() -> Finding:
     """Fig. 3: the paper's setting against L2, in EMD."""
-    return _against(PAPER, ("l2",), "emd")
+    return _against((PAPER,), ("l2",), "emd")
 
 
 def pixel_losses_miss_the_colours() -> Finding:
@@ -171,27 +171,27 @@ def regulariser() -> Finding:
 
 def over_enhancement() -> Finding:
     """Fig. 4: by how much contrast and colourfulness exceed the target's (`Score.excess`)."""
-    return _joined([_against(name, ("l2",), "excess") for name in (PAPER, OURS)])
+    return _against((PAPER, OURS), ("l2",), "excess")
 
 
 def easier_than_squares() -> Finding:
     """Loss Function: L1 between CDFs against their squared distance, in PSNR at equal steps."""
-    return _against(OURS, (Recipe("l2+cramer", 0.1).name,))
+    return _against((OURS,), (Recipe("l2+cramer", 0.1).name,))
 
 
 def any_network() -> Finding:
     """Fig. 1: does a network of another kind, lookup tables, train with the term?"""
-    return _against(Recipe("l2+histmatch", 0.1, network="lut").name, ("input",))
+    return _against((Recipe("l2+histmatch", 0.1, network="lut").name,), ("input",))
 
 
 def ssim_unsuitable() -> Finding:
     """Background: L2 against SSIM as a loss, in PSNR."""
-    return _against("l2", ("ssim",))
+    return _against(("l2",), ("ssim",))
 
 
 def rules_fall_short() -> Finding:
     """Introduction: a trained network against CLAHE."""
-    return _against("l2", ("clahe",))
+    return _against(("l2",), ("clahe",))
 
 
 def receptive_field_150() -> Finding:
@@ -202,18 +202,18 @@ def receptive_field_150() -> Finding:
 
 
 def _against(
-    ours: str, others: Sequence[str], *measures: str, tasks: Iterable[str] = COMPARED
+    ours: Sequence[str], others: Sequence[str], *measures: str, tasks: Iterable[str] = COMPARED
 ) -> Finding:
     """In PSNR, if no measure is named."""
-    measures, found, on = measures or ("psnr",), [], []
-    for measure, task, other in product(measures, tasks, others):
+    measures, sides, lines, on = measures or ("psnr",), [], [], []
+    for measure, mine, task, other in product(measures, ours, tasks, others):
         names = labels(task)
-        if ours in names and other in names:
-            one = compared(task, ours, other, measure)
-            on.append(task)
-            found.append((one, f"{task}, {names[ours]} against {names[other]}: {one.text}"))
-    status = _verdict([one.side for one, _ in found])
-    return Finding(status, tuple(line for _, line in found), _pictures(measures, on, ours, others))
+        if mine in names and other in names:
+            one = compared(task, mine, other, measure)
+            on.append((task, mine, other))
+            sides.append(one.side)
+            lines.append(f"{task}, {names[mine]} against {names[other]}: {one.text}")
+    return Finding(_verdict(sides), tuple(lines), _pictures(measures, on))
 
 
 def _verdict(sides: Sequence[int]) -> str:
@@ -236,27 +236,21 @@ def _best_of_all(measure: str) -> Finding:
         numbers.append(f"{task}, {of}: {by_name[best].text}")
     sides = [min(found[task][name].side for task in COMPARED) for name in names]
     status = REPRODUCED if max(sides) > 0 else DIFFERS if max(sides) < 0 else UNDECIDED
-    return Finding(status, tuple(numbers), _pictures((measure,), COMPARED, names[0], ("l2",)))
+    on = [(task, name, "l2") for task, name in product(COMPARED, names)]
+    return Finding(status, tuple(numbers), _pictures((measure,), on))
 
 
-def _joined(findings: Sequence[Finding]) -> Finding:
-    """Several findings as one: reproduced or different only if all are."""
-    statuses = {finding.status for finding in findings}
-    status = statuses.pop() if len(statuses) == 1 else UNDECIDED
-    return Finding(status, sum((f.numbers for f in findings), ()), findings[0].data)
-
-
-def _pictures(
-    measures: Sequence[str], tasks: Iterable[str], ours: str, others: Iterable[str]
-) -> str:
-    """The pictures and seeds that recipes are compared on."""
+def _pictures(measures: Sequence[str], on: Sequence[tuple[str, str, str]]) -> str:
+    """The pictures and seeds of comparisons, each a task and two names."""
     parts = []
-    for task in dict.fromkeys(tasks):
-        names = {score.picture for score in results_for(task, ours)[0].scores}
-        scenes, known = len({photograph(picture) for picture in names}), labels(task)
-        each = [len(seed_gaps(task, ours, name, "psnr")) for name in others if name in known]
-        trained = f"{max(each)} seed{'s' if max(each) > 1 else ''}"
-        parts.append(f"{task}: {len(names)} pictures of {scenes} scenes, {trained}")
+    for task in dict.fromkeys(task for task, *_ in on):
+        pairs = [(mine, other) for where, mine, other in on if where == task]
+        pictures = {score.picture for score in results_for(task, pairs[0][0])[0].scores}
+        scenes = len({photograph(picture) for picture in pictures})
+        seeds = sorted({len(seed_gaps(task, mine, other, "psnr")) for mine, other in pairs})
+        trained = f"{' to '.join(map(str, (seeds[0], seeds[-1])[: len(seeds)]))} seed"
+        trained += "s" if seeds[-1] > 1 else ""
+        parts.append(f"{task}: {len(pictures)} pictures of {scenes} scenes, {trained}")
     shown = " and ".join(LABELS[measure] for measure in measures)
     return f"{shown}; {'; '.join(parts) or 'not trained yet'}"
 

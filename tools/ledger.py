@@ -209,10 +209,11 @@ another (*retouch*); with a compact HDRNet and about 2,000 steps
 that the paper is wrong about its own data.
 
 **How to read the numbers.** A difference is ours minus theirs on the same pictures and seeds. In
-brackets the interval that holds it with 95 % confidence (bootstrap over scenes). "seeds ±" is half
-the range of the seeds' own differences. Where recipes compete, *reproduced* means that every
-interval lies on the claim's side of 0, *differs* that none does and at least one lies on the other
-side, *undecided* anything else."""
+brackets the interval that holds it with 95 % confidence (bootstrap over scenes and seeds). "seeds
+±" is half the range of the seeds' own differences. Lower is better in CIEDE2000 (ΔE), EMD and
+over-enhancement. Where recipes compete, *reproduced* means that every interval lies on the claim's
+side of 0, *differs* that none does and at least one lies on the other side, *undecided* anything
+else. Where the best of many is meant, one recipe has to hold on every task."""
 
 
 def main() -> None:
