@@ -95,7 +95,7 @@ def test_the_forest_is_of_the_shipped_scores(task):
 def test_the_forest_says_in_words_which_intervals_lie_on_one_side():
     frame = evidence.forest(task="retouch")
     names = {label: name for name, label in labels("retouch").items()}
-    better, worse = re.findall(r"(?:better than L2|Worse) (.*?)\.(?= |$)", frame.caption)
+    better, worse = re.findall(r"(?:better than L2|Worse): (.*?)\.(?= |$)", frame.caption)
     for side, text in ((1, better), (-1, worse)):
         for label in text.split("; ") if text != "none" else ():
             against = "l2-lut" if names[label].endswith("lut") else "l2"
@@ -119,7 +119,8 @@ def test_the_violins_are_of_the_shipped_scores(measure, tail, best):
     close(tails.get_xdata(), [np.percentile(v, tail) for v in flat.values()], rtol=1e-6)
     trained = [name for name in flat if name not in BASELINES]
     winner = best(trained, key=lambda name: flat[name].mean())
-    assert f"has {names[winner]}, {flat[winner].mean():.3g};" in frame.caption
+    best_mean = f"{names[winner]} has the best mean of all losses, {flat[winner].mean():.3g};"
+    assert best_mean in frame.caption
     ends = f"L2 has {flat['l2'].mean():.3g}, the input {flat['input'].mean():.3g}."
     assert frame.caption.endswith(ends)
 
@@ -175,6 +176,6 @@ def test_the_readers_own_results_stand_beside_the_shipped(tmp_path):
         use("")
     [axes] = drawn.figure.axes
     assert [label.get_text() for label in axes.get_yticklabels()][-1] == "own l2"
-    assert "has own l2, 40" in drawn.caption
+    assert "own l2 has the best mean of all losses, 40" in drawn.caption
     assert "own l2" in forest.caption
     assert "own" not in other.caption

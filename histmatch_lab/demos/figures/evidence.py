@@ -140,7 +140,7 @@ def _verdicts(gaps: Mapping[str, Difference]) -> str:
     better = [name for name, gap in gaps.items() if gap.low > 0]
     worse = [name for name, gap in gaps.items() if gap.high < 0]
     others = len(gaps) - len(better) - len(worse)
-    text = f"better than L2 {'; '.join(better) or 'none'}. Worse {'; '.join(worse) or 'none'}"
+    text = f"better than L2: {'; '.join(better) or 'none'}. Worse: {'; '.join(worse) or 'none'}"
     return f"{text}. Of the other {others} these pictures cannot tell" if others else text
 
 
@@ -173,7 +173,7 @@ def violins(measure: str, task: str) -> Frame:
     best = max(trained, key=lambda name: what.sign * means[name])
     return Frame(
         figure,
-        f"{measure} on {task}: the best mean of all trained has {shown[best]}, {means[best]:.3g}; "
+        f"{measure} on {task}: {shown[best]} has the best mean of all losses, {means[best]:.3g}; "
         f"L2 has {means['l2']:.3g}, the input {means['input']:.3g}.",
     )
 
