@@ -67,11 +67,15 @@ def fabric_as_launched() -> "Fabric":
 
 
 def _quiet_fabric() -> "type[Fabric]":
-    """Without its hints, which on a GPU would stand above each training."""
+    """Without its hint on precision, which on a GPU would stand above each training."""
     from lightning_fabric import Fabric
 
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric.utilities.rank_zero").addFilter(_is_no_hint)
     return Fabric
+
+
+def _is_no_hint(record: logging.LogRecord) -> bool:
+    return "set_float32_matmul_precision" not in record.getMessage()
 
 
 def rank_slice(fabric: "Fabric", batch: int) -> slice:

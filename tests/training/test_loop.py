@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from lightning_fabric.accelerators import cuda
 from torch import Tensor, nn
 
 from histmatch_lab import (
@@ -315,11 +316,26 @@ def test_ctrl_c_ends_the_run_with_what_was_learned(tmp_path):
     assert same(network, load_network(tmp_path / "weights.safetensors"))
 
 
-def test_fabrics_hints_do_not_stand_above_a_training():
+def test_fabrics_hint_on_precision_does_not_stand_above_a_training(monkeypatch):
+    said: list[str] = []
+    logger = logging.getLogger("lightning_fabric.utilities.rank_zero")
+
+    def handle(record: logging.LogRecord) -> None:
+        if logger.filter(record):
+            said.append(record.msg)
+
+    monkeypatch.setattr(logger, "handle", handle)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "H200")
+    hint = cuda._check_cuda_matmul_precision.__wrapped__
+    monkeypatch.setattr(logger, "filters", [])
+    hint(torch.device("cuda"))
+    assert len(said) == 1
     fabric_on(torch.device("cpu"))
-    hints = logging.getLogger("lightning_fabric.utilities.rank_zero")
-    assert not hints.isEnabledFor(logging.INFO)
-    assert hints.isEnabledFor(logging.WARNING)
+    hint(torch.device("cuda"))
+    logger.info("Starting")
+    assert said[1:] == ["Starting"]
 
 
 class Dark(Brighter):
