@@ -73,5 +73,8 @@ def move(demo: Locator) -> None:
     expect(line).not_to_be_empty()
     before, said = image.get_attribute("src"), line.inner_text()
     Control(demo).press()
-    expect(image).not_to_have_attribute("src", before or "", timeout=MINUTE)
+    try:
+        expect(image).not_to_have_attribute("src", before or "", timeout=MINUTE)
+    except AssertionError as problem:
+        raise AssertionError(f"after the press the demo says: {demo.inner_text()}") from problem
     expect(line).not_to_have_text(said, timeout=MINUTE)
