@@ -247,9 +247,10 @@ def _pictures(measures: Sequence[str], on: Sequence[tuple[str, str, str]]) -> st
         pairs = [(mine, other) for where, mine, other in on if where == task]
         pictures = {score.picture for score in results_for(task, pairs[0][0])[0].scores}
         scenes = len({photograph(picture) for picture in pictures})
-        seeds = sorted({len(seed_gaps(task, mine, other, "psnr")) for mine, other in pairs})
-        trained = f"{' to '.join(map(str, (seeds[0], seeds[-1])[: len(seeds)]))} seed"
-        trained += "s" if seeds[-1] > 1 else ""
+        seeds = [len(seed_gaps(task, mine, other, "psnr")) for mine, other in pairs]
+        fewest, most = min(seeds), max(seeds)
+        trained = f"{most} seed{'s' if most > 1 else ''}"
+        trained = trained if fewest == most else f"{fewest} to {trained}"
         parts.append(f"{task}: {len(pictures)} pictures of {scenes} scenes, {trained}")
     shown = " and ".join(LABELS[measure] for measure in measures)
     return f"{shown}; {'; '.join(parts) or 'not trained yet'}"
