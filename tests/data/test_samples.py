@@ -78,7 +78,7 @@ def test_every_photograph_opens(name):
 
 
 def test_levels_are_those_of_the_file():
-    stored = np.asarray(Image.open(FOLDER / "photos/astronaut.png"))
+    stored = np.asarray(Image.open(FOLDER / "photos/astronaut.webp"))
     wanted = stored.astype(np.float32) / np.float32(255)
     np.testing.assert_array_equal(photo("astronaut").permute(1, 2, 0), wanted)
 
@@ -106,8 +106,8 @@ def test_credit_says_what_the_licence_asks():
 
 
 def test_open_photo_takes_a_name_or_a_path(tmp_path):
-    path = tmp_path / "my holiday.png"
-    shutil.copy(FOLDER / "photos/chelsea.png", path)
+    path = tmp_path / "my holiday.webp"
+    shutil.copy(FOLDER / "photos/chelsea.webp", path)
     assert torch.equal(open_photo("chelsea"), photo("chelsea"))
     assert torch.equal(open_photo(path), photo("chelsea"))
     assert torch.equal(open_photo(str(path), max_side=50), load_image(path, max_side=50))
