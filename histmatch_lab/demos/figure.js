@@ -1,7 +1,9 @@
 // What a demo is in the browser: its picture and line, and the upload of a picture of one's own.
 // In a notebook anywidget runs this, on a page without a kernel page.js does.
 const WIDEST = 900; // CSS pixels of a figure
-const SETTLE = 60, HELD = 400; // ms without news until the full picture is asked for
+// ms without news until the full picture is asked for: after a key, which may be repeated, after the
+// pointer was let go, and while it holds still
+const SETTLE = 60, RELEASED = 20, HELD = 400;
 const PHOTO_SIDE = 600, MOST_BYTES = 2e7;
 
 const make = (tag, attributes = {}, ...children) => {
@@ -72,15 +74,23 @@ const live = (model, el) => {
   const box = el.appendChild(make("div", { className: "picture" }));
   const line = el.appendChild(make("p"));
   const { under, show } = pane(box);
-  let timer, held = false, last = 0;
-  const hold = ({ type }) => { held = type === "pointerdown"; };
-  const events = ["pointerdown", "pointerup", "pointercancel"];
+  let timer, held = false, pause = SETTLE, last = 0;
+  const hold = ({ type }) => {
+    held = type === "pointerdown";
+    pause = held || type === "keydown" ? SETTLE : RELEASED;
+    if (timer && !held) settle();
+  };
+  const events = ["keydown", "pointerdown", "pointerup", "pointercancel"];
   events.forEach((event) => window.addEventListener(event, hold, true));
   const ask = () => {
+    timer = undefined;
     if (el.isConnected && held && performance.now() - last < HELD) settle();
     else model.send({ scale: Math.min(3, Math.max(2, window.devicePixelRatio || 1)) });
   };
-  const settle = () => { timer = setTimeout(ask, SETTLE); };
+  const settle = () => {
+    clearTimeout(timer);
+    timer = setTimeout(ask, pause);
+  };
   const say = () => {
     const problem = model.get("problem"), demo = el.closest(".histmatch-lab-demo");
     line.setAttribute("role", problem ? "alert" : "status");
@@ -93,6 +103,7 @@ const live = (model, el) => {
   model.on("change:problem", say);
   model.on("msg:custom", async (about, buffers) => {
     clearTimeout(timer);
+    timer = undefined;
     last = performance.now();
     const sources = buffers.map((buffer) => URL.createObjectURL(new Blob([buffer])));
     await show(sources, about);
