@@ -1,7 +1,5 @@
 """From levels to the bytes of a picture file, with what another file says beside its pixels."""
 
-import struct
-import zlib
 from contextlib import suppress
 from io import BytesIO
 from typing import Any
@@ -31,37 +29,23 @@ def exif_of(data: bytes) -> Image.Exif:
     return exif
 
 
-def to_png(levels: np.ndarray, facts: Facts | None) -> bytes:
+def to_png(levels: np.ndarray, facts: Facts) -> bytes:
     """(H, W, C) as PNG; Pillow cannot write 16 bits of colour, imagecodecs only pixels."""
-    png = bytes(imagecodecs.png_encode(levels))
-    if facts is None:
-        return png
-    chunks = b""
-    if facts.profile:
-        chunks += _chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(SRGB_PROFILE))
-    if facts.dpi:
-        per_metre = (round(float(number) / 0.0254) for number in facts.dpi)
-        chunks += _chunk(b"pHYs", struct.pack(">IIB", *per_metre, 1))
-    if exif := _kept(facts.exif):
-        chunks += _chunk(b"eXIf", _tiff(exif))
-    return png[:33] + chunks + png[33:]  # behind the head
+    png, buffer = bytes(imagecodecs.png_encode(levels)), BytesIO()
+    Image.new("L", (1, 1)).save(buffer, "PNG", **_said(facts))
+    head, *_ = buffer.getvalue().rpartition(b"IDAT")
+    return png[:33] + head[33:-4] + png[33:]  # from behind the size to before the pixels
 
 
-def to_jpeg(levels: np.ndarray, facts: Facts | None) -> bytes:
+def to_jpeg(levels: np.ndarray, facts: Facts) -> bytes:
     """(H, W, 3) uint8 as JPEG."""
-    said: dict[str, Any] = {}
-    if facts and facts.profile:
-        said["icc_profile"] = SRGB_PROFILE
-    if facts and facts.dpi:
-        said["dpi"] = tuple(round(float(number)) for number in facts.dpi)
-    if facts and (exif := _kept(facts.exif)):
-        said["exif"] = b"Exif\0\0" + _tiff(exif)
     buffer = BytesIO()
-    Image.fromarray(levels).save(buffer, "JPEG", quality=95, subsampling=0, **said)
+    options = {"quality": 95, "subsampling": 0} | _said(facts)
+    Image.fromarray(levels).save(buffer, "JPEG", **options)
     return buffer.getvalue()
 
 
-def to_tiff(levels: np.ndarray, facts: Facts | None) -> bytes:
+def to_tiff(levels: np.ndarray, facts: Facts) -> bytes:
     """(H, W, C) as TIFF; Pillow cannot write 16 bits of colour, tifffile no EXIF."""
     height, width, channels = levels.shape
     tags: dict[int, Any] = {
@@ -77,11 +61,23 @@ def to_tiff(levels: np.ndarray, facts: Facts | None) -> bytes:
     }
     if channels == 4:
         tags[338] = 2  # an opacity, not multiplied in
-    if facts and facts.profile:
+    if facts.profile:
         tags[34675] = SRGB_PROFILE
-    if facts and facts.dpi:
+    if facts.dpi:
         tags |= dict(zip(RESOLUTION, facts.dpi, strict=True)) | {296: 2}  # per inch
-    return _tiff(tags | _kept(facts.exif) if facts else tags) + levels.tobytes()
+    return _tiff(tags | _kept(facts.exif)) + levels.tobytes()
+
+
+def _said(facts: Facts) -> dict[str, Any]:
+    """What a file says beside its pixels, as Pillow's options."""
+    said: dict[str, Any] = {}
+    if facts.profile:
+        said["icc_profile"] = SRGB_PROFILE
+    if facts.dpi:
+        said["dpi"] = tuple(map(float, facts.dpi))
+    if exif := _kept(facts.exif):
+        said["exif"] = b"Exif\0\0" + _tiff(exif)
+    return said
 
 
 def _kept(exif: Image.Exif) -> dict[int, Any]:
@@ -102,8 +98,3 @@ def _tiff(tags: dict[int, Any]) -> bytes:
         directory[tag] = tags[tag]
     directory.save(buffer)
     return buffer.getvalue()
-
-
-def _chunk(name: bytes, content: bytes) -> bytes:
-    checksum = zlib.crc32(name + content)
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)

@@ -13,6 +13,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 
 from histmatch_lab._checks import checked_shape
 from histmatch_lab._files import write_whole
@@ -222,7 +223,7 @@ def _encode(image: torch.Tensor, path: Path, bits: int, like: Decoded | None) ->
     if like is not None and like.alpha is not None and ENCODERS[ending] is not to_jpeg:
         levels = np.concatenate([levels, to_levels(torch.from_numpy(like.alpha)[None], bits)])
     pixels = np.ascontiguousarray(np.moveaxis(levels, 0, -1))
-    return ENCODERS[ending](pixels, like.facts if like else None)
+    return ENCODERS[ending](pixels, like.facts if like else Facts(bits, Image.Exif()))
 
 
 def _named_bytes(source: Readable) -> tuple[str, bytes]:

@@ -4,7 +4,6 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import tifffile
 import torch
 from torch import Tensor
 
@@ -12,7 +11,6 @@ from histmatch_lab._checks import import_extra
 from histmatch_lab.data.picture import ImageError, refuse_huge
 
 RAW = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw")
-CROP_ORIGIN, CROP_SIZE = 50719, 50720  # tags of DNG
 TURNS = {3: 2, 5: 1, 6: -1}  # LibRaw's name of how the camera was held: quarter turns to the left
 
 
@@ -42,34 +40,18 @@ def develop(path: Path, data: bytes, *, short_side: int | None = None) -> Tensor
                 output_color=rawpy.ColorSpace.sRGB,
                 user_flip=0,
             )
-        if path.suffix.lower() == ".dng":
-            # a sensor without a mosaic is never halved
-            pixels = _crop_as_asked(pixels, data, sizes.width / pixels.shape[1])
-    except (rawpy.LibRawError, tifffile.TiffFileError, ValueError) as problem:
+        if path.suffix.lower() == ".dng" and sizes.crop_width:
+            step = sizes.width / pixels.shape[1]  # a sensor without a mosaic is never halved
+            frame = (
+                sizes.crop_left_margin - sizes.left_margin,
+                sizes.crop_top_margin - sizes.top_margin,
+                sizes.crop_width,
+                sizes.crop_height,
+            )
+            left, top, width, height = (round(number / step) for number in frame)
+            pixels = pixels[top : top + height, left : left + width]
+    except (rawpy.LibRawError, ValueError) as problem:
         raise ImageError(f"{path} cannot be developed: {problem}") from problem
     upright = np.rot90(pixels, TURNS.get(sizes.flip, 0))
     planes = np.divide(np.moveaxis(upright, -1, 0), np.float32(65535), dtype=np.float32, order="C")
     return torch.from_numpy(planes)
-
-
-def _crop_as_asked(pixels: np.ndarray, data: bytes, step: float) -> np.ndarray:
-    """Cut the default crop out of the developed sensor, of which a pixel is `step` wide."""
-    with tifffile.TiffFile(BytesIO(data)) as tiff:
-        first = tiff.pages.first
-        pages = [first, *(first.pages or ())]
-        sensor = max(pages, key=lambda page: page.imagewidth)
-        origin, size = (_numbers(sensor.tags.valueof(tag)) for tag in (CROP_ORIGIN, CROP_SIZE))
-    if not (origin and size):
-        return pixels
-    left, top, width, height = (round(number / step) for number in (*origin, *size))
-    return pixels[top : top + height, left : left + width]
-
-
-def _numbers(value: object) -> list[float]:
-    """Two numbers of a tag, which may be stored as four: numerator, denominator, twice."""
-    if not isinstance(value, tuple):
-        return []
-    numbers = [float(number) for number in value]
-    if len(numbers) == 4:
-        return [numbers[0] / numbers[1], numbers[2] / numbers[3]]
-    return numbers

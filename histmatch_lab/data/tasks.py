@@ -67,8 +67,8 @@ TASKS = {
 }
 
 
-class TaskPairs:
-    """The pairs of one of `TASKS`. A `PairSource`, of whole frames unless there is a crop.
+class TaskPairs(PreparedPairs):
+    """The pairs of one of `TASKS`, of whole frames unless there is a crop.
 
     `train_names` and `test_names` are its pictures'; views of a scene are "SCENE-0", "SCENE-1" ...
     Raises ValueError for an unknown task, or a crop larger than the pictures.
@@ -81,25 +81,15 @@ class TaskPairs:
 
     def __init__(self, task: str, *, crop: int = 0) -> None:
         check_option("task", task, TASKS)
-        self.task, self.crop = task, crop
-        self._folder, self._change, self._variants = TASKS[task]
-        self._pairs = PreparedPairs(data_samples_dir() / self._folder, crop=crop)
-        self.train_names, self.test_names = self._pairs.train_names, self._pairs.test_names
-
-    @property
-    def encoding(self) -> str:
-        """As of `PreparedPairs`."""
-        return self._pairs.encoding
+        self.task, (folder, self._change, self._variants) = task, TASKS[task]
+        super().__init__(data_samples_dir() / folder, crop=crop)
 
     def __repr__(self) -> str:
         return f"TaskPairs({self.task!r}, crop={self.crop})"
 
-    def __len__(self) -> int:
-        return len(self._pairs)
-
     def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """As `PairSource.batch`; pictures, crops, mirrorings and changes are independent."""
-        sources, targets = self._pairs.batch(size, generator)
+        sources, targets = super().batch(size, generator)
         if self._change is None:
             return sources, targets
         changed = [self._change(*p, generator) for p in zip(sources, targets, strict=True)]
@@ -108,7 +98,7 @@ class TaskPairs:
 
     def test_pairs(self) -> Sequence[Pair]:
         """The test pictures, whole; where chance changes them several times: "NAME-1", "NAME-2"."""
-        pairs = self._pairs.test_pairs()
+        pairs = super().test_pairs()
         if self._change is None or not self._variants:
             return pairs
         generator = torch.Generator().manual_seed(TEST_SEED)
