@@ -1,7 +1,7 @@
 """`histmatch-lab enhance`: a trained network on one's own pictures, from file to file."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os.path import realpath  # which ends where links go round
 from pathlib import Path
 
@@ -27,7 +27,6 @@ from histmatch_lab.hdrnet import Network, load_network, network_facts
 from histmatch_lab.lut import ImageAdaptiveLUT, apply_lut
 
 ROWS = 128  # looked up at a time, since eight neighbours of each pixel are held
-STAGES = "reading", "enhancing", "writing"
 
 
 @click.command()
@@ -91,26 +90,21 @@ def _check_takes_srgb(weights: Path) -> None:
 
 
 def _enhance_all(network: Network, places: Mapping[Path, Path], white: float | None) -> int:
-    """Under bars for all and for each picture; how many failed, with the reason said."""
+    """Under a bar that names picture and stage; how many failed, with the reason said."""
     console, failed = Console(stderr=True), 0
     with Progress(console=console) as progress:
-        whole, one = (progress.add_task(text, total=None) for text in ("Enhancing", ""))
-        for source, place in progress.track(places.items(), task_id=whole):
-            progress.reset(one, total=len(STAGES))
-
-            def begin(stage: str, name: str = source.name) -> None:
-                number = STAGES.index(stage)
-                progress.update(one, completed=number, description=f"{stage} {escape(name)}")
-
+        bar = progress.add_task("", total=len(places))
+        for number, (source, place) in enumerate(places.items()):
             try:
                 place.parent.mkdir(parents=True, exist_ok=True)
-                if note := _enhance(network, source, place, white, begin):
-                    console.out(f"{source} holds {note}, too, which is left out", highlight=False)
+                for part, stage in enumerate(_enhance(network, source, place, white, console)):
+                    text = f"{stage} {escape(source.name)}"
+                    progress.update(bar, completed=number + part / 3, description=text)
             except (ImageError, OSError) as problem:
                 failed += 1
                 named = isinstance(problem, ImageError)
                 console.out(problem if named else f"{source}: {problem}", highlight=False)
-        progress.remove_task(one)
+        progress.update(bar, completed=len(places), description="done")
     return failed
 
 
@@ -149,17 +143,18 @@ def _enhance(
     source: Path,
     place: Path,
     white: float | None,
-    begin: Callable[[str], None],
-) -> str:
-    """From file to file; what else is in the source."""
-    begin("reading")
+    console: Console,
+) -> Iterator[str]:
+    """From file to file, stage by stage, whose names it gives; says what else is in the source."""
+    yield "reading"
     picture = open_image(source, read_bytes(source), white=white)
     refuse_several(source, picture.facts)
-    begin("enhancing")
+    yield "enhancing"
     result = _apply(network, torch.from_numpy(picture.rgb)[None])[0]
-    begin("writing")
+    yield "writing"
     save_image(result, place, bits=picture.facts.bits, like=picture)
-    return picture.facts.note
+    if note := picture.facts.note:
+        console.out(f"{source} holds {note}, too, which is left out", highlight=False)
 
 
 @torch.no_grad()

@@ -1,6 +1,5 @@
 """From levels to the bytes of a picture file, with what another file says beside its pixels."""
 
-from contextlib import suppress
 from io import BytesIO
 from typing import Any
 
@@ -19,14 +18,6 @@ NOT_KEPT = (0x927C, 0xA002, 0xA003, 0xA005)
 # Description, camera, program, time, artist, computer, ratings, copyright, what Windows notes
 KEPT = (270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096))
 RESOLUTION = 282, 283
-
-
-def exif_of(data: bytes) -> Image.Exif:
-    """The EXIF of a file that is built like a TIFF, as most raw photographs are; else nothing."""
-    exif = Image.Exif()
-    with suppress(Exception):  # Pillow raises anything at all on what is built otherwise
-        exif.load_from_fp(BytesIO(data))
-    return exif
 
 
 def to_png(levels: np.ndarray, facts: Facts) -> bytes:

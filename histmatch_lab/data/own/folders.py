@@ -4,7 +4,7 @@ import hashlib
 import math
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from histmatch_lab.data.images import (
 from histmatch_lab.data.own.prepare import Existing, Made, Result, Skipped, stamp
 from histmatch_lab.data.own.splits import SPLITS, Split
 
-Files = dict[str, list[Path]]  # by the name of the pair
+Files = dict[str, list[Path]]  # by the name of the pair: the path below its side, no ending
 
 
 class FilePair(NamedTuple):
@@ -119,15 +119,21 @@ def folder_source(inputs: Path, targets: Path, *, short_side: int | None = None)
     sides: list[Files] = []
     others: list[Path] = []
     for folder in (inputs, targets):
-        files = files_below(folder)
-        others += [path for path in files if not is_picture(path)]
-        sides.append(by_name(folder, filter(is_picture, files)))
-        if not sides[-1]:
+        side: Files = {}
+        for path in files_below(folder):
+            if is_picture(path):
+                name = path.relative_to(folder).with_suffix("").as_posix()
+                side.setdefault(name, []).append(path)
+            else:
+                others.append(path)
+        if not side:
             raise ValueError(f"{folder} holds no pictures")
+        sides.append(side)
     if not sides[0].keys() & sides[1].keys():
+        before, after = (next(iter(side)) for side in sides)
         raise ValueError(
-            f"no picture of {inputs} ({_some(sides[0])}) has a partner of the same name in "
-            f"{targets} ({_some(sides[1])})"
+            f"no picture of {inputs}, such as {before}, has a partner of the same name in "
+            f"{targets}, such as {after}"
         )
     pairs, missing = pair_up(*sides)
     found = [f"{len(pairs)} pairs in {inputs} and {targets}", passed_over(others)]
@@ -180,15 +186,3 @@ def files_below(root: Path) -> list[Path]:
         inside[:] = sorted(name for name in inside if not name.startswith("."))
         found += (Path(folder, name) for name in sorted(names))
     return found
-
-
-def by_name(root: Path, paths: Iterable[Path]) -> Files:
-    """Files below a folder by their path in it, without the ending."""
-    found: Files = {}
-    for path in paths:
-        found.setdefault(path.relative_to(root).with_suffix("").as_posix(), []).append(path)
-    return found
-
-
-def _some(found: Files) -> str:
-    return f"{', '.join(list(found)[:2])}{', ...' if len(found) > 2 else ''}"

@@ -34,10 +34,6 @@ BT2020_PRIMARIES = 9
 UNSPECIFIED = (0, 2)
 
 
-class MovieError(ValueError):
-    """A movie cannot be used; the message names it, says what was found and what to do."""
-
-
 class Encoding(NamedTuple):
     """What a movie's codes mean: a key of YCBCR_WEIGHTS, and "limited" or "full"."""
 
@@ -139,30 +135,30 @@ def open_movie(path: Path, *, hdr: bool, stated: Encoding | None = None) -> Movi
     hdr: whether it must be PQ with BT.2020; else it must not be. stated: what its encoding is,
     where it does not say.
 
-    Raises MovieError for no movie, no whole frame, missing or unfit tags, an unusual pixel format;
+    Raises ValueError for no movie, no whole frame, missing or unfit tags, an unusual pixel format;
     ModuleNotFoundError, which says how to get it, without PyAV.
     """
     av = pyav()
     if not path.is_file():
-        raise MovieError(f"{path} does not exist, or is no file")
+        raise ValueError(f"{path} does not exist, or is no file")
     try:
         with av.open(str(path)) as container:
             movie = _described(path, container, stated, av.time_base)
     except av.error.FFmpegError as problem:
-        raise MovieError(f"{path} cannot be read as a movie: {problem.strerror}") from problem
+        raise ValueError(f"{path} cannot be read as a movie: {problem.strerror}") from problem
     _check_transfer(movie, hdr, stated)
     return movie
 
 
 def _described(path: Path, container: Any, stated: Encoding | None, time_base: int) -> Movie:
     if not container.streams.video:
-        raise MovieError(f"{path} holds no pictures")
+        raise ValueError(f"{path} holds no pictures")
     stream = container.streams.video[0]
     frame = next(container.decode(stream), None)
     if frame is None:
-        raise MovieError(f"{path} has no whole frame; it is cut short or damaged")
+        raise ValueError(f"{path} has no whole frame; it is cut short or damaged")
     if not re.fullmatch(r"yuvj?4(20|22|44)p(9|10|12|14|16)?(le)?", frame.format.name):
-        raise MovieError(
+        raise ValueError(
             f"{path} has the pixel format {frame.format.name}; read are planar 4:2:0 to 4:4:4"
         )
     rate = stream.average_rate or stream.guessed_rate
@@ -201,16 +197,16 @@ def _decoded(av: Any, packets: Iterator[Any]) -> Iterator[tuple[int, VideoFrame 
 def _encoding(path: Path, matrix: int, span: int, stated: Encoding | None) -> Encoding:
     """What the tags say, the numbers of H.273, completed by what was stated."""
     if matrix not in (*MATRICES, *UNSPECIFIED):
-        raise MovieError(f"{path} has the matrix number {matrix} of H.273, which is not read here")
+        raise ValueError(f"{path} has the matrix number {matrix} of H.273, which is not read here")
     tags = {"matrix": MATRICES.get(matrix), "range": RANGES.get(span)}
     given = stated._asdict() if stated else {}
     for name, tag in tags.items():
         if tag and given.get(name, tag) != tag:
-            raise MovieError(f"{path} is tagged with the {name} {tag}; stated is {given[name]}")
+            raise ValueError(f"{path} is tagged with the {name} {tag}; stated is {given[name]}")
     whole = {name: tag or given.get(name) for name, tag in tags.items()}
     missing = [name for name, value in whole.items() if value is None]
     if missing:
-        raise MovieError(
+        raise ValueError(
             f"{path} does not say its {' and '.join(missing)}; state its encoding if you know it, "
             "such as bt709,limited (a movie in HD) or bt2020,limited (HDR)"
         )
@@ -219,16 +215,16 @@ def _encoding(path: Path, matrix: int, span: int, stated: Encoding | None) -> En
 
 def _check_transfer(movie: Movie, hdr: bool, stated: Encoding | None) -> None:
     if movie.transfer == HLG_TRANSFER:
-        raise MovieError(f"{movie.path} is HLG, which is not read here; PQ is")
+        raise ValueError(f"{movie.path} is HLG, which is not read here; PQ is")
     is_pq = movie.transfer == PQ_TRANSFER
     if not hdr and is_pq:
-        raise MovieError(f"{movie.path} is PQ, an HDR movie; the SDR movie comes second")
+        raise ValueError(f"{movie.path} is PQ, an HDR movie; the SDR movie comes second")
     if not hdr:
         return
     if not is_pq and not (stated and movie.transfer in UNSPECIFIED):
-        raise MovieError(f"{movie.path} is not tagged as PQ (ST 2084); the HDR movie comes first")
+        raise ValueError(f"{movie.path} is not tagged as PQ (ST 2084); the HDR movie comes first")
     if movie.primaries not in (BT2020_PRIMARIES, *UNSPECIFIED):
-        raise MovieError(f"{movie.path} is PQ without BT.2020 primaries, which is not read here")
+        raise ValueError(f"{movie.path} is PQ without BT.2020 primaries, which is not read here")
 
 
 def planes(frame: VideoFrame) -> list[np.ndarray]:

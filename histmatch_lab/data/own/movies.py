@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from histmatch_lab.data.images import to_levels
-from histmatch_lab.data.own.movie_file import Encoding, Movie, MovieError, open_movie, planes
+from histmatch_lab.data.own.movie_file import Encoding, Movie, open_movie, planes
 from histmatch_lab.data.own.prepare import Existing, Made, Result, Skipped, stamp
 from histmatch_lab.data.own.splits import Split, chronological_split
 
@@ -50,19 +50,19 @@ def find_offset(first: Tensor, second: Tensor, max_lag: int = MAX_LAG) -> Sync:
 
     Ranks within a frame do not change under any tone curve; their differences in time are what
     moves; normalised cross-correlation over lags has its peak where both move alike. Raises
-    MovieError if either does not move, or if no lag stands out by LEAST_MARGIN.
+    ValueError if either does not move, or if no lag stands out by LEAST_MARGIN.
     """
     a, b = _motion(first), _motion(second)
     reach = min(max_lag, (min(len(a), len(b)) - 1) // 2)
     if reach < 2 or not (a.any() and b.any()):
-        raise MovieError("the frames to align by stand still, or are too few; state the offset")
+        raise ValueError("the frames to align by stand still, or are too few; state the offset")
     lags = list(range(-reach, reach + 1))
     curve = [_correlation(a, b, lag) for lag in lags]
     best = int(np.argmax(curve))
     others = [value for i, value in enumerate(curve) if abs(i - best) > 1]
     margin = curve[best] - max(others)
     if margin < LEAST_MARGIN:
-        raise MovieError(
+        raise ValueError(
             f"no offset stands out: the best, {lags[best]}, must lead by {LEAST_MARGIN}, got "
             f"{margin:.2f}; state the offset if you know it"
         )
@@ -152,7 +152,7 @@ def movie_source(
 ) -> MovieSource:
     """Two movies, looked at and synchronised.
 
-    Raises MovieError for a movie that cannot be used, a size that is larger than a movie or of
+    Raises ValueError for a movie that cannot be used, a size that is larger than a movie or of
     another shape, or movies that do not align; ModuleNotFoundError without PyAV.
     """
     if every < 1:
@@ -177,13 +177,13 @@ def movie_source(
 def _check_size(movie: Movie, size: tuple[int, int]) -> None:
     width, height = size
     if width > movie.width or height > movie.height:
-        raise MovieError(
+        raise ValueError(
             f"size must be at most {movie.path}'s, {movie.width}x{movie.height}, since nothing is "
             f"enlarged, got {width}x{height}"
         )
     if abs(width / height * movie.height / movie.width - 1) > 0.01:
         fitting = round(width * movie.height / movie.width / 2) * 2
-        raise MovieError(
+        raise ValueError(
             f"size must have the shape of {movie.path}, {movie.width}x{movie.height}, such as "
             f"{width}x{fitting}, got {width}x{height}"
         )

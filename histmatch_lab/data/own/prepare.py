@@ -86,8 +86,7 @@ def _fill(source: Source, folder: Path, split: Split) -> Generator[Result]:
     made = 0
 
     def made_from(name: str) -> Any:
-        head = read_head(pair_path(folder, name))
-        return head.facts.get("sources") if head else None
+        return read_head(pair_path(folder, name)).get("sources")
 
     for result in source.pairs(made_from):
         if isinstance(result, Made):
@@ -154,10 +153,7 @@ def _write_manifest(
 ) -> None:
     pairs = []
     for name, side in sides.items():
-        head = read_head(pair_path(folder, name))
-        assert head, name
-        pair = {"name": name, "split": side, "height": head.height, "width": head.width}
-        pairs.append(pair | head.facts)
+        pairs.append({"name": name, "split": side, **read_head(pair_path(folder, name))})
     manifest = {**facts, "pairs": pairs, "skipped": [s._asdict() for s in skipped]}
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([("name", "split"), *sides.items()])

@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,14 +29,6 @@ from histmatch_lab.data.images import Levels, decode_image, read_bytes, to_level
 from histmatch_lab.data.pairs import Pair, draw_index
 
 MANIFEST = "manifest.json"
-
-
-class PairFile(NamedTuple):
-    """What the head of a pair's file says: the size of both pictures, and facts by name."""
-
-    height: int
-    width: int
-    facts: dict[str, Any]
 
 
 def pair_path(folder: Path, name: str) -> Path:
@@ -59,14 +51,14 @@ def write_pair(
     write_whole(path, save(pictures, {"facts": json.dumps(facts, sort_keys=True)}))
 
 
-def read_head(path: Path) -> PairFile | None:
-    """The head of a pair's file, or None if there is no such file or it is damaged."""
+def read_head(path: Path) -> dict[str, Any]:
+    """Height, width and facts of a pair by its file; none if that is not there or damaged."""
     try:
         with safe_open(path, "np") as file:
             _, height, width = file.get_slice("input").get_shape()
-            return PairFile(height, width, json.loads((file.metadata() or {}).get("facts", "{}")))
+            return {"height": height, "width": width, **json.loads(file.metadata()["facts"])}
     except (FileNotFoundError, SafetensorError):
-        return None
+        return {}
 
 
 def to_float(levels: Tensor) -> Tensor:
@@ -88,6 +80,9 @@ class PreparedPairs:
         device: where to hold all training pictures, as integers, so that crops are cut there;
             "cpu" for the main memory. None leaves them in their files, memory-mapped.
 
+    Attributes:
+        encoding: of the inputs and, where it differs, of the targets: "sRGB", "PQ BT.2020 to sRGB".
+
     Raises:
         FileNotFoundError: a folder that holds no manifest, or a pair that is gone.
         ValueError: a manifest without training pairs, or a training picture smaller than the crop.
@@ -98,6 +93,7 @@ class PreparedPairs:
     ) -> None:
         self.folder, self.crop = Path(folder), crop
         self.manifest = read_manifest(self.folder)
+        self.encoding: str = self.manifest.get("encoding", "sRGB")
         self.train_names, self.test_names = (
             [pair["name"] for pair in self.manifest["pairs"] if pair["split"] == split]
             for split in ("train", "test")
@@ -108,12 +104,6 @@ class PreparedPairs:
         self._files: dict[str, str] | None = self.manifest.get("files")
         # pictures cannot be mapped: each is decoded once
         self._device = "cpu" if self._files and device is None else device
-
-    @property
-    def encoding(self) -> str:
-        """Of the inputs and, where it differs, of the targets: "sRGB", "PQ BT.2020 to sRGB"."""
-        encoding: str = self.manifest.get("encoding", "sRGB")
-        return encoding
 
     def __repr__(self) -> str:
         return f"PreparedPairs({str(self.folder)!r}, crop={self.crop})"
@@ -194,11 +184,7 @@ class _Whole(Sequence[Pair]):
     def __len__(self) -> int:
         return len(self.names)
 
-    @overload
-    def __getitem__(self, index: int) -> Pair: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Pair]: ...
-    def __getitem__(self, index: int | slice) -> Pair | Sequence[Pair]:
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return _Whole(self.read, self.names[index])
         name = self.names[index]
