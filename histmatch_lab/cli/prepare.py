@@ -106,12 +106,12 @@ def _prepare(out: Path, split: str | None, make: Callable[[], Source]) -> None:
     skipped: list[Skipped] = []
     fitted: list[str] = []
     pairs = existing = 0
-    try:
-        with exit_codes():
-            source = make()
-            results = fill(source, out, _split(split) if split else None)
-            click.echo("\n".join(source.found))
-            console = Console(stderr=True)
+    with exit_codes():
+        source = make()
+        results = fill(source, out, _split(split) if split else None)
+        click.echo("\n".join(source.found))
+        console = Console(stderr=True)
+        try:
             for result in track(results, "Preparing", total=source.total, console=console):
                 if isinstance(result, Skipped):
                     skipped.append(result)
@@ -120,14 +120,15 @@ def _prepare(out: Path, split: str | None, make: Callable[[], Source]) -> None:
                 existing += isinstance(result, Existing)
                 if isinstance(result, Made) and "fitted" in result.facts:
                     fitted.append(f"  {result.name}: {result.facts['fitted']}; made to fit")
-    except OSError as problem:
-        done = f"; {pairs} pairs are done, the same command goes on from there" if pairs else ""
-        raise click.ClickException(f"{problem.filename or out}: {problem.strerror}{done}") from None
-    finally:
-        for lines in (fitted, [f"  {one.name}: {one.why}" for one in skipped]):
-            click.echo("\n".join(lines[:20]), nl=bool(lines))
-            if len(lines) > 20:
-                click.echo(f"  and {len(lines) - 20} more")
+        except OSError as problem:
+            done = f"; {pairs} pairs are done, the same command goes on from there" if pairs else ""
+            said = f"{problem.filename or out}: {problem.strerror}{done}"
+            raise click.ClickException(said) from None
+        finally:
+            for lines in (fitted, [f"  {one.name}: {one.why}" for one in skipped]):
+                click.echo("\n".join(lines[:20]), nl=bool(lines))
+                if len(lines) > 20:
+                    click.echo(f"  and {len(lines) - 20} more")
     already = f", {existing} of them already there" if existing else ""
     click.echo(f"{pairs} pairs in {out}{already}; {len(skipped)} skipped")
     if skipped:

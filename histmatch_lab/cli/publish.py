@@ -52,13 +52,10 @@ def report(
     Exits with 1 if a cell, a widget or a page failed, with 2 if it was asked for something that
     cannot be, with 130 after Ctrl-C.
     """
-    try:
-        with exit_codes():
-            batch = _import("publish.batch")
-            typed = {name: _where_typed(text) for name, text in parameters}
-            runs = batch.report(notebooks, output, parameters=typed, jobs=jobs)
-    except OSError as problem:  # such as a full disk
-        raise click.ClickException(str(problem)) from None
+    with exit_codes():
+        batch = _import("publish.batch")
+        typed = {name: _where_typed(text) for name, text in parameters}
+        runs = batch.report(notebooks, output, parameters=typed, jobs=jobs)
     states = {run.status for run in runs}
     if states & {"interrupted", "not run"}:
         raise click.exceptions.Exit(130)

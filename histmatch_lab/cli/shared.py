@@ -19,12 +19,17 @@ jobs_option = click.option(
 
 
 @contextmanager
-def exit_codes() -> Iterator[None]:
-    """What the block says cannot be, such as an option's value, ends with 2, Ctrl-C with 130."""
+def exit_codes(failure: type[Exception] = OSError) -> Iterator[None]:
+    """What the block says cannot be, such as an option's value, ends with 2, Ctrl-C with 130.
+
+    A full disk and the like end with 1, and so does what else is a `failure`.
+    """
     try:
         yield
     except (ValueError, FileNotFoundError, ModuleNotFoundError) as problem:
         raise click.UsageError(str(problem)) from None
+    except (OSError, failure) as problem:
+        raise click.ClickException(str(problem)) from None
     except KeyboardInterrupt:
         click.echo("Stopped: what was finished is kept; the same command goes on from there.")
         raise click.exceptions.Exit(130) from None

@@ -37,11 +37,9 @@ def sweep(file: Path, scheduler: str | None, workers: int | None, output: Path) 
         from histmatch_lab.sweep import cluster, plan, view  # which need the extra
 
         runs = plan.read_sweep(file)
-        try:
-            with one_run(output), cluster.connect(scheduler, workers) as client:
-                status = view.watch(cluster.sweep(runs, table, client))
-        except (OSError, cluster.SweepError) as problem:
-            raise click.ClickException(str(problem)) from None
+        connected = cluster.connect(scheduler, workers)
+        with exit_codes(cluster.SweepError), one_run(output), connected as client:
+            status = view.watch(cluster.sweep(runs, table, client))
     click.echo(f"{len(status.results)} runs in {table}; {len(status.failures)} failed")
     for key in status.failures:
         click.echo(f"  {output / key / 'error.txt'}")

@@ -67,11 +67,8 @@ def train(data: str, out: Path, threads: int | None, **options: Any) -> None:
     first = fabric.is_global_zero
     if not first:  # an interrupt is the first process's, which has the state to write
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with exit_codes():  # another run's folder, a batch that cannot be shared
-            progress.run(training.steps(), Console(stderr=True, quiet=not first))
-    except (TrainingError, OSError) as problem:  # such as a full disk
-        raise click.ClickException(str(problem)) from None
+    with exit_codes(TrainingError):  # also another run's folder, a batch that cannot be shared
+        progress.run(training.steps(), Console(stderr=True, quiet=not first))
     if not training.finished:
         raise click.exceptions.Exit(130)
     if not first:

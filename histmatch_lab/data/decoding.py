@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import imagecodecs
 import numpy as np
@@ -117,6 +117,7 @@ def _open(data: bytes) -> Stored:
     refuse_huge(*opened.size)
     _refuse_hdr(data)
     pixels, bits = _pixels(opened, data)
+    others, note = _beside(opened, data)
     has_alpha = pixels.shape[2] in (2, 4) and opened.mode != "CMYK"
     exif = opened.getexif()
     return Stored(
@@ -128,7 +129,8 @@ def _open(data: bytes) -> Stored:
             exif=exif,
             profile=opened.info.get("icc_profile"),
             dpi=opened.info.get("dpi"),
-            **_others(opened, data),
+            others=others,
+            note=note,
         ),
     )
 
@@ -146,15 +148,15 @@ def _pixels(opened: Image.Image, data: bytes) -> tuple[Levels, int]:
     return full_scale(pixels, stored if deep.is_scaled else bits), stored
 
 
-def _others(opened: Image.Image, data: bytes) -> dict[str, Any]:
+def _beside(opened: Image.Image, data: bytes) -> tuple[int, str]:
     """How many further pages or frames there are, and what else is in the file."""
-    others = getattr(opened, "n_frames", 1) - 1
-    has_gain_map = opened.format in ("MPO", "HEIF") and any(sign in data for sign in GAIN_MAPS)
-    if opened.format != "MPO":
-        return {"others": others, "note": GAIN_MAP if has_gain_map else ""}
-    # what cameras put behind a JPEG is not a page of its own
-    beside = f"{others} further picture{'s' if others > 1 else ''}, such as a large preview"
-    return {"note": GAIN_MAP if has_gain_map else beside}
+    others, note = getattr(opened, "n_frames", 1) - 1, ""
+    if opened.format == "MPO":  # what cameras put behind a JPEG is not a page of its own
+        note = f"{others} further picture{'s' if others > 1 else ''}, such as a large preview"
+        others = 0
+    if opened.format in ("MPO", "HEIF") and any(sign in data for sign in GAIN_MAPS):
+        note = GAIN_MAP
+    return others, note
 
 
 @cache

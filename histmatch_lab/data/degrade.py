@@ -7,6 +7,7 @@ from histmatch_lab.color import (
     LUMINANCE_WEIGHTS,
     adjust_contrast,
     linear_to_srgb,
+    srgb_to_linear,
     white_balance_gains,
 )
 
@@ -21,29 +22,25 @@ LOOKS = {
 }
 
 
-def degrade(light: Tensor, generator: torch.Generator) -> Tensor:
-    """A badly taken picture of the same light: exposure, cast, pale colours, flat contrast.
+def spoil(source: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The input badly taken first: exposure, cast, pale colours, flat contrast; (3, H, W) both.
 
-    light: (3, H, W), the photograph in linear light. Returns display-encoded values in
-    [0, 1]. How much of each comes from the generator alone, and no pixel depends on another: a
-    crop of the light degrades as it would in its frame.
+    How much of each comes from the generator alone, and no pixel depends on another: a crop is
+    spoiled as it would be in its frame.
     """
     low, high = torch.tensor(DEGRADATION, dtype=torch.float64).unbind(dim=1)
     drawn = torch.rand(len(DEGRADATION), generator=generator, dtype=torch.float64)
-    return _develop(light, *(low + (high - low) * drawn).tolist())
+    return _develop(srgb_to_linear(source), *(low + (high - low) * drawn).tolist()), target
 
 
-def apply_random_look(light: Tensor, generator: torch.Generator) -> Tensor:
-    """One of LOOKS at random, a function of a pixel's colour.
-
-    light: (3, H, W), in linear light. Returns display-encoded values in [0, 1].
-    """
+def restyle(source: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The target with one of LOOKS at random, a function of a pixel's colour; (3, H, W) both."""
     index = int(torch.randint(len(LOOKS), (), generator=generator))
-    return apply_look(light, list(LOOKS)[index])
+    return source, apply_look(srgb_to_linear(target), list(LOOKS)[index])
 
 
 def apply_look(light: Tensor, look: str) -> Tensor:
-    """One of LOOKS by its name; as `apply_random_look`."""
+    """One of LOOKS: (3, H, W) in linear light becomes display-encoded values in [0, 1]."""
     return _develop(light, *LOOKS[look])
 
 

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from histmatch_lab._checks import check_option
-from histmatch_lab.color import srgb_to_linear
-from histmatch_lab.data.degrade import apply_random_look, degrade
+from histmatch_lab.data.degrade import restyle, spoil
 from histmatch_lab.data.own.prepared import MANIFEST, PreparedPairs
 from histmatch_lab.data.pairs import Pair, PairSource, draw_index
 from histmatch_lab.data.samples import data_samples_dir
@@ -34,16 +33,6 @@ class Task(NamedTuple):
     folder: str
     change: Change | None = None
     test_variants: int = 0  # 0: the pair as it is
-
-
-def spoil(source: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The input badly taken first, see `degrade`; (3, H, W) both."""
-    return degrade(srgb_to_linear(source), generator), target
-
-
-def restyle(source: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The target with one of three looks, see `apply_random_look`; (3, H, W) both."""
-    return source, apply_random_look(srgb_to_linear(target), generator)
 
 
 def misalign(

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 
 from histmatch_lab.color import srgb_to_linear
-from histmatch_lab.data.degrade import DEGRADATION, LOOKS, apply_random_look, degrade
+from histmatch_lab.data.degrade import DEGRADATION, LOOKS, restyle, spoil
 from histmatch_lab.data.samples import photo
 from tests.data import icc
 
-LIGHT = srgb_to_linear(photo("china", max_side=120))
+PHOTO = photo("china", max_side=120)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -21,9 +21,21 @@ def shuffled(image: Tensor) -> Tensor:
     return image.flatten(1)[:, order].view_as(image)
 
 
+def spoiled(image: Tensor, generator: torch.Generator) -> Tensor:
+    changed, target = spoil(image, image, generator)
+    assert target is image
+    return changed
+
+
+def restyled(image: Tensor, generator: torch.Generator) -> Tensor:
+    source, changed = restyle(image, image, generator)
+    assert source is image
+    return changed
+
+
 def test_each_look_is_taken():
     generator = seeded()
-    taken = [apply_random_look(LIGHT, generator) for _ in range(30)]
+    taken = [restyled(PHOTO, generator) for _ in range(30)]
     different = torch.stack(taken).flatten(1).unique(dim=0)
     assert len(different) == len(LOOKS)
     for i, a in enumerate(different):
@@ -32,10 +44,10 @@ def test_each_look_is_taken():
 
 
 def test_a_look_is_a_function_of_the_pixel():
-    look = apply_random_look(LIGHT, seeded(4))
-    assert torch.equal(look, apply_random_look(LIGHT, seeded(4)))
+    look = restyled(PHOTO, seeded(4))
+    assert torch.equal(look, restyled(PHOTO, seeded(4)))
     torch.testing.assert_close(
-        shuffled(look), apply_random_look(shuffled(LIGHT), seeded(4)), rtol=0, atol=1e-6
+        shuffled(look), restyled(shuffled(PHOTO), seeded(4)), rtol=0, atol=1e-6
     )
 
 
@@ -50,23 +62,23 @@ def test_degradations_are_changes_of_light_then_of_contrast():
         )
         gains = np.array([2 ** (warmth / 2), 1, 2 ** (-warmth / 2)])
         gains *= 2**stops / (gains @ weights)
-        light = LIGHT.double().numpy() * gains[:, None, None]
+        light = srgb_to_linear(PHOTO).double().numpy() * gains[:, None, None]
         grey = np.tensordot(weights, light, 1)
         pale = np.clip(grey + saturation * (light - grey), 0, 1)
         wanted = 0.5 + contrast * (icc.encode_srgb(pale) - 0.5)
-        np.testing.assert_allclose(degrade(LIGHT, seeded(seed)), wanted, atol=2e-6)
+        np.testing.assert_allclose(spoiled(PHOTO, seeded(seed)), wanted, atol=2e-6)
 
 
 def test_crop_degrades_as_in_its_frame_and_draws_as_much():
     crop = (..., slice(20, 50), slice(10, 70))
     one, other = seeded(5), seeded(5)
-    torch.testing.assert_close(degrade(LIGHT, one)[crop], degrade(LIGHT[crop], other))
+    torch.testing.assert_close(spoiled(PHOTO, one)[crop], spoiled(PHOTO[crop], other))
     assert torch.equal(one.get_state(), other.get_state())
 
 
 def test_degradations_differ_from_draw_to_draw():
     generator = seeded()
-    inputs = torch.stack([degrade(LIGHT, generator) for _ in range(20)])
+    inputs = torch.stack([spoiled(PHOTO, generator) for _ in range(20)])
     assert inputs.min() >= 0
     assert inputs.max() <= 1
     assert inputs.mean(dim=(1, 2, 3)).std() > 0.05

@@ -194,5 +194,5 @@ def test_a_full_disk_is_told_and_nothing_is_left(cache, monkeypatch, request, of
         monkeypatch.setattr(Path, "write_bytes", full)
     result = fetch()
     assert result.exit_code == 1
-    assert "could not be written: [Errno 28] No space left on device" in result.output
+    assert "Error: [Errno 28] No space left on device" in result.output
     assert list(cache.iterdir()) == []

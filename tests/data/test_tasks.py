@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from histmatch_lab.color import srgb_to_linear
-from histmatch_lab.data.degrade import apply_random_look, degrade
+from histmatch_lab.data.degrade import restyle, spoil
 from histmatch_lab.data.own.prepared import PreparedPairs
 from histmatch_lab.data.samples import data_samples_dir
 from histmatch_lab.data.tasks import MARGIN, TASKS, TEST_SEED, TaskPairs, misalign, open_pairs
@@ -46,7 +45,7 @@ def test_spoiled_changes_the_input_alone():
     drawn = torch.Generator().manual_seed(TEST_SEED)
     for pair in spoiled[:3]:
         assert torch.equal(pair.target, plain[0].target)
-        assert torch.equal(pair.input, degrade(srgb_to_linear(plain[0].input), drawn))
+        assert torch.equal(pair.input, spoil(*plain[0][1:], drawn)[0])
 
 
 def test_ambiguous_changes_the_target_alone():
@@ -54,7 +53,7 @@ def test_ambiguous_changes_the_target_alone():
     drawn = torch.Generator().manual_seed(TEST_SEED)
     for pair in ambiguous[:3]:
         assert torch.equal(pair.input, plain[0].input)
-        assert torch.equal(pair.target, apply_random_look(srgb_to_linear(plain[0].target), drawn))
+        assert torch.equal(pair.target, restyle(*plain[0][1:], drawn)[1])
 
 
 @pytest.mark.parametrize("shift", [0, 6, 12])

@@ -127,13 +127,11 @@ def _check_mine(folder: Path, facts: dict[str, Any]) -> None:
                     f"{folder} holds pairs that were prepared otherwise: {name} was "
                     f"{held.get(name)!r}, now it is {facts.get(name)!r}; choose another folder"
                 )
-    elif folder.exists() and not all(_left_by_a_kill(one) for one in folder.iterdir()):
-        raise ValueError(f"{folder} holds other things; choose a new or an empty folder")
-
-
-def _left_by_a_kill(path: Path) -> bool:
-    """Whether a run that had not written a whole file yet may have left it."""
-    return path.name == LOCK or path.match(PART)
+    elif folder.exists():
+        # a run that was killed before its first whole file leaves nothing but these
+        others = [p for p in folder.iterdir() if p.name != LOCK and not p.match(PART)]
+        if others:
+            raise ValueError(f"{folder} holds other things; choose a new or an empty folder")
 
 
 def _check_room(folder: Path, first: Made, count: int) -> None:
