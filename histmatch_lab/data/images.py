@@ -201,16 +201,6 @@ def shrink(image: torch.Tensor, max_side: int) -> torch.Tensor:
     return resize(image, size)
 
 
-def size_at_short_side(size: Sequence[int], short_side: int) -> tuple[int, int]:
-    """The (height, width) whose shorter one has this many pixels, with the same shape.
-
-    >>> size_at_short_side((1000, 1500), 480)
-    (480, 720)
-    """
-    scale = short_side / min(size)
-    return round(size[0] * scale), round(size[1] * scale)
-
-
 def _encode(image: torch.Tensor, path: Path, bits: int, like: Decoded | None) -> bytes:
     if bits not in (8, 16):
         raise ValueError(f"bits must be 8 or 16, got {bits!r}")

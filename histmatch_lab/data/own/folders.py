@@ -19,7 +19,6 @@ from histmatch_lab.data.images import (
     passed_over,
     read_bytes,
     resize,
-    size_at_short_side,
     to_levels,
 )
 from histmatch_lab.data.own.prepare import Existing, Made, Result, Skipped, stamp
@@ -95,7 +94,8 @@ class PictureSource:
             raise ImageError(f"{_sizes(*pair)}; they must agree")
         size = min(sizes, key=math.prod)
         if self.short_side and min(size) > self.short_side:
-            size = size_at_short_side(size, self.short_side)
+            scale = self.short_side / min(size)
+            size = tuple(round(side * scale) for side in size)
         return [i if i.shape[1:] == size else resize(i, size) for i in pair]
 
 

@@ -149,9 +149,10 @@ def _check_room(folder: Path, first: Made, count: int) -> None:
 def _write_manifest(
     folder: Path, facts: dict[str, Any], sides: dict[str, str], skipped: Sequence[Skipped]
 ) -> None:
-    pairs = []
-    for name, side in sides.items():
-        pairs.append({"name": name, "split": side, **read_head(pair_path(folder, name))})
+    pairs = [
+        {"name": name, "split": side, **read_head(pair_path(folder, name))}
+        for name, side in sides.items()
+    ]
     manifest = {**facts, "pairs": pairs, "skipped": [s._asdict() for s in skipped]}
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([("name", "split"), *sides.items()])

@@ -145,10 +145,9 @@ class PreparedPairs:
 
     def _read(self, name: str) -> tuple[Tensor, Tensor]:
         if self._files:
-            input_file, target_file = (
-                self.folder / self._files[side].format(name=name) for side in ("input", "target")
-            )
-            return _read_levels(input_file), _read_levels(target_file)
+            files = (self.folder / self._files[s].format(name=name) for s in ("input", "target"))
+            before, after = (to_levels(*decode_image(file, read_bytes(file))) for file in files)
+            return torch.from_numpy(before), torch.from_numpy(after)
         with safe_open(pair_path(self.folder, name), "pt") as file:
             return file.get_tensor("input"), file.get_tensor("target")
 
@@ -200,7 +199,3 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         )
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return manifest
-
-
-def _read_levels(path: Path) -> Tensor:
-    return torch.from_numpy(to_levels(*decode_image(path, read_bytes(path))))
