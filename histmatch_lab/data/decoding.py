@@ -6,11 +6,9 @@ Inside, every picture is uint16 with white at 65535. That is exact for 8 bits as
 
 import importlib
 import warnings
-from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from io import BytesIO
-from typing import NamedTuple
 
 import imagecodecs
 import numpy as np
@@ -51,26 +49,14 @@ GAIN_MAPS = (b"hdrgm:", b"hdrgainmap", b"HDRGainMap", b"iso:ts:21496")
 GAIN_MAP = "a gain map for HDR screens"
 
 
-class _Deep(NamedTuple):
-    """How more than 8 bits are read, of which Pillow keeps 8."""
-
-    bits: Callable[[bytes, Image.Image], int]
-    decode: Callable[[bytes], np.ndarray]
-    is_scaled: bool  # to 16 bits, by the codec
-
-
-DEEP = {
-    "PNG": _Deep(lambda data, _: data[24], imagecodecs.png_decode, True),
-    # the byte after SIZ's sizes and number of channels
-    "JPEG2000": _Deep(
-        lambda data, _: (data[data.index(b"\xff\x4f\xff\x51") + 42] & 127) + 1,
-        imagecodecs.jpeg2k_decode,
-        False,
-    ),
-    "AVIF": _Deep(lambda data, _: _av1_bits(data), imagecodecs.avif_decode, False),
-    "HEIF": _Deep(lambda _, opened: opened.info["bit_depth"], lambda data: _heif(data), True),
-    "JXL": _Deep(lambda *_: 16, imagecodecs.jpegxl_decode, True),
+DEEP = {  # how more than 8 bits are read, of which Pillow keeps 8
+    "PNG": imagecodecs.png_decode,
+    "JPEG2000": imagecodecs.jpeg2k_decode,
+    "AVIF": imagecodecs.avif_decode,
+    "HEIF": lambda data: _heif(data),
+    "JXL": imagecodecs.jpegxl_decode,
 }
+UNSCALED = ("JPEG2000", "AVIF")  # not made 16 bits by their codecs
 
 
 def decode(data: bytes, *, white: float | None = None) -> Decoded:
@@ -137,15 +123,32 @@ def _open(data: bytes) -> Stored:
 
 def _pixels(opened: Image.Image, data: bytes) -> tuple[Levels, int]:
     """(H, W, 1 to 4), and their bits, 8 or 16."""
-    deep = DEEP.get(opened.format or "")
-    bits = deep.bits(data, opened) if deep else 8
-    if deep is None or bits <= 8:
+    bits = _bits(opened, data)
+    if bits <= 8:
         pixels = np.atleast_3d(np.asarray(_plain_mode(opened))).astype(np.uint16)
         pixels *= np.uint16(257)
         return pixels, 8
-    pixels = np.atleast_3d(deep.decode(data))
+    kind = opened.format or ""
+    pixels = np.atleast_3d(DEEP[kind](data))
     stored = pixels.dtype.itemsize * 8
-    return full_scale(pixels, stored if deep.is_scaled else bits), stored
+    return full_scale(pixels, bits if kind in UNSCALED else stored), stored
+
+
+def _bits(opened: Image.Image, data: bytes) -> int:
+    """As the file has them."""
+    match opened.format:
+        case "PNG":
+            return data[24]
+        case "JPEG2000":  # the byte after SIZ's sizes and number of channels
+            return (data[data.index(b"\xff\x4f\xff\x51") + 42] & 127) + 1
+        case "AVIF":
+            flags = data[data.index(b"av1C") + 6]
+            return 12 if flags & 0x20 else 10 if flags & 0x40 else 8
+        case "HEIF":
+            return opened.info["bit_depth"]
+        case "JXL":
+            return 16  # or 8, as its codec finds
+    return 8
 
 
 def _beside(opened: Image.Image, data: bytes) -> tuple[int, str]:
@@ -179,11 +182,6 @@ def _plain_mode(opened: Image.Image) -> Image.Image:
 def _heif(data: bytes) -> np.ndarray:
     opened = importlib.import_module("pillow_heif").open_heif(data, convert_hdr_to_8bit=False)
     return np.array(opened)  # a copy: what it holds is freed with it
-
-
-def _av1_bits(data: bytes) -> int:
-    flags = data[data.index(b"av1C") + 6]
-    return 12 if flags & 0x20 else 10 if flags & 0x40 else 8
 
 
 def _refuse_hdr(data: bytes) -> None:

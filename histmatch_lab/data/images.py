@@ -141,8 +141,6 @@ def read_bytes(path: Path) -> bytes:
         if size > MAX_BYTES:
             raise ImageError(f"{path} has {size / 2**30:.1f} GiB; pictures up to 1 GiB are read.")
         return path.read_bytes()
-    except PermissionError as error:
-        raise ImageError(f"{path} may not be read; change its permissions or copy it.") from error
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror}") from error
 
@@ -162,7 +160,19 @@ def save_image(
     ValueError for another type or shape, and for NaN.
     """
     path = Path(path)
-    content = _encode(image, path, bits, like)
+    if bits not in (8, 16):
+        raise ValueError(f"bits must be 8 or 16, got {bits!r}")
+    if checked_shape("image", image, "3 H W").isnan().any():
+        raise ValueError("image must be numbers in [0, 1], got NaN")
+    known = {e: to for e, to in ENCODERS.items() if bits == 8 or to is not to_jpeg}
+    encode = known.get(path.suffix.lower())
+    if encode is None:
+        raise ImageError(f"{path}: pictures of {bits} bits are written as {', '.join(known)}")
+    levels = to_levels(image, bits)
+    if like is not None and like.alpha is not None and encode is not to_jpeg:
+        levels = np.concatenate([levels, to_levels(torch.from_numpy(like.alpha)[None], bits)])
+    pixels = np.ascontiguousarray(np.moveaxis(levels, 0, -1))
+    content = encode(pixels, like.facts if like else Facts(bits, Image.Exif()))
     try:
         write_whole(path, content)
     except OSError as error:
@@ -199,22 +209,6 @@ def shrink(image: torch.Tensor, max_side: int) -> torch.Tensor:
         return image
     size = [max(1, round(side * max_side / longer)) for side in (height, width)]
     return resize(image, size)
-
-
-def _encode(image: torch.Tensor, path: Path, bits: int, like: Decoded | None) -> bytes:
-    if bits not in (8, 16):
-        raise ValueError(f"bits must be 8 or 16, got {bits!r}")
-    if checked_shape("image", image, "3 H W").isnan().any():
-        raise ValueError("image must be numbers in [0, 1], got NaN")
-    ending = path.suffix.lower()
-    if ending not in ENCODERS or (bits == 16 and ENCODERS[ending] is to_jpeg):
-        known = ", ".join(e for e, encode in ENCODERS.items() if bits == 8 or encode is not to_jpeg)
-        raise ImageError(f"{path}: pictures of {bits} bits are written as {known}")
-    levels = to_levels(image, bits)
-    if like is not None and like.alpha is not None and ENCODERS[ending] is not to_jpeg:
-        levels = np.concatenate([levels, to_levels(torch.from_numpy(like.alpha)[None], bits)])
-    pixels = np.ascontiguousarray(np.moveaxis(levels, 0, -1))
-    return ENCODERS[ending](pixels, like.facts if like else Facts(bits, Image.Exif()))
 
 
 def _named_bytes(source: Readable) -> tuple[str, bytes]:

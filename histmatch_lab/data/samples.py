@@ -63,7 +63,7 @@ def photo(name: str, *, max_side: int | None = None) -> torch.Tensor:
 
     Raises ValueError, which lists the names, for one that it does not know.
     """
-    return _load(data_samples_dir() / _sample(name).file, max_side).clone()
+    return _load(data_samples_dir() / _sample(name).file, max_side=max_side).clone()
 
 
 def credit(name: str) -> str:
@@ -99,9 +99,8 @@ def open_photo(
         raise ImageError(f"{error}{hint} {known}") from error
 
 
-@functools.lru_cache(maxsize=8)  # a slider asks for the same picture at each of its moves
-def _load(path: Path, max_side: int | None) -> torch.Tensor:
-    return load_image(path, max_side=max_side)
+# a slider asks for the same picture at each of its moves
+_load = functools.lru_cache(maxsize=8)(load_image)
 
 
 def _sample(name: str) -> Sample:
@@ -114,14 +113,10 @@ def _sample(name: str) -> Sample:
 @functools.cache
 def _samples(folder: Path) -> dict[str, Sample]:
     readme = (folder / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (photos/.+) \|$", readme, flags=re.MULTILINE)
-    samples = (Sample(*map(_plain, row.split(" | ")[:4])) for row in rows)
+    plain = re.sub(r"\[(.+?)\]\(.+?\)", r"\1", readme)  # without links
+    rows = re.findall(r"^\| (photos/.+) \|$", plain, flags=re.MULTILINE)
+    samples = (Sample(*row.split(" | ")[:4]) for row in rows)
     return {Path(sample.file).stem: sample for sample in samples}
-
-
-def _plain(cell: str) -> str:
-    """The text of a table's cell without its link."""
-    return re.sub(r"\[(.+?)\]\(.+?\)", r"\1", cell)
 
 
 def _is_samples(folder: Path) -> bool:

@@ -17,13 +17,27 @@ import torch
 from torch import Tensor
 
 from histmatch_lab._checks import check_option
-from histmatch_lab.data.degrade import restyle, spoil
+from histmatch_lab.color import (
+    LUMINANCE_WEIGHTS,
+    adjust_contrast,
+    linear_to_srgb,
+    srgb_to_linear,
+    white_balance_gains,
+)
 from histmatch_lab.data.own.prepared import MANIFEST, PreparedPairs
 from histmatch_lab.data.pairs import Pair, PairSource, draw_index
 from histmatch_lab.data.samples import data_samples_dir
 
 TEST_SEED = 2022
 MARGIN = 12  # pixels: no task shifts by more
+# stops, warmth, saturation and contrast: between which values a degradation is drawn
+DEGRADATION = ((-1.5, 0.5), (-0.8, 0.8), (0.5, 0.9), (0.6, 0.9))
+LOOKS = {  # the same four
+    "airy": (0.6, 0.3, 0.95, 0.92),
+    "moody": (-0.7, -0.35, 0.8, 1.1),
+    "vivid": (0.0, 0.0, 1.2, 1.15),
+}
+
 Change = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 
 
@@ -35,15 +49,48 @@ class Task(NamedTuple):
     test_variants: int = 0  # 0: the pair as it is
 
 
+def spoil(source: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The input badly taken first: exposure, cast, pale colours, flat contrast; (3, H, W) both.
+
+    How much of each comes from the generator alone, and no pixel depends on another: a crop is
+    spoiled as it would be in its frame.
+    """
+    low, high = torch.tensor(DEGRADATION, dtype=torch.float64).unbind(dim=1)
+    drawn = torch.rand(len(DEGRADATION), generator=generator, dtype=torch.float64)
+    return _develop(srgb_to_linear(source), *(low + (high - low) * drawn).tolist()), target
+
+
+def restyle(source: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The target with one of LOOKS at random, a function of a pixel's colour; (3, H, W) both."""
+    look = list(LOOKS)[draw_index(len(LOOKS), generator)]
+    return source, apply_look(srgb_to_linear(target), look)
+
+
 def misalign(
     source: Tensor, target: Tensor, generator: torch.Generator, *, shift: int
 ) -> tuple[Tensor, Tensor]:
     """(3, H, W) both: the middle of the input, less MARGIN, and as much of the target from up to
     `shift` pixels beside it."""
-    height, width = (side - 2 * MARGIN for side in source.shape[1:])
+    middle = source[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
+    height, width = middle.shape[1:]
     top, left = (MARGIN - shift + draw_index(2 * shift + 1, generator) for _ in range(2))
-    middle = source[:, MARGIN : MARGIN + height, MARGIN : MARGIN + width]
     return middle, target[:, top : top + height, left : left + width]
+
+
+def apply_look(light: Tensor, look: str) -> Tensor:
+    """One of LOOKS: (3, H, W) in linear light becomes display-encoded values in [0, 1]."""
+    return _develop(light, *LOOKS[look])
+
+
+def _develop(
+    light: Tensor, stops: float, warmth: float, saturation: float, contrast: float
+) -> Tensor:
+    """Exposure, white balance and saturation as one 3x3 matrix, then encoding, then contrast."""
+    gains = 2**stops * white_balance_gains(warmth)
+    grey = torch.tensor(LUMINANCE_WEIGHTS, dtype=torch.float64).expand(3, 3)
+    matrix = (saturation * torch.eye(3, dtype=torch.float64) + (1 - saturation) * grey) * gains
+    changed = torch.einsum("ij,jhw->ihw", matrix.to(light), light)
+    return adjust_contrast(linear_to_srgb(changed.clamp(0, 1)), contrast)
 
 
 TASKS = {

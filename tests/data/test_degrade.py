@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from histmatch_lab.color import srgb_to_linear
-from histmatch_lab.data.degrade import DEGRADATION, LOOKS, restyle, spoil
 from histmatch_lab.data.samples import photo
+from histmatch_lab.data.tasks import DEGRADATION, LOOKS, restyle, spoil
 from tests.data import icc
 
 PHOTO = photo("china", max_side=120)

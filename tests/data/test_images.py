@@ -502,7 +502,7 @@ def test_file_that_may_not_be_read(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "read_bytes", deny)  # root, as in a container, may read all
-    assert "secret.png may not be read" in refusal(path)
+    assert "secret.png cannot be read: Permission denied" in refusal(path)
 
 
 def test_enormous_file_is_refused_unread(tmp_path):

@@ -3,10 +3,18 @@
 import pytest
 import torch
 
-from histmatch_lab.data.degrade import restyle, spoil
 from histmatch_lab.data.own.prepared import PreparedPairs
 from histmatch_lab.data.samples import data_samples_dir
-from histmatch_lab.data.tasks import MARGIN, TASKS, TEST_SEED, TaskPairs, misalign, open_pairs
+from histmatch_lab.data.tasks import (
+    MARGIN,
+    TASKS,
+    TEST_SEED,
+    TaskPairs,
+    misalign,
+    open_pairs,
+    restyle,
+    spoil,
+)
 
 
 def generator() -> torch.Generator:

@@ -162,7 +162,7 @@ def test_the_code_of_a_training_is_what_it_imports():
     [
         ("losses.py", True),
         ("training/loop.py", True),
-        ("data/degrade.py", True),
+        ("data/tasks.py", True),
         ("demos/live.py", False),
         ("publish/site.py", False),
         ("cli/train.py", False),

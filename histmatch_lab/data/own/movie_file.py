@@ -217,13 +217,11 @@ def _check_transfer(movie: Movie, hdr: bool, stated: Encoding | None) -> None:
     if movie.transfer == HLG_TRANSFER:
         raise ValueError(f"{movie.path} is HLG, which is not read here; PQ is")
     is_pq = movie.transfer == PQ_TRANSFER
-    if not hdr and is_pq:
+    if is_pq and not hdr:
         raise ValueError(f"{movie.path} is PQ, an HDR movie; the SDR movie comes second")
-    if not hdr:
-        return
-    if not is_pq and not (stated and movie.transfer in UNSPECIFIED):
+    if hdr and not is_pq and not (stated and movie.transfer in UNSPECIFIED):
         raise ValueError(f"{movie.path} is not tagged as PQ (ST 2084); the HDR movie comes first")
-    if movie.primaries not in (BT2020_PRIMARIES, *UNSPECIFIED):
+    if hdr and movie.primaries not in (BT2020_PRIMARIES, *UNSPECIFIED):
         raise ValueError(f"{movie.path} is PQ without BT.2020 primaries, which is not read here")
 
 

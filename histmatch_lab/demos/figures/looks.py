@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from histmatch_lab.color import srgb_to_linear
-from histmatch_lab.data.degrade import LOOKS, apply_look
-from histmatch_lab.data.tasks import TaskPairs
+from histmatch_lab.data.tasks import LOOKS, TaskPairs, apply_look
 from histmatch_lab.demos import shared, style
 from histmatch_lab.demos.controls import Slider
 from histmatch_lab.demos.demo import Frame, demo
