@@ -75,9 +75,8 @@ def _kept(exif: Image.Exif) -> dict[int, Any]:
     """The tags to be written again, and their directories; texts as the bytes that they were."""
     tags = {tag: exif[tag] for tag in KEPT if tag in exif}
     kept = {n: v.encode("latin-1") if isinstance(v, str) else v for n, v in tags.items()}
-    directories = {name: exif.get_ifd(name) for name in (EXIF, GPS)}
-    for name, directory in directories.items():
-        if inside := {tag: v for tag, v in directory.items() if tag not in NOT_KEPT}:
+    for name in (EXIF, GPS):
+        if inside := {tag: v for tag, v in exif.get_ifd(name).items() if tag not in NOT_KEPT}:
             kept[name] = inside
     return kept
 

@@ -120,9 +120,7 @@ def is_picture(path: Path) -> bool:
 
 
 def passed_over(paths: Sequence[Path]) -> str:
-    """What is said of them, as "3 other files passed over: 2 .mov, 1 .txt"; nothing if none."""
-    if not paths:
-        return ""
+    """What is said of them, as "3 other files passed over: 2 .mov, 1 .txt"."""
     kinds = Counter("hidden" if p.name.startswith(".") else p.suffix or p.name for p in paths)
     listed = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
     return f"{len(paths)} other file{'s' if len(paths) > 1 else ''} passed over: {listed}"

@@ -136,7 +136,9 @@ def folder_source(inputs: Path, targets: Path, *, short_side: int | None = None)
             f"{targets}, such as {after}"
         )
     pairs, missing = pair_up(*sides)
-    found = [f"{len(pairs)} pairs in {inputs} and {targets}", passed_over(others)]
+    found = [f"{len(pairs)} pairs in {inputs} and {targets}"]
+    if others:
+        found.append(passed_over(others))
     return PictureSource(
         facts={
             "source": "folder",
@@ -145,7 +147,7 @@ def folder_source(inputs: Path, targets: Path, *, short_side: int | None = None)
             "short_side": short_side,
             "encoding": "sRGB",
         },
-        found=[line for line in found if line],
+        found=found,
         files=pairs,
         missing=missing,
         read=decode_image,

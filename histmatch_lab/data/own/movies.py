@@ -3,8 +3,6 @@
 The HDR side is BT.2020 with PQ, the SDR side BT.709; `movie_file` decodes both.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
