@@ -2,6 +2,7 @@
 
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,17 +42,22 @@ def develop(path: Path, data: bytes, *, short_side: int | None = None) -> Tensor
                 user_flip=0,
             )
         if path.suffix.lower() == ".dng" and sizes.crop_width:
-            step = sizes.width / pixels.shape[1]  # a sensor without a mosaic is never halved
-            frame = (
-                sizes.crop_left_margin - sizes.left_margin,
-                sizes.crop_top_margin - sizes.top_margin,
-                sizes.crop_width,
-                sizes.crop_height,
-            )
-            left, top, width, height = (round(number / step) for number in frame)
-            pixels = pixels[top : top + height, left : left + width]
+            pixels = _crop_as_asked(pixels, sizes)
     except (rawpy.LibRawError, ValueError) as problem:
         raise ImageError(f"{path} cannot be developed: {problem}") from problem
     upright = np.rot90(pixels, TURNS.get(sizes.flip, 0))
     planes = np.divide(np.moveaxis(upright, -1, 0), np.float32(65535), dtype=np.float32, order="C")
     return torch.from_numpy(planes)
+
+
+def _crop_as_asked(pixels: np.ndarray, sizes: Any) -> np.ndarray:
+    """Cut the frame out of the developed sensor; one without a mosaic is never halved."""
+    step = sizes.width / pixels.shape[1]
+    frame = (
+        sizes.crop_left_margin - sizes.left_margin,
+        sizes.crop_top_margin - sizes.top_margin,
+        sizes.crop_width,
+        sizes.crop_height,
+    )
+    left, top, width, height = (round(number / step) for number in frame)
+    return pixels[top : top + height, left : left + width]

@@ -116,26 +116,14 @@ def folder_source(inputs: Path, targets: Path, *, short_side: int | None = None)
 
     Raises ValueError if a folder is none or holds no pictures, or no name is in both.
     """
-    sides: list[Files] = []
-    others: list[Path] = []
-    for folder in (inputs, targets):
-        side: Files = {}
-        for path in files_below(folder):
-            if is_picture(path):
-                name = path.relative_to(folder).with_suffix("").as_posix()
-                side.setdefault(name, []).append(path)
-            else:
-                others.append(path)
-        if not side:
-            raise ValueError(f"{folder} holds no pictures")
-        sides.append(side)
-    if not sides[0].keys() & sides[1].keys():
-        before, after = (next(iter(side)) for side in sides)
+    (before, others), (after, more) = map(_by_name, (inputs, targets))
+    if not before.keys() & after.keys():
         raise ValueError(
-            f"no picture of {inputs}, such as {before}, has a partner of the same name in "
-            f"{targets}, such as {after}"
+            f"no picture of {inputs}, such as {next(iter(before))}, has a partner of the same name "
+            f"in {targets}, such as {next(iter(after))}"
         )
-    pairs, missing = pair_up(*sides)
+    pairs, missing = pair_up(before, after)
+    others += more
     found = [f"{len(pairs)} pairs in {inputs} and {targets}"]
     if others:
         found.append(passed_over(others))
@@ -153,6 +141,21 @@ def folder_source(inputs: Path, targets: Path, *, short_side: int | None = None)
         read=decode_image,
         short_side=short_side,
     )
+
+
+def _by_name(folder: Path) -> tuple[Files, list[Path]]:
+    """The pictures below a folder, and its other files."""
+    found: Files = {}
+    others: list[Path] = []
+    for path in files_below(folder):
+        if is_picture(path):
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            found.setdefault(name, []).append(path)
+        else:
+            others.append(path)
+    if not found:
+        raise ValueError(f"{folder} holds no pictures")
+    return found, others
 
 
 def pair_up(inputs: Files, targets: Files) -> tuple[list[FilePair], list[Skipped]]:
