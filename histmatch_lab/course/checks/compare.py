@@ -9,7 +9,6 @@ from torch import Tensor
 
 from histmatch_lab.recipe import Recipe
 from histmatch_lab.results.tables import difference
-from histmatch_lab.training.evaluation import Difference
 
 from .feedback import Feedback, chance, check, check_function, judge, mistakes, number, rng
 
@@ -41,13 +40,10 @@ def check_sure_gain(task: Any) -> Feedback:
         return Feedback(False, f"Give one of the names: {', '.join(TASKS)}.")
     gains = {name: difference(name, Recipe().name, "l2") for name in TASKS}
     if gains[task].low > 0:
-        return Feedback(True, f"{gains[task]} dB. Of the others, {_gains(gains, without=task)}.")
+        others = ", ".join(f"{name} {gap}" for name, gap in gains.items() if name != task)
+        return Feedback(True, f"{gains[task]} dB. Of the others, {others}.")
     where = "includes 0" if gains[task].high >= 0 else "lies below 0"
     return Feedback(False, f"{task} has {gains[task]} dB: that interval {where}.")
-
-
-def _gains(gains: dict[str, Difference], without: str) -> str:
-    return ", ".join(f"{name} {gap}" for name, gap in gains.items() if name != without)
 
 
 # Half the width that was given over the right one, and over that of single gaps; photographs.

@@ -1,7 +1,7 @@
 """Checks of the exercises of notebooks 00 and 01: counting, the kernel, Eq. 1-3."""
 
 import math
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -36,16 +36,13 @@ def check_most_clipped(name: str) -> Feedback:
         known = ", ".join(shares)
         return Feedback(False, f"There is no photograph {name!r}; it is one of {known}.")
     share = f"{100 * shares[name]:.1f} % of the values of {name} are exactly 0 or 1."
-    return judge(
-        shares[name] == max(shares.values()),
-        [(other, f"{share} {hint}") for other, hint in CLIPPED_MISTAKES],
-        lambda other: other == name,
-        f"{share} A bar at the very end of a histogram: keep it in mind.",
-        f"{share} Another photograph has more: look for a tall bar at an end.",
-    )
+    if shares[name] == max(shares.values()):
+        return Feedback(True, f"{share} A bar at the very end of a histogram: keep it in mind.")
+    otherwise = "Another photograph has more: look for a tall bar at an end."
+    return Feedback(False, f"{share} {dict(CLIPPED_MISTAKES).get(name, otherwise)}")
 
 
-@lru_cache(maxsize=1)
+@cache
 def clipped_shares() -> dict[str, float]:
     """By name: the share of the values at exactly 0 or 1."""
     photos = {name: photo(name) for name in photo_names()}

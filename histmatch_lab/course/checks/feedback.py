@@ -4,7 +4,7 @@ import html
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from random import SystemRandom
 from typing import Any
 
@@ -87,9 +87,8 @@ def check_value(
     """The check of a number; `about` is its docstring."""
 
     def diagnose(answer: Any) -> Feedback:
-        got = number(answer)
-        known = [other for other, _ in mistakes if close(got, other, rtol)]
-        return judge(close(got, truth, rtol), mistakes, known.__contains__, praise, otherwise)
+        equals = partial(close, number(answer), rtol=rtol)
+        return judge(equals(truth), mistakes, equals, praise, otherwise)
 
     diagnose.__doc__ = about
     return Check(diagnose, mistakes)
@@ -104,6 +103,7 @@ def check_function(
     otherwise: str = "For ({given}) you get {got:.4g}; it should be {truth:.4g}.",
     *,
     facts: Callable[..., tuple[Any, ...]] = lambda *given: given,
+    measured: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function,
     returns: str = "",
     rtol: float = 1e-6,
     atol: float = 1e-9,
@@ -116,48 +116,27 @@ def check_function(
         truth: the right answer; it and the mistakes are functions of the `facts` of a call.
         praise, otherwise: what to say if all is right, and if no mistake fits: {given}, {got},
             {truth} and their {gap} are of the first call that went wrong, or else of the first.
+        measured: makes of each function the one whose results are compared.
         returns: in words, the tensor to return, if it is not a number.
     """
+    known = [(_of_arguments(one, facts), hint) for one, hint in mistakes]
+    right = measured(_of_arguments(truth, facts))
 
     def diagnose(function: Callable[..., Any]) -> Feedback:
-        calls = [_call(function, given, truth(*facts(*given)), returns) for given in asked()]
+        calls = [_call(measured(function), given, right(*given), returns) for given in asked()]
 
         def made(other: Callable[..., Any]) -> bool:
-            return all(close(got, other(*facts(*given)), rtol, atol) for given, got, _ in calls)
+            mistaken = measured(other)
+            return all(close(got, mistaken(*given), rtol, atol) for given, got, _ in calls)
 
         missed = [call for call in calls if not close(*call[1:], rtol, atol)]
         given, got, due = (missed or calls)[0]
         numbers = ", ".join(f"{x:.4g}" for x in given if not isinstance(x, Tensor))
         said: Any = {"given": numbers, "got": got, "truth": due, "gap": (got - due).abs().max()}
-        return judge(not missed, mistakes, made, praise.format(**said), otherwise.format(**said))
+        return judge(not missed, known, made, praise.format(**said), otherwise.format(**said))
 
     diagnose.__doc__ = about
-    return Check(diagnose, [(_of_arguments(one, facts), hint) for one, hint in mistakes])
-
-
-def check_loss(
-    about: str,
-    asked: Callable[[], Sequence[tuple[Tensor, Tensor]]],
-    truth: Callable[[Tensor, Tensor], Tensor],
-    mistakes: Mistakes,
-    praise: str,
-) -> Check:
-    """The check of a loss (pred, target) -> one number, by its value and its gradient on pred.
-
-    `mistakes` are losses; the other arguments are those of `check_function`.
-    """
-    known = [(_value_and_gradient(loss), hint) for loss, hint in mistakes]
-    tell = check_function(
-        about,
-        asked,
-        _value_and_gradient(truth),
-        known,
-        praise,
-        "It is none of the known mistakes, but value or gradient differs from the right loss.",
-        rtol=1e-4,
-        atol=1e-5,
-    )
-    return Check(lambda loss: tell(_value_and_gradient(loss)), mistakes)
+    return Check(diagnose, known)
 
 
 def _value_and_gradient(loss: Callable[[Tensor, Tensor], Any]) -> Callable[..., Tensor]:
@@ -173,6 +152,18 @@ def _value_and_gradient(loss: Callable[[Tensor, Tensor], Any]) -> Callable[..., 
         return torch.cat([head, pred.numel() * slope.flatten().double()])
 
     return measured
+
+
+# The check of a loss (pred, target) -> one number, by its value and its gradient on pred
+check_loss = partial(
+    check_function,
+    otherwise=(
+        "It is none of the known mistakes, but value or gradient differs from the right loss."
+    ),
+    measured=_value_and_gradient,
+    rtol=1e-4,
+    atol=1e-5,
+)
 
 
 def _of_arguments(function: Callable[..., Any], facts: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,14 +12,15 @@ from histmatch_lab.data.tasks import TaskPairs
 from .feedback import Feedback, chance, check, check_function, mistakes, rng
 
 
-def _decibels(error: float) -> float:
-    return -10 * math.log10(error)
+def _decibels(error: Tensor) -> Tensor:
+    return -10 * error.log10()
 
 
-def _errors(pred: Tensor, target: Tensor) -> tuple[float, float, int]:
-    """The mean squared error after clamping and before, and the number of values."""
-    clamped, raw = ((p - target).double().square().mean() for p in (pred.clamp(0, 1), pred))
-    return float(clamped), float(raw), target.numel()
+def _errors(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor, int]:
+    """The mean squared error of each picture, after clamping and before; the number of values."""
+    squares = ((p.double() - target).square() for p in (pred.clamp(0, 1), pred))
+    clamped, raw = (square.flatten(-3).mean(-1) for square in squares)
+    return clamped, raw, target.numel()
 
 
 def _too_light() -> list[tuple[Tensor, Tensor]]:
@@ -32,21 +33,15 @@ check_psnr = check_function(
     _too_light,
     lambda error, *_: _decibels(error),
     (
-        (
-            lambda _, raw, size: _decibels(raw),
-            "Clamp to [0, 1] first: a screen would.",
-        ),
+        (lambda _, raw, size: _decibels(raw), "Clamp to [0, 1] first: a screen would."),
         (
             lambda error, *_: 2 * _decibels(error),
             "20 goes with its root, 10 with the error itself.",
         ),
         (lambda error, *_: -_decibels(error), "The sign: a small error is a large PSNR."),
-        (lambda error, *_: -10 * math.log(error), "Decibels count powers of ten: log10, not log."),
+        (lambda error, *_: -10 * error.log(), "Decibels count powers of ten: log10, not log."),
         (lambda error, *_: _decibels(error / 255**2), "The peak is 1 here, not 255."),
-        (
-            lambda error, *_: _decibels(error) / 2,
-            "After the root, it is 20 instead of 10.",
-        ),
+        (lambda error, *_: _decibels(error) / 2, "After the root, it is 20 instead of 10."),
         (lambda error, *_: error, "That is the mean squared error. Take it to decibels."),
         (lambda error, _, size: _decibels(error * size), "A sum of squares. Take their mean."),
     ),
@@ -63,34 +58,23 @@ def _good_and_bad() -> list[tuple[Tensor, Tensor]]:
     return [(target + sizes * noise, target)]
 
 
-def _each(pred: Tensor, target: Tensor) -> Tensor:
-    return (pred.double() - target).square().flatten(1).mean(1)
-
-
 check_mean_psnr = check_function(
     "`mended_mean_psnr(pred, target)`: of pictures (B, 3, H, W), the mean of their PSNR in dB.",
     _good_and_bad,
-    lambda pred, target: float((-10 * _each(pred.clamp(0, 1), target).log10()).mean()),
-    (
-        (
-            lambda pred, target: _decibels(float(_each(pred.clamp(0, 1), target).mean())),
-            "One number for all pictures: take the error, and the logarithm, of each by itself.",
-        ),
-        (
-            lambda pred, target: _decibels(float(_each(pred, target).mean())),
-            "As broken as it was: one error for all pictures, and values that no screen can show.",
-        ),
-        (
-            lambda pred, target: float((-10 * _each(pred, target).log10()).mean()),
-            "Right for each picture. Clamp the predictions first: a screen would.",
-        ),
-        (
-            lambda pred, target: float((-10 * _each(pred.clamp(0, 1), target).log10()).sum()),
-            "A sum over the pictures. Take their mean.",
-        ),
+    lambda error, *_: _decibels(error).mean(),
+    mistakes(
+        lambda error, *_: _decibels(error.mean()),
+        "One number for all pictures: take the error, and the logarithm, of each by itself.",
+        lambda _, raw, size: _decibels(raw.mean()),
+        "As broken as it was: one error for all pictures, and values that no screen can show.",
+        lambda _, raw, size: _decibels(raw).mean(),
+        "Right for each picture. Clamp the predictions first: a screen would.",
+        lambda error, *_: _decibels(error).sum(),
+        "A sum over the pictures. Take their mean.",
     ),
     "Each picture counts alike, however large its error.",
     "For four random pictures you get {got:.3f} dB; it should be {truth:.3f}.",
+    facts=_errors,
     rtol=1e-4,
 )
 
