@@ -100,11 +100,6 @@ def lecturer(notebook: NotebookNode) -> NotebookNode:
     return result
 
 
-def _shown_data(*cells: NotebookNode) -> list[dict[str, Any]]:
-    """What the cells' outputs show, each by its MIME types."""
-    return [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
-
-
 def _begins(cell: NotebookNode, *with_one_of: str) -> bool:
     return bool(cell.cell_type == "markdown" and cell.source.startswith(with_one_of))
 
@@ -153,7 +148,7 @@ def _slide_type(cell: NotebookNode, begun: bool) -> str:
         return "notes"
     picture = any(
         kind.startswith("image/") or "<img" in str(content)
-        for data in _shown_data(cell)
-        for kind, content in data.items()
+        for output in cell.get("outputs", [])
+        for kind, content in output.get("data", {}).items()
     )
     return "subslide" if picture or _begins(cell, "### ", "**Question ") else "-"

@@ -130,7 +130,7 @@ def _run_all(plans: Sequence[_Plan], folder: Path, jobs: int, console: Console) 
     """Run the notebooks, `jobs` at a time, and fill in what is known of their runs."""
     threads = max(1, (os.cpu_count() or 1) // jobs)
     waiting = deque(plans)
-    workers: dict[object, _Worker] = {}
+    workers: dict[Any, _Worker] = {}
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         bars = {plan.run.name: progress.add_task(plan.run.name, total=plan.steps) for plan in plans}
@@ -139,7 +139,7 @@ def _run_all(plans: Sequence[_Plan], folder: Path, jobs: int, console: Console) 
                 while waiting and len(workers) < jobs:
                     worker = _Worker(waiting.popleft(), folder, threads)
                     workers[worker.messages] = worker
-                for ready in connection.wait([worker.messages for worker in workers.values()]):
+                for ready in connection.wait(list(workers)):
                     worker = workers[ready]
                     progress.advance(bars[worker.run.name])
                     if not worker.receive():

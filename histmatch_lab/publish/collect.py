@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,14 +63,9 @@ def collect(folder: Path, *, seconds: float = 120.0, jobs: int = 2) -> Iterator[
 
     A notebook that cannot be read is a line that says why; it never stops the others.
     """
-    paths = notebooks_below(folder)
+    answers = partial(_answers, folder=folder, seconds=seconds)
     with ThreadPoolExecutor(jobs) as pool:
-        tasks = [pool.submit(_answers, path, folder, seconds) for path in paths]
-        try:
-            for task in tasks:
-                yield task.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        yield from pool.map(answers, notebooks_below(folder))
 
 
 def notebooks_below(folder: Path) -> list[Path]:

@@ -30,17 +30,18 @@ _PICTURE = re.compile(r'((?:src=|"(?:src|after)": ?)")data:image/(\w+);base64,([
 _SPENT = ("", "Output()")  # what stays of a progress bar that has gone
 
 
-def write_shared_files(folder: Path) -> None:
-    """Write what all pages of a folder load: styles, scripts, KaTeX with its fonts, plotly.js."""
-    for name, part in (("style.css", STYLE), ("script.js", SCRIPT)):
-        shared = (_FILES / name).read_text(encoding="utf-8")
-        write_whole(folder / name, f"{shared}\n{part}".encode())
-    write_parts(folder, "katex", "plotly")
+def write_shared_files(
+    folder: Path, style: str = "style.css", script: str = "script.js", other: str = "plotly"
+) -> None:
+    """Write what all pages of a folder load: their style and script, each after the figures' own.
 
-
-def write_parts(folder: Path, *names: str) -> None:
-    """Write what others have made, each in a folder of its own, with its licence."""
-    for source in (path for name in names for path in (_FILES / name).rglob("*") if path.is_file()):
+    What others have made, KaTeX with its fonts and the `other`, gets a folder with its licence.
+    """
+    for name, figures in ((style, STYLE), (script, SCRIPT)):
+        pages = (_FILES / name).read_text(encoding="utf-8")
+        write_whole(folder / name, f"{figures}\n{pages}".encode())
+    found = (path for name in ("katex", other) for path in (_FILES / name).rglob("*"))
+    for source in filter(Path.is_file, found):
         place = folder / source.relative_to(_FILES)
         place.parent.mkdir(parents=True, exist_ok=True)
         write_whole(place, source.read_bytes())

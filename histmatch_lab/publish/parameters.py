@@ -53,11 +53,9 @@ def parse_parameters(notebook: NotebookNode, given: Mapping[str, str]) -> dict[s
 
 def _code(notebook: NotebookNode, *, tagged: bool) -> list[ast.Module]:
     """The syntax of the code cells that are, or are not, tagged `parameters`."""
-    found = []
-    for cell in notebook.cells:
-        if cell.cell_type == "code" and ("parameters" in cell.metadata.get("tags", [])) == tagged:
-            found.append(syntax_of(cell.source))
-    return found
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    chosen = [c for c in cells if ("parameters" in c.metadata.get("tags", [])) == tagged]
+    return [syntax_of(cell.source) for cell in chosen]
 
 
 def syntax_of(source: str) -> ast.Module:

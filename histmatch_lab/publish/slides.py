@@ -6,24 +6,15 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
 
 import nbformat
 from nbformat import NotebookNode
 
 from histmatch_lab._files import write_whole
 from histmatch_lab.course.lessons import learner, lecturer, solved
-from histmatch_lab.demos.encoding import STYLE
-from histmatch_lab.demos.page import PLOTLY, SCRIPT
+from histmatch_lab.demos.page import PLOTLY
 from histmatch_lab.publish.contents import notebook_title
-from histmatch_lab.publish.page import render_cells, write_framed, write_parts
-
-_FILES = Path(__file__).with_name("files")
-
-
-class _Slide(NamedTuple):
-    shown: str
-    told: str  # the speaker's notes
+from histmatch_lab.publish.page import render_cells, write_framed, write_shared_files
 
 
 def write_lessons(paths: Sequence[Path], folder: Path) -> None:
@@ -55,10 +46,7 @@ def write_lessons(paths: Sequence[Path], folder: Path) -> None:
 
 def write_slide_files(folder: Path) -> None:
     """Write what all slides of a folder load."""
-    write_parts(folder, "katex", "reveal")
-    for name, part in (("slides.css", STYLE), ("slides.js", SCRIPT)):
-        own = (_FILES / name).read_text(encoding="utf-8")
-        write_whole(folder / name, f"{part}\n{own}".encode())
+    write_shared_files(folder, "slides.css", "slides.js", "reveal")
 
 
 def write_slides(lesson: NotebookNode, file: Path) -> None:
@@ -78,10 +66,11 @@ def write_slides(lesson: NotebookNode, file: Path) -> None:
     write_framed(file, "slides.html.j2", title=title, sections=slides)
 
 
-def _slide(cells: Sequence[NotebookNode]) -> _Slide:
+def _slide(cells: Sequence[NotebookNode]) -> tuple[str, str]:
+    """What is shown, and the speaker's notes."""
     told = [cell for cell in cells if cell.metadata.slideshow.slide_type == "notes"]
     shown = [cell for cell in cells if cell not in told]
     for cell in shown:
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(PLOTLY, None)  # its still is shown
-    return _Slide(render_cells(*shown), render_cells(*told))
+    return render_cells(*shown), render_cells(*told)

@@ -281,11 +281,10 @@ def _of_table(path: Path) -> list[Result]:
     if (scores := path.parent / SCORES).exists():
         for line in read_table(scores):
             lines.setdefault(line["key"], []).append(line)
-    return [_of_row(row, path.parent, lines) for row in read_table(path)]
-
-
-def _of_row(row: dict[str, str], folder: Path, lines: dict[str, list[dict[str, str]]]) -> Result:
-    key = row.get("key", "")
-    if (folder / key / FILE).exists():
-        return Result.read(folder / key)
-    return Result.from_rows(row, lines.get(key, ()))
+    found = []
+    for row in read_table(path):
+        key = row.get("key", "")
+        whole = (path.parent / key / FILE).exists()
+        rest = lines.get(key, ())
+        found.append(Result.read(path.parent / key) if whole else Result.from_rows(row, rest))
+    return found
