@@ -98,7 +98,7 @@ def report(
         try:
             _run_all(plans, folder, jobs, console)
         finally:
-            _write_index(_with_earlier(runs, folder), folder)
+            _write_index(runs, folder)
             console.print(escape(str(folder / "index.html")), soft_wrap=True)
     return runs
 
@@ -240,20 +240,17 @@ def _peak_bytes() -> int:
 
 
 def _write_index(runs: Sequence[NotebookRun], folder: Path) -> None:
-    """Write the table of runs, with links to the pages, and the pages' contents."""
-    stored = {run.name: folder / f"{run.name}.ipynb" for run in runs}
-    pages = {name: read(file) for name, file in stored.items() if file.exists()}
-    write_framed(folder / "index.html", "runs.html.j2", title="Report", runs=runs, pages=pages)
+    """Write the table of these runs and of those whose pages lie there, and the pages' contents."""
+    files = [f for f in sorted(folder.glob("[!.]*.ipynb")) if not f.stem.endswith(".failed")]
+    stored = {file.stem: read(file) for file in files}
+    known = {run.name: run for run in runs}
+    for name, page in stored.items():
+        if facts := page.metadata.get("histmatch_lab", {}).get("run"):
+            known.setdefault(name, NotebookRun(**facts))
+    pages = {name: page for name, page in stored.items() if name in known}
+    shown = [known[name] for name in sorted(known)]
+    write_framed(folder / "index.html", "runs.html.j2", title="Report", runs=shown, pages=pages)
     write_contents(folder, [notebook_contents(*page) for page in pages.items()])
-
-
-def _with_earlier(runs: list[NotebookRun], folder: Path) -> list[NotebookRun]:
-    """These runs, and those of other notebooks whose pages lie in the folder."""
-    names = {run.name for run in runs}
-    files = [f for f in folder.glob("[!.]*.ipynb") if not f.stem.endswith(".failed")]
-    stored = [read(file).metadata.get("histmatch_lab", {}).get("run") for file in files]
-    earlier = [NotebookRun(**facts) for facts in stored if facts and facts["name"] not in names]
-    return sorted([*runs, *earlier], key=lambda run: run.name)
 
 
 def _print(run: NotebookRun, console: Console) -> None:

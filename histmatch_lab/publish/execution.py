@@ -89,7 +89,8 @@ def execute(
     if parameters:
         notebook = _with_parameters(notebook, dict(parameters))
     with tempfile.TemporaryDirectory() as folder:
-        client = Client(notebook, path.resolve().parent, Path(folder), on_cell)
+        told = {"on_cell_executed": lambda **_: on_cell()}
+        client = Client(notebook, path.resolve().parent, Path(folder), **told)
         device, log = client.run({**dict.fromkeys(THREAD_LIMITS, str(threads)), **os.environ})
     _raise_for_hidden_errors(notebook, log)
     return _strip(notebook), device
@@ -146,14 +147,7 @@ class Client(NotebookClient):
     nbclient's.
     """
 
-    def __init__(
-        self,
-        notebook: NotebookNode,
-        cwd: Path,
-        folder: Path,
-        on_cell: Callable[[], None] = lambda: None,
-        **options: Any,
-    ) -> None:
+    def __init__(self, notebook: NotebookNode, cwd: Path, folder: Path, **options: Any) -> None:
         super().__init__(
             notebook,
             kernel_name="python3",
@@ -162,7 +156,6 @@ class Client(NotebookClient):
             store_widget_state=True,
             coalesce_streams=True,  # how a kernel splits what it prints into messages is chance
             resources={"metadata": {"path": str(cwd)}},
-            on_cell_executed=lambda **_: on_cell(),
             **options,
         )
         self.folder = folder

@@ -16,6 +16,8 @@ from histmatch_lab.demos.page import PLOTLY
 from histmatch_lab.publish.contents import notebook_title
 from histmatch_lab.publish.page import render_cells, write_framed, write_shared_files
 
+SHARED = ("slides.css", "slides.js", "reveal")  # what all slides of a folder load
+
 
 def write_lessons(paths: Sequence[Path], folder: Path) -> None:
     """Write all versions of notebooks into a folder, and the lecturer's as slides too.
@@ -39,14 +41,9 @@ def write_lessons(paths: Sequence[Path], folder: Path) -> None:
     for file, text in texts.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, text.encode())
-    write_slide_files(folder)
+    write_shared_files(folder, *SHARED)
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         list(pool.map(write_slides, lessons.values(), lessons.keys()))
-
-
-def write_slide_files(folder: Path) -> None:
-    """Write what all slides of a folder load."""
-    write_shared_files(folder, "slides.css", "slides.js", "reveal")
 
 
 def write_slides(lesson: NotebookNode, file: Path) -> None:

@@ -10,7 +10,8 @@ from nbformat import v4
 from playwright.sync_api import Browser, Page, expect
 
 from histmatch_lab.course.lessons import lecturer
-from histmatch_lab.publish.slides import write_slide_files, write_slides
+from histmatch_lab.publish.page import write_shared_files
+from histmatch_lab.publish.slides import SHARED, write_slides
 
 LONG = "\n\n".join(f"Paragraph {n}: $x_{{{n}}}$. {'Words upon words. ' * 20}" for n in range(12))
 DEMO = {"histmatch_lab": {"demo": "tests.publish.small_demo:bump", "settings": {}}}
@@ -31,7 +32,7 @@ def page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
         v4.new_code_cell("show(bump)", outputs=[moves]),
         v4.new_markdown_cell("told to the speaker", metadata={"tags": ["solution"]}),
     ]
-    write_slide_files(tmp_path)
+    write_shared_files(tmp_path, *SHARED)
     write_slides(lecturer(v4.new_notebook(cells=cells)), tmp_path / "lesson.html")
     page = browser.new_page(viewport={"width": 1280, "height": 720})
     wrong: list[str] = []

@@ -33,18 +33,10 @@ def _pairs_of_histograms() -> list[tuple[Tensor, Tensor]]:
     return [*pairs, *((q, p) for p, q in pairs)]
 
 
-def _emd(difference: Tensor) -> float:
-    total, gap = 0.0, 0.0
-    for step in difference.tolist():
-        gap += step
-        total += abs(gap)
-    return total
-
-
 check_emd = check_function(
     "`emd_by_hand(p, q)`: Eq. 5 of two histograms (K,), in bins.",
     _pairs_of_histograms,
-    _emd,
+    lambda d: d.cumsum(0).abs().sum(),
     mistakes(
         lambda d: d.abs().sum(),
         f"That is {_BY_BIN}",
@@ -119,14 +111,9 @@ def _batches() -> list[tuple[Tensor, Tensor]]:
     return list(zip(preds, targets, strict=True))
 
 
-def _soft_pair(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """The histograms of both, (B, C, bins)."""
-    p, q = (soft_histogram(x.flatten(2), outside="clamp") for x in (pred, target))
-    return p, q
-
-
 def _gaps(pred: Tensor, target: Tensor) -> Tensor:
-    p, q = _soft_pair(pred, target)
+    """Between the CDFs of both, (B, C, bins)."""
+    p, q = (soft_histogram(x.flatten(2), outside="clamp") for x in (pred, target))
     return (p - q).cumsum(-1)
 
 
