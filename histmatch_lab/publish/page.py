@@ -19,7 +19,6 @@ from nbformat import NotebookNode, v4
 
 from histmatch_lab._files import write_whole
 from histmatch_lab.demos import find_demo
-from histmatch_lab.demos.encoding import STYLE
 from histmatch_lab.demos.page import PLOTLY, SCRIPT, WIDGET_VIEW, to_figure
 from histmatch_lab.publish.contents import notebook_title
 from histmatch_lab.publish.markdown import render_markdown
@@ -33,15 +32,14 @@ _SPENT = ("", "Output()")  # what stays of a progress bar that has gone
 def write_shared_files(
     folder: Path, style: str = "style.css", script: str = "script.js", other: str = "plotly"
 ) -> None:
-    """Write what all pages of a folder load: their style and script, each after the figures' own.
+    """Write what all pages of a folder load: a style, and a script after the figures' own.
 
     What others have made, KaTeX with its fonts and the `other`, gets a folder with its licence.
     """
-    for name, figures in ((style, STYLE), (script, SCRIPT)):
-        pages = (_FILES / name).read_text(encoding="utf-8")
-        write_whole(folder / name, f"{figures}\n{pages}".encode())
+    own = (_FILES / script).read_text(encoding="utf-8")
+    write_whole(folder / script, f"{SCRIPT}\n{own}".encode())
     found = (path for name in ("katex", other) for path in (_FILES / name).rglob("*"))
-    for source in filter(Path.is_file, found):
+    for source in (_FILES / style, *filter(Path.is_file, found)):
         place = folder / source.relative_to(_FILES)
         place.parent.mkdir(parents=True, exist_ok=True)
         write_whole(place, source.read_bytes())
