@@ -76,7 +76,8 @@ def check_interval(interval: Callable[[Sequence[float], Sequence[str]], Any]) ->
         return Feedback(False, "The low end is above the high one.")
     middle, half = (low + high) / 2, (high - low) / 2
     by_group = gaps.view(30, 12).mean(1)
-    exact, single = (1.96 * _standard_error(x) for x in (by_group, gaps))
+    # 1.96 standard errors of the mean
+    exact, single = (1.96 * float(x.std(unbiased=False)) / len(x) ** 0.5 for x in (by_group, gaps))
     if not abs(middle - float(by_group.mean())) < max(0.3 * exact, 0.2 * half):
         return Feedback(False, "The interval does not lie around the mean of the gaps.")
     return judge(
@@ -90,7 +91,3 @@ def check_interval(interval: Callable[[Sequence[float], Sequence[str]], Any]) ->
 
 def _standardised(values: Tensor) -> Tensor:
     return (values - values.mean(-1, keepdim=True)) / values.std(-1, keepdim=True, unbiased=False)
-
-
-def _standard_error(values: Tensor) -> float:
-    return float(values.std(unbiased=False)) / math.sqrt(len(values))

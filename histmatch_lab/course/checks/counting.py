@@ -192,17 +192,15 @@ def _random_pairs() -> list[tuple[Tensor, Tensor]]:
     return [(pred, target) for pred, target in levels]
 
 
-_CUT = "No gradient reaches pred: the path is cut, by .data, .detach(), .item() or numpy."
-_FLAT = "The path is there, but the gradient is zero everywhere: rounding is a staircase too."
 check_trainable_loss = check_loss(
     "01: Eq. 5 of soft histograms (N,), whose gradient reaches the pixels.",
     _random_pairs,
     _soft_distance,
     mistakes(
         lambda pred, target: _soft_distance(pred.detach(), target),
-        _CUT,
+        "No gradient reaches pred: the path is cut, by .data, .detach(), .item() or numpy.",
         lambda pred, target: _soft_distance((255 * pred).round() / 255, target),
-        _FLAT,
+        "The path is there, but the gradient is zero everywhere: rounding is a staircase too.",
         lambda pred, target: _soft_distance(pred, target) / len(pred),
         "The value is divided by the number of pixels: soft_histogram is a mean already.",
         lambda pred, target: _soft_distance(pred, target) / 256,

@@ -118,7 +118,6 @@ def _gaps(pred: Tensor, target: Tensor) -> Tensor:
 
 
 _MIXED = "The pictures of the batch are still mixed: one histogram for each picture and channel."
-_LATE = "The absolute value still comes too late: gaps of different signs cancel in the sum."
 check_mended_emd = check_loss(
     "02: Eq. 5 of two batches (B, C, H, W), averaged over pictures and channels.",
     _batches,
@@ -131,7 +130,7 @@ check_mended_emd = check_loss(
         lambda pred, target: _gaps(pred, target).sum(0).abs().sum(-1).mean(),
         f"{_MIXED} The sum over the batch mixes them as the mean does.",
         lambda pred, target: _gaps(pred, target).sum(-1).abs().mean(),
-        _LATE,
+        "The absolute value still comes too late: gaps of different signs cancel in the sum.",
         lambda pred, target: _gaps(pred, target).mean(1).abs().sum(-1).mean(),
         "Now the channels are mixed: one histogram for each picture and channel.",
         lambda pred, target: _gaps(pred, target).abs().mean(),

@@ -63,14 +63,9 @@ check_place = check_function(
 )
 
 
-def _matrix_and_colour() -> list[tuple[Tensor, Tensor]]:
-    generator = rng()
-    return [(torch.randn(3, 4, generator=generator), torch.rand(3, generator=generator))]
-
-
 check_affine = check_function(
     "`apply_affine(matrix, colour)`: a (3, 4) matrix on a colour (3,), to a colour (3,).",
-    _matrix_and_colour,
+    lambda: [(torch.randn(3, 4, generator=rng()), torch.rand(3, generator=rng()))],
     lambda a, b, c: (a * c).sum(1) + b,
     (
         (lambda a, _, c: a @ c, "The offset, the fourth column, is missing."),

@@ -24,10 +24,6 @@ def _images_and_places() -> list[tuple[Tensor, Tensor, float]]:
     return asked
 
 
-def _gap_and_bin(cdf_image: Tensor, cdf_target: Tensor, x: float) -> tuple[Tensor, int]:
-    return (cdf_image - cdf_target).round(decimals=9), int(x * len(cdf_image))
-
-
 def _off_by(by: int, sign: int) -> Callable[[Tensor, int], Tensor]:
     return lambda gap, k: sign * gap.roll(by)[k].sign()
 
@@ -57,7 +53,8 @@ check_pull_sign = check_function(
     "Where the picture's CDF lies above the target's, too many pixels are too dark, and the loss "
     "makes them lighter.",
     "Some are wrong. It is 1, 0 or -1: which bin does x lie in, and is there a gap?",
-    facts=_gap_and_bin,
+    # the gap between both CDFs at the upper edge of each bin, and the bin that x lies in
+    facts=lambda image, target, x: ((image - target).round(decimals=9), int(x * len(image))),
 )
 
 
