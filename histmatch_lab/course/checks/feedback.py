@@ -4,7 +4,7 @@ import html
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial, update_wrapper
+from functools import partial
 from random import SystemRandom
 from typing import Any
 
@@ -61,11 +61,13 @@ class Check:
     raised. `hints` has one for each mistake that it knows, for the lecturer's notes.
     """
 
-    def __init__(self, diagnose: Callable[[Any], Feedback], mistakes: Mistakes) -> None:
+    def __init__(
+        self, diagnose: Callable[[Any], Feedback], mistakes: Mistakes, about: str | None = None
+    ) -> None:
         self._diagnose = diagnose
         self.mistakes = mistakes
         self.hints = tuple(dict.fromkeys(hint for _, hint in mistakes))
-        update_wrapper(self, diagnose)
+        self.__doc__ = about or diagnose.__doc__
 
     def __call__(self, answer: Any) -> Feedback:
         try:
@@ -78,7 +80,7 @@ class Check:
 
 def check(mistakes: Mistakes = ()) -> Callable[[Callable[[Any], Feedback]], Check]:
     """Make a check of a function that looks an answer up in this table and gives feedback."""
-    return lambda diagnose: Check(diagnose, mistakes)
+    return partial(Check, mistakes=mistakes)
 
 
 def check_value(
@@ -90,8 +92,7 @@ def check_value(
         equals = partial(close, number(answer), rtol=rtol)
         return judge(equals(truth), mistakes, equals, praise, otherwise)
 
-    diagnose.__doc__ = about
-    return Check(diagnose, mistakes)
+    return Check(diagnose, mistakes, about)
 
 
 def check_function(
@@ -108,10 +109,9 @@ def check_function(
     rtol: float = 1e-6,
     atol: float = 1e-9,
 ) -> Check:
-    """The check of a function, tried on new random arguments each time.
+    """The check of a function, tried on new random arguments each time; `about` is its docstring.
 
     Args:
-        about: its docstring.
         asked: makes the arguments of each call.
         truth: the right answer; it and the mistakes are functions of the `facts` of a call.
         praise, otherwise: what to say if all is right, and if no mistake fits: {given}, {got},
@@ -126,8 +126,7 @@ def check_function(
         calls = [_call(measured(function), given, right(*given), returns) for given in asked()]
 
         def made(other: Callable[..., Any]) -> bool:
-            mistaken = measured(other)
-            return all(close(got, mistaken(*given), rtol, atol) for given, got, _ in calls)
+            return all(close(got, measured(other)(*given), rtol, atol) for given, got, _ in calls)
 
         missed = [call for call in calls if not close(*call[1:], rtol, atol)]
         given, got, due = (missed or calls)[0]
@@ -135,8 +134,7 @@ def check_function(
         said: Any = {"given": numbers, "got": got, "truth": due, "gap": (got - due).abs().max()}
         return judge(not missed, known, made, praise.format(**said), otherwise.format(**said))
 
-    diagnose.__doc__ = about
-    return Check(diagnose, known)
+    return Check(diagnose, known, about)
 
 
 def _value_and_gradient(loss: Callable[[Tensor, Tensor], Any]) -> Callable[..., Tensor]:
