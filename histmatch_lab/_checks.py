@@ -149,11 +149,13 @@ def check_same_shape(names: str, a: Tensor, b: Tensor) -> None:
         )
 
 
-def check_same_batch(names: str, a: Tensor, b: Tensor) -> None:
+def check_same_batch_and_dtype(names: str, a: Tensor, b: Tensor) -> None:
     if a.shape[0] != b.shape[0]:  # not len(), which torch.export takes for a constant
         raise ValueError(
             f"{names} must be of the same batch size, got {a.shape[0]} and {b.shape[0]}"
         )
+    if a.dtype != b.dtype:
+        raise TypeError(f"{names} must be of the same dtype, got {a.dtype} and {b.dtype}")
 
 
 def import_extra(module: str, does: str, extra: str) -> Any:

@@ -10,7 +10,7 @@ from itertools import pairwise, product
 import torch
 from torch import Tensor, nn
 
-from histmatch_lab._checks import check_same_batch, checked_shape
+from histmatch_lab._checks import check_same_batch_and_dtype, checked_shape
 
 TABLES = 3
 SMOOTHNESS, MONOTONICITY = 1e-4, 10.0  # weights of the penalties in the authors' code
@@ -177,11 +177,7 @@ def _halving_convolution(channels_in: int, channels_out: int) -> list[nn.Module]
 def _checked(lut: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
     image = checked_shape("image", image, "B 3 H W")
     lut = checked_shape("lut", lut, "B 3 S S S")
-    check_same_batch("lut and image", lut, image)
+    check_same_batch_and_dtype("lut and image", lut, image)
     if not lut.shape[2] == lut.shape[3] == lut.shape[4] >= 2:
         raise ValueError(f"lut must have S >= 2 nodes along each axis, got {tuple(lut.shape)}")
-    if lut.dtype != image.dtype:
-        raise TypeError(
-            f"lut and image must be of the same dtype, got {lut.dtype} and {image.dtype}"
-        )
     return lut, image

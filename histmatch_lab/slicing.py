@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from histmatch_lab._checks import check_same_batch, check_same_shape, checked_shape
+from histmatch_lab._checks import check_same_batch_and_dtype, check_same_shape, checked_shape
 from histmatch_lab.ops.ramps import sum_of_ramps
 from histmatch_lab.ops.slices import sliced
 
@@ -65,11 +65,7 @@ def slice_and_apply(grid: Tensor, guide: Tensor, image: Tensor) -> Tensor:
 def _checked(grid: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
     grid = checked_shape("grid", grid, "B C D Gh Gw")
     guide = checked_shape("guide", guide, "B H W")
-    check_same_batch("grid and guide", grid, guide)
-    if grid.dtype != guide.dtype:
-        raise TypeError(
-            f"grid and guide must be of the same dtype, got {grid.dtype} and {guide.dtype}"
-        )
+    check_same_batch_and_dtype("grid and guide", grid, guide)
     return grid, guide
 
 

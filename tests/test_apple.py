@@ -28,7 +28,6 @@ from histmatch_lab import (
 )
 from histmatch_lab.color import convert_primaries, nits_to_pq, pq_to_nits
 from histmatch_lab.ops import devices
-from histmatch_lab.ops.devices import small_square_plainly
 from histmatch_lab.ops.ramps import _ramps, _ramps_gradients
 from histmatch_lab.ops.slices import sliced_plainly
 
@@ -132,7 +131,7 @@ def test_within_the_operators(apple):
     _ramps_gradients._init_fn(level, *inputs, True)
 
 
-# The forms for MPS give what the others give.
+# The form for MPS gives what the other gives.
 
 
 @pytest.mark.parametrize(
@@ -155,10 +154,3 @@ def test_slicing_plainly(cells, size):
         strict=True,
     ):
         torch.testing.assert_close(one, other)
-
-
-@pytest.mark.parametrize("size", [(33, 44), (16, 16), (5, 200), (128, 9)])
-def test_shrinking_plainly(size):
-    image = torch.rand(1, 3, *size, dtype=torch.float64)
-    wanted = F.interpolate(image, size=(16, 16), mode="bilinear", antialias=True)
-    torch.testing.assert_close(small_square_plainly(image, 16), wanted)

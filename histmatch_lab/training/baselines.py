@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from skimage.color import hsv2rgb, rgb2hsv
 from skimage.exposure import equalize_adapthist, match_histograms
 from torch import Tensor
 
@@ -14,14 +13,9 @@ def clahe(image: Tensor, *, clip_limit: float = 0.01) -> Tensor:
 
     (B, 3, H, W) in [0, 1] to the same; clip_limit as in scikit-image.
     """
-
-    def equalized(rgb: np.ndarray) -> np.ndarray:
-        hsv = rgb2hsv(rgb)
-        hsv[..., 2] = equalize_adapthist(hsv[..., 2], clip_limit=clip_limit)
-        return np.asarray(hsv2rgb(hsv))
-
     images = image.detach().cpu().clamp(0, 1).movedim(1, -1).numpy()
-    return torch.from_numpy(np.stack([equalized(i) for i in images])).movedim(-1, 1).to(image)
+    equalized = [equalize_adapthist(rgb, clip_limit=clip_limit) for rgb in images]
+    return torch.from_numpy(np.stack(equalized)).movedim(-1, 1).to(image)
 
 
 def histogram_oracle(image: Tensor, target: Tensor) -> Tensor:

@@ -13,6 +13,11 @@ import torch
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+# Fabric's hint on precision would stand above each training on a GPU
+logging.getLogger("lightning_fabric.utilities.rank_zero").addFilter(
+    lambda record: "set_float32_matmul_precision" not in record.getMessage()
+)
+
 
 def best_device() -> torch.device:
     """CUDA, else Apple's MPS, else the CPU."""
@@ -35,10 +40,11 @@ def use_threads(device: torch.device, threads: int | None = None) -> None:
 
 def fabric_on(device: torch.device) -> "Fabric":
     """This process by itself on one device, in whatever cluster it finds itself."""
+    from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments import LightningEnvironment
     from lightning_fabric.strategies import SingleDeviceStrategy
 
-    return _quiet_fabric()(
+    return Fabric(
         accelerator=device.type,
         strategy=SingleDeviceStrategy(device),
         plugins=LightningEnvironment(),
@@ -55,27 +61,16 @@ def fabric_as_launched() -> "Fabric":
     `fabric run` chooses the precision too; else it is float32, in which a step of these small
     networks takes as long on a GPU as in bfloat16 (benchmarks/results/gpu.md).
     """
-    fabric_class = _quiet_fabric()
+    from lightning_fabric import Fabric
+
     if "LT_CLI_USED" in os.environ:  # by `fabric run`, which gives the arguments, and has launched
-        return fabric_class()
-    fabric = fabric_class(
+        return Fabric()
+    fabric = Fabric(
         devices=int(os.environ.get("LOCAL_WORLD_SIZE", 1)),
         num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", 1)),
     )
     fabric.launch()
     return fabric
-
-
-def _quiet_fabric() -> "type[Fabric]":
-    """Without its hint on precision, which on a GPU would stand above each training."""
-    from lightning_fabric import Fabric
-
-    logging.getLogger("lightning_fabric.utilities.rank_zero").addFilter(_is_no_hint)
-    return Fabric
-
-
-def _is_no_hint(record: logging.LogRecord) -> bool:
-    return "set_float32_matmul_precision" not in record.getMessage()
 
 
 def rank_slice(fabric: "Fabric", batch: int) -> slice:

@@ -11,15 +11,8 @@ from histmatch_lab.recipe import Recipe
 from histmatch_lab.training.evaluation import Score, Summary, summarize
 
 FILE, WEIGHTS = "result.json", "weights.safetensors"
-MEASURES = (
-    "psnr",
-    "ssim",
-    "ciede2000",
-    "emd_red",
-    "emd_green",
-    "emd_blue",
-    "excess",
-)  # of each picture
+# of each picture; LPIPS is not kept
+MEASURES = [name for name in Score._fields if name not in ("picture", "lpips")]
 # What a training took, and which code and data its numbers depend on
 FACTS: dict[str, type] = {
     "steps": int,
