@@ -32,7 +32,11 @@ def apply_lut(lut: Tensor, image: Tensor) -> Tensor:
     >>> apply_lut(swapped, image).flatten()
     tensor([0.1000, 0.5000, 0.9000])
     """
-    lut, image = _checked(lut, image)
+    image = checked_shape("image", image, "B 3 H W")
+    lut = checked_shape("lut", lut, "B 3 S S S")
+    check_same_batch_and_dtype("lut and image", lut, image)
+    if not lut.shape[2] == lut.shape[3] == lut.shape[4] >= 2:
+        raise ValueError(f"lut must have S >= 2 nodes along each axis, got {tuple(lut.shape)}")
     nodes = lut.shape[-1]
     place = image.clamp(0, 1) * (nodes - 1)
     low = place.detach().long().clamp(0, nodes - 2)
@@ -172,12 +176,3 @@ class ImageAdaptiveLUT(nn.Module):
 
 def _halving_convolution(channels_in: int, channels_out: int) -> list[nn.Module]:
     return [nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1), nn.LeakyReLU(0.2)]
-
-
-def _checked(lut: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-    image = checked_shape("image", image, "B 3 H W")
-    lut = checked_shape("lut", lut, "B 3 S S S")
-    check_same_batch_and_dtype("lut and image", lut, image)
-    if not lut.shape[2] == lut.shape[3] == lut.shape[4] >= 2:
-        raise ValueError(f"lut must have S >= 2 nodes along each axis, got {tuple(lut.shape)}")
-    return lut, image

@@ -20,8 +20,7 @@ def mass_below(values: Tensor, edges: Edges, weights: Tensor | None = None) -> T
     weights: like the values, float64, 0 or more; only their shares of each row's sum count. On a
     CPU bad values and weights raise ValueError, on a GPU bad values give NaN.
     """
-    below: Tensor = _MassBelow.apply(values, weights, *edges)
-    return below
+    return _MassBelow.apply(values, weights, *edges)
 
 
 @torch.library.custom_op("histmatch_lab::mass_below", mutates_args=())
@@ -79,8 +78,7 @@ class _MassBelow(torch.autograd.Function):
     def forward(
         values: Tensor, weights: Tensor | None, low: float, width: float, bins: int, slope: float
     ) -> Tensor:
-        below: Tensor = _mass(values, weights, low, width, bins, slope)
-        return below
+        return _mass(values, weights, low, width, bins, slope)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004
@@ -105,8 +103,7 @@ class _Gradient(Once):
         bins: int,
         slope: float,
     ) -> Tensor:
-        gradient: Tensor = _mass_gradient(values, weights, upstream, low, width, bins, slope)
-        return gradient
+        return _mass_gradient(values, weights, upstream, low, width, bins, slope)
 
 
 def _relative(weights: Tensor | None, rows: Tensor) -> Tensor | None:

@@ -21,8 +21,7 @@ def sum_of_ramps(pixels: Tensor, ramps: Tensor, shifts: Tensor, weights: Tensor)
 
     (B, 3, N), (R, 3), (R, 1), (1, R) -> (B, 1, N).
     """
-    level: Tensor = _SumOfRamps.apply(pixels, ramps, shifts, weights)
-    return level
+    return _SumOfRamps.apply(pixels, ramps, shifts, weights)
 
 
 def sum_of_ramps_plainly(pixels: Tensor, ramps: Tensor, shifts: Tensor, weights: Tensor) -> Tensor:
@@ -86,8 +85,7 @@ class _SumOfRamps(torch.autograd.Function):
 
     @staticmethod
     def forward(pixels: Tensor, ramps: Tensor, shifts: Tensor, weights: Tensor) -> Tensor:
-        level: Tensor = _ramps(pixels, ramps, shifts, weights)
-        return level
+        return _ramps(pixels, ramps, shifts, weights)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG004

@@ -31,8 +31,7 @@ def sliced(grid: Tensor, guide: Tensor, image: Tensor | None = None) -> Tensor:
     """
     if on_apple(guide):  # grid_sample has no gradient there before torch 2.13
         return sliced_plainly(grid, guide, image)
-    out: Tensor = _Sliced.apply(grid, guide, image)
-    return out
+    return _Sliced.apply(grid, guide, image)
 
 
 def sliced_plainly(grid: Tensor, guide: Tensor, image: Tensor | None = None) -> Tensor:
@@ -116,8 +115,7 @@ class _Sliced(torch.autograd.Function):
 
     @staticmethod
     def forward(grid: Tensor, guide: Tensor, image: Tensor | None) -> Tensor:
-        out: Tensor = _sliced(grid, guide, image)
-        return out
+        return _sliced(grid, guide, image)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004

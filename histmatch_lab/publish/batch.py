@@ -28,6 +28,7 @@ from histmatch_lab.publish.contents import notebook_contents, write_contents
 from histmatch_lab.publish.execution import NotebookError, execute, read
 from histmatch_lab.publish.page import write_framed, write_page, write_shared_files
 from histmatch_lab.publish.parameters import ParameterError, defaults, parse_parameters
+from histmatch_lab.training.distributed import peak_bytes
 
 # A server imports once what all workers need, and forks them; Windows has none.
 _PROCESSES: Any = get_context("spawn" if sys.platform == "win32" else "forkserver")
@@ -214,7 +215,7 @@ def _run(
         return
     finally:
         run.seconds = time.monotonic() - start
-        run.peak_bytes = _peak_bytes()
+        run.peak_bytes = peak_bytes(children=True)
         run.versions = {"python": platform.python_version()}
         run.versions |= {name: importlib.metadata.version(name) for name in _LIBRARIES}
         run.finished = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -228,15 +229,6 @@ def _run(
     run.status = "passed"
     notebook.metadata["histmatch_lab"] = {"run": asdict(run)}
     write_whole(folder / f"{run.name}.ipynb", nbformat.writes(notebook).encode())
-
-
-def _peak_bytes() -> int:
-    if sys.platform == "win32":  # where nothing of Python's own tells it
-        return 0
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
 
 
 def _write_index(runs: Sequence[NotebookRun], folder: Path) -> None:

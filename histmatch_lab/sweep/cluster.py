@@ -167,8 +167,7 @@ def _outcome(future: Any) -> Result | str | None:
     if future.status == "cancelled":
         raise SweepError("the scheduler was lost; what was finished is kept")
     with suppress(TimeoutError):
-        ended: Result | str = future.result(timeout="10s")
-        return ended
+        return future.result(timeout="10s")
     return None
 
 

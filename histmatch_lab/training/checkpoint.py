@@ -118,16 +118,13 @@ class Checkpoint:
         return ""
 
     def _read(self, folder: Path) -> dict[str, Any] | None:
-        if not self._keeps:
-            return None
         path = folder / "state.pt"
-        if not path.exists():
+        if not (self._keeps and path.exists()):
             return None
         try:  # weights_only: what would run code on loading is refused
-            state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+            return torch.load(path, weights_only=True, map_location="cpu")
         except (pickle.UnpicklingError, RuntimeError, EOFError) as problem:
             raise ValueError(f"{path} must be the state of a training, got {problem}") from None
-        return state
 
     def _restore(self, folder: Path, state: dict[str, Any]) -> None:
         for name, fact in self.facts.items():

@@ -6,6 +6,7 @@ trains.
 
 import logging
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import torch
@@ -36,6 +37,17 @@ def use_threads(device: torch.device, threads: int | None = None) -> None:
     """
     if threads is not None or device.type == "cpu":
         torch.set_num_threads(threads or 1)
+
+
+def peak_bytes(*, children: bool = False) -> int:
+    """Largest resident memory of this process, or else of one that it has started, so far."""
+    if sys.platform == "win32":  # where nothing of Python's own tells it
+        return 0
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    who = resource.RUSAGE_CHILDREN if children else resource.RUSAGE_SELF
+    return resource.getrusage(who).ru_maxrss * unit
 
 
 def fabric_on(device: torch.device) -> "Fabric":

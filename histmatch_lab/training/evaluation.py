@@ -139,15 +139,11 @@ def summarize(scores: Sequence[Score]) -> Summary:
     """Raises ValueError if there are none."""
     if not scores:
         raise ValueError("scores must hold at least one, got none")
-    decibels = np.array([s.psnr for s in scores])
-    return Summary(
-        psnr=float(decibels.mean()),
-        psnr_p5=float(np.percentile(decibels, 5)),
-        ssim=float(np.mean([s.ssim for s in scores])),
-        ciede2000=float(np.mean([s.ciede2000 for s in scores])),
-        emd=float(np.mean([s.emd for s in scores])),
-        excess=float(np.mean([s.excess for s in scores])),
-    )
+    means = {
+        name: float(np.mean([getattr(score, name) for score in scores]))
+        for name in ("psnr", "ssim", "ciede2000", "emd", "excess")
+    }
+    return Summary(**means, psnr_p5=float(np.percentile([score.psnr for score in scores], 5)))
 
 
 class Difference(NamedTuple):

@@ -2,7 +2,6 @@
 
 import hashlib
 import platform
-import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
@@ -19,7 +18,7 @@ from histmatch_lab.data.samples import data_samples_dir
 from histmatch_lab.data.tasks import TASKS, open_pairs
 from histmatch_lab.recipe import Recipe
 from histmatch_lab.training.baselines import clahe, histogram_oracle
-from histmatch_lab.training.distributed import best_device, use_threads
+from histmatch_lab.training.distributed import best_device, peak_bytes, use_threads
 from histmatch_lab.training.evaluation import colour_cast, evaluate, score, tone_curve
 from histmatch_lab.training.loop import Step, train
 from histmatch_lab.training.result import Result
@@ -172,9 +171,4 @@ def _peak_mb(device: torch.device) -> float:
     """Of the GPU's tensors, or of the whole process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
-    if sys.platform == "win32":  # where nothing of Python's own tells it
-        return 0.0
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    return peak_bytes() / 1e6
