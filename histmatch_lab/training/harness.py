@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 BASELINES: dict[str, Callable[[Pair], Tensor]] = {
     "input": lambda pair: pair.input,
-    "clahe": lambda pair: clahe(pair.input[None])[0],
-    "oracle": lambda pair: histogram_oracle(pair.input[None], pair.target[None])[0],
+    "clahe": lambda pair: clahe(pair.input),
+    "oracle": lambda pair: histogram_oracle(pair.input, pair.target),
 }
 
 

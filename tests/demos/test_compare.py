@@ -102,7 +102,7 @@ def test_the_histograms_are_of_the_predictions():
 def test_side_by_side_names_each_psnr_and_shows_the_pictures():
     frame = compare.side_by_side(lam=1.0, picture=3)
     outputs = [output(name, IMAGE) for name in ("l2", "vgg-lam0.003", "histmatch-k256-lam1")]
-    oracle = histogram_oracle(IMAGE[None], TARGET[None])[0]
+    oracle = histogram_oracle(IMAGE, TARGET)
     pictures = (IMAGE, *outputs, oracle)
     names = ("input", "L2", "L2 + VGG", "λ = 1", "oracle")
     parts = [f"{n} {decibels(one, TARGET):.1f}" for n, one in zip(names, pictures, strict=True)]

@@ -115,7 +115,7 @@ def side_by_side(lam: float, task: str, picture: int) -> Frame:
     """Fig. 4: the picture after each loss, and with exactly the target's histogram."""
     name, image, target = pair_of(task, picture)
     outputs = {t: enhanced(network_of(task, recipe), image) for t, recipe in losses(lam).items()}
-    shown = {"input": image, **outputs, "oracle": histogram_oracle(image[None], target[None])[0]}
+    shown = {"input": image, **outputs, "oracle": histogram_oracle(image, target)}
     decibel = {title: f"{decibels(one, target):.1f}" for title, one in shown.items()}
     titled = [(f"{title}: {decibel[title]} dB", one) for title, one in shown.items()]
     figure, _ = gallery([*titled, ("target", target)], 3, 2.6)
