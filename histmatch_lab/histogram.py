@@ -189,8 +189,12 @@ def gradient_ripple(
     [2.5, 1.18, 0.13]
     """
     low, high = checked_range(range)
-    step = checked_slope(alpha, bandwidth) * (high - low) / checked_bins(bins)  # s L
-    # by Poisson's sum formula: two series, each fast on its side of s L = 2 pi
+    step = checked_slope(alpha, bandwidth) * (high - low) / checked_bins(bins)
+    return _ripple(step)
+
+
+def _ripple(step: float) -> float:
+    """From s L, by Poisson's sum formula: two series, each fast on its side of s L = 2 pi."""
     if step > 2 * math.pi:
         terms = ((-1) ** n * _logistic_density(n * step / 2) for n in range(1, 14))
         return step * (1 / 8 + sum(terms))

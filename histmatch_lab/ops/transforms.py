@@ -11,13 +11,9 @@ def one_by_one(operator: Callable[..., Any]) -> Callable[..., Any]:
     """A rule for ``vmap``, "call it for each": the work in a call is large beside the call."""
 
     def rule(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
+        pairs = list(zip(arguments, in_dims, strict=True))
         results = [
-            operator(
-                *(
-                    argument if dim is None else argument.select(dim, index)
-                    for argument, dim in zip(arguments, in_dims, strict=True)
-                )
-            )
+            operator(*(value if dim is None else value.select(dim, index) for value, dim in pairs))
             for index in range(info.batch_size)
         ]
         if isinstance(results[0], Tensor):

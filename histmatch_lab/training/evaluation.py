@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,9 +19,6 @@ from histmatch_lab._files import write_whole
 from histmatch_lab.data.pairs import Pair
 from histmatch_lab.distances import emd
 from histmatch_lab.histogram import hard_histogram
-
-if TYPE_CHECKING:
-    from histmatch_lab.perceptual import LPIPSLoss
 
 Predict = Callable[[Tensor], Tensor]  # (B, 3, H, W) -> (B, 3, H, W)
 GREYS = 256
@@ -41,7 +38,6 @@ class Score(NamedTuple):
         excess: over-enhancement: by what share contrast and colourfulness exceed the target's, the
             mean of both, each 0 where they do not. Contrast is the standard deviation of L* and
             colourfulness the mean chroma, in CIELAB.
-        lpips: learned perceptual distance, NaN where it was not asked for.
     """
 
     picture: str
@@ -52,7 +48,6 @@ class Score(NamedTuple):
     emd_green: float
     emd_blue: float
     excess: float = math.nan
-    lpips: float = math.nan
 
     @property
     def emd(self) -> float:
@@ -84,11 +79,8 @@ def channel_emds(pred: Tensor, target: Tensor) -> Tensor:
     return emd(*counts) / GREYS
 
 
-def score(picture: str, pred: Tensor, target: Tensor, *, lpips: "LPIPSLoss | None" = None) -> Score:
-    """All measures of one picture, (3, H, W) twice; ValueError if the shapes differ.
-
-    lpips: measures that as well, where its weights are there (`histmatch_lab.perceptual`).
-    """
+def score(picture: str, pred: Tensor, target: Tensor) -> Score:
+    """All measures of one picture, (3, H, W) twice; ValueError if the shapes differ."""
     check_same_shape("pred and target", pred, target)
     pred, target = pred.detach().cpu().clamp(0, 1), target.cpu()
     ours, theirs = (image.movedim(0, -1).numpy() for image in (pred, target))
@@ -103,7 +95,6 @@ def score(picture: str, pred: Tensor, target: Tensor, *, lpips: "LPIPSLoss | Non
         emd_green=green,
         emd_blue=blue,
         excess=_excess(*lab),
-        lpips=float(lpips(pred[None], target[None])) if lpips else math.nan,
     )
 
 
@@ -117,11 +108,9 @@ def _excess(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 @torch.no_grad()
-def evaluate(
-    predict: Predict, pairs: Iterable[Pair], *, lpips: "LPIPSLoss | None" = None
-) -> list[Score]:
-    """The scores of a model, or any function of a picture, on whole pairs; lpips as in `score`."""
-    return [score(p.name, predict(p.input[None])[0], p.target, lpips=lpips) for p in pairs]
+def evaluate(predict: Predict, pairs: Iterable[Pair]) -> list[Score]:
+    """The scores of a model, or any function of a picture, on whole pairs."""
+    return [score(p.name, predict(p.input[None])[0], p.target) for p in pairs]
 
 
 class Summary(NamedTuple):

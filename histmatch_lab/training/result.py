@@ -11,8 +11,7 @@ from histmatch_lab.recipe import Recipe
 from histmatch_lab.training.evaluation import Score, Summary, summarize
 
 FILE, WEIGHTS = "result.json", "weights.safetensors"
-# of each picture; LPIPS is not kept
-MEASURES = [name for name in Score._fields if name not in ("picture", "lpips")]
+MEASURES = Score._fields[1:]  # of each picture
 # What a training took, and which code and data its numbers depend on
 FACTS: dict[str, type] = {
     "steps": int,
