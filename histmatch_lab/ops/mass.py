@@ -11,7 +11,7 @@ from torch import Tensor
 
 from histmatch_lab._binning import Edges, Lattice, Window, choose
 from histmatch_lab._checks import check_no_nan
-from histmatch_lab.ops.transforms import Once, one_by_one
+from histmatch_lab.ops.transforms import Once, operator
 
 
 def mass_below(values: Tensor, edges: Edges, weights: Tensor | None = None) -> Tensor:
@@ -23,7 +23,7 @@ def mass_below(values: Tensor, edges: Edges, weights: Tensor | None = None) -> T
     return _MassBelow.apply(values, weights, *edges)
 
 
-@torch.library.custom_op("histmatch_lab::mass_below", mutates_args=())
+@operator("mass_below")
 def _mass(
     values: Tensor, weights: Tensor | None, low: float, width: float, bins: int, slope: float
 ) -> Tensor:
@@ -39,7 +39,7 @@ def _mass(
     return below.view(*values.shape[:-1], -1)
 
 
-@torch.library.custom_op("histmatch_lab::mass_below_gradient", mutates_args=())
+@operator("mass_below_gradient")
 def _mass_gradient(
     values: Tensor,
     weights: Tensor | None,
@@ -65,10 +65,6 @@ def _(values: Tensor, weights: Any, low: Any, width: Any, bins: int, slope: Any)
 @_mass_gradient.register_fake
 def _(values: Tensor, *_: Any) -> Tensor:
     return torch.empty_like(values, memory_format=torch.contiguous_format)
-
-
-_mass.register_vmap(one_by_one(_mass))
-_mass_gradient.register_vmap(one_by_one(_mass_gradient))
 
 
 class _MassBelow(torch.autograd.Function):

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from histmatch_lab.ops.transforms import Once, one_by_one
+from histmatch_lab.ops.transforms import Once, operator
 
 threshold_backward = torch.ops.aten.threshold_backward
 
@@ -29,7 +29,7 @@ def sum_of_ramps_plainly(pixels: Tensor, ramps: Tensor, shifts: Tensor, weights:
     return weights @ (ramps @ pixels - shifts).relu()
 
 
-@torch.library.custom_op("histmatch_lab::sum_of_ramps", mutates_args=())
+@operator("sum_of_ramps")
 def _ramps(pixels: Tensor, ramps: Tensor, shifts: Tensor, weights: Tensor) -> Tensor:
     level = pixels.new_empty(len(pixels), 1, pixels.shape[2])
     with torch.autocast(pixels.device.type, enabled=False):
@@ -38,7 +38,7 @@ def _ramps(pixels: Tensor, ramps: Tensor, shifts: Tensor, weights: Tensor) -> Te
     return level
 
 
-@torch.library.custom_op("histmatch_lab::sum_of_ramps_gradients", mutates_args=())
+@operator("sum_of_ramps_gradients")
 def _ramps_gradients(
     upstream: Tensor,
     pixels: Tensor,
@@ -74,10 +74,6 @@ def _(pixels: Tensor, *_: Any) -> Tensor:
 def _(upstream: Tensor, pixels: Tensor, *curves: Any) -> list[Tensor]:  # noqa: ARG001
     *in_curves, of_pixels_too = curves
     return [torch.empty_like(t) for t in (*in_curves, *[pixels] * of_pixels_too)]
-
-
-_ramps.register_vmap(one_by_one(_ramps))
-_ramps_gradients.register_vmap(one_by_one(_ramps_gradients))
 
 
 class _SumOfRamps(torch.autograd.Function):

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from histmatch_lab.kernels import takes_over
 from histmatch_lab.ops.devices import on_apple
-from histmatch_lab.ops.transforms import Once, one_by_one
+from histmatch_lab.ops.transforms import Once, operator
 
 STRIP = {"cpu": 32_768}  # pixels of a strip; on any other device:
 STRIP_ON_GPU = 2**20
@@ -56,7 +56,7 @@ def sliced_plainly(grid: Tensor, guide: Tensor, image: Tensor | None = None) -> 
     return read if image is None else applied(read, image)
 
 
-@torch.library.custom_op("histmatch_lab::sliced", mutates_args=())
+@operator("sliced")
 def _sliced(grid: Tensor, guide: Tensor, image: Tensor | None) -> Tensor:
     if image is not None and takes_over("slicing", guide):
         from histmatch_lab.kernels import slicing
@@ -70,7 +70,7 @@ def _sliced(grid: Tensor, guide: Tensor, image: Tensor | None) -> Tensor:
     return out
 
 
-@torch.library.custom_op("histmatch_lab::sliced_gradients", mutates_args=())
+@operator("sliced_gradients")
 def _sliced_gradients(
     upstream: Tensor, grid: Tensor, guide: Tensor, image: Tensor | None, of_image_too: bool
 ) -> list[Tensor]:
@@ -104,10 +104,6 @@ def _(grid: Tensor, guide: Tensor, image: Tensor | None) -> Tensor:
 @_sliced_gradients.register_fake
 def _(_: Tensor, grid: Tensor, guide: Tensor, image: Any, of_image_too: bool) -> list[Tensor]:
     return [torch.empty_like(t) for t in (grid, guide, *[image] * of_image_too)]
-
-
-_sliced.register_vmap(one_by_one(_sliced))
-_sliced_gradients.register_vmap(one_by_one(_sliced_gradients))
 
 
 class _Sliced(torch.autograd.Function):

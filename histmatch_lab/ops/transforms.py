@@ -7,21 +7,29 @@ import torch
 from torch import Tensor
 
 
-def one_by_one(operator: Callable[..., Any]) -> Callable[..., Any]:
-    """A rule for ``vmap``, "call it for each": the work in a call is large beside the call."""
+def operator(name: str) -> Callable[[Callable[..., Any]], Any]:
+    """Make a function an operator of PyTorch, which ``vmap`` calls for each: the work in a call is
+    large beside the call.
+    """
 
-    def rule(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
-        pairs = list(zip(arguments, in_dims, strict=True))
-        results = [
-            operator(*(value if dim is None else value.select(dim, index) for value, dim in pairs))
-            for index in range(info.batch_size)
-        ]
-        if isinstance(results[0], Tensor):
-            return torch.stack(results), 0
-        stacked = [torch.stack(parts) for parts in zip(*results, strict=True)]
-        return stacked, [0] * len(stacked)
+    def make(function: Callable[..., Any]) -> Any:
+        made = torch.library.custom_op(f"histmatch_lab::{name}", function, mutates_args=())
 
-    return rule
+        @made.register_vmap
+        def _(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
+            pairs = list(zip(arguments, in_dims, strict=True))
+            results = [
+                made(*(value if dim is None else value.select(dim, index) for value, dim in pairs))
+                for index in range(info.batch_size)
+            ]
+            if isinstance(results[0], Tensor):
+                return torch.stack(results), 0
+            stacked = [torch.stack(parts) for parts in zip(*results, strict=True)]
+            return stacked, [0] * len(stacked)
+
+        return made
+
+    return make
 
 
 class Once(torch.autograd.Function):

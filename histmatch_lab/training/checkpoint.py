@@ -56,13 +56,14 @@ class Checkpoint:
         self._log_end = 0  # in bytes: where the log of the saved state ends
 
     def __enter__(self) -> Self:
-        """Raises ValueError, in all processes, if the folder holds another training, or another
-        run writes to it."""
+        """Raises ValueError, in all processes, if the folder holds another training or none that
+        can be read, or another run writes to it."""
         with ExitStack() as stack:
             if self.folder:
-                if problem := self.fabric.broadcast(self._lock(self.folder, stack)):
+                problem, state = self.fabric.broadcast(self._open(self.folder, stack))
+                if problem:
                     raise ValueError(problem)
-                if state := self.fabric.broadcast(self._read(self.folder)):
+                if state:
                     self._restore(self.folder, state)
             self._held = stack.pop_all()
         return self
@@ -106,25 +107,24 @@ class Checkpoint:
         facts = self.facts | {"steps": str(self.step)}
         save_network(self.network, self.folder / "weights.safetensors", facts)
 
-    def _lock(self, folder: Path, stack: ExitStack) -> str:
-        """Why the folder cannot be had; nothing if it is."""
+    def _open(self, folder: Path, stack: ExitStack) -> tuple[str, dict[str, Any] | None]:
+        """Why the folder cannot be had, or nothing if it is; and the state in it, if there is one.
+
+        Only the first process looks, and tells the others.
+        """
+        state = folder / "state.pt"
         try:
             if self._keeps:
                 stack.enter_context(one_run(folder))
                 if (log := folder / "log.jsonl").is_symlink():  # it is appended to in its place
                     raise ValueError(f"{log} must be a file of its own, got a link")
+                if state.exists():  # weights_only: what would run code on loading is refused
+                    return "", torch.load(state, weights_only=True, map_location="cpu")
         except ValueError as problem:
-            return str(problem)
-        return ""
-
-    def _read(self, folder: Path) -> dict[str, Any] | None:
-        path = folder / "state.pt"
-        if not (self._keeps and path.exists()):
-            return None
-        try:  # weights_only: what would run code on loading is refused
-            return torch.load(path, weights_only=True, map_location="cpu")
+            return str(problem), None
         except (pickle.UnpicklingError, RuntimeError, EOFError) as problem:
-            raise ValueError(f"{path} must be the state of a training, got {problem}") from None
+            return f"{state} must be the state of a training, got {problem}", None
+        return "", None
 
     def _restore(self, folder: Path, state: dict[str, Any]) -> None:
         for name, fact in self.facts.items():

@@ -100,7 +100,14 @@ def train(
     fabric = fabric or fabric_on(next(network.parameters()).device)
     mine, of = rank_slice(fabric, preset.batch), preset.steps(pairs)
     model, optimizer = fabric.setup(network, torch.optim.Adam(network.parameters(), preset.rate))
-    facts = _facts(network, loss, preset, seed, pairs)
+    facts = {
+        "loss": repr(loss),
+        "preset": repr(preset),
+        "seed": str(seed),
+        "pairs": repr(pairs),
+        "network": json.dumps(network.architecture),
+        "encoding": getattr(pairs, "encoding", "sRGB"),
+    }
     loss.to(fabric.device)
     with Checkpoint(folder, facts, network, optimizer, fabric) as checkpoint:
         for number in range(checkpoint.step + 1, of + 1):
@@ -177,16 +184,3 @@ def _check(now: Step, network: Network) -> None:
             raise TrainingError(
                 f"step {now.number}: the gradient of the loss on {name} is not finite"
             )
-
-
-def _facts(
-    network: Network, loss: EnhancementLoss, preset: Preset, seed: int, pairs: PairSource
-) -> dict[str, str]:
-    return {
-        "loss": repr(loss),
-        "preset": repr(preset),
-        "seed": str(seed),
-        "pairs": repr(pairs),
-        "network": json.dumps(network.architecture),
-        "encoding": getattr(pairs, "encoding", "sRGB"),
-    }
