@@ -122,7 +122,7 @@ class Checkpoint:
                     return "", torch.load(state, weights_only=True, map_location="cpu")
         except ValueError as problem:
             return str(problem), None
-        except (pickle.UnpicklingError, RuntimeError, EOFError) as problem:
+        except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError) as problem:
             return f"{state} must be the state of a training, got {problem}", None
         return "", None
 

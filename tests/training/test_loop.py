@@ -297,6 +297,14 @@ def test_a_folder_of_another_run_is_refused(tmp_path):
             )
 
 
+@pytest.mark.parametrize("content", [b"", b"rubbish", b"PK"])
+def test_a_damaged_state_is_named(tmp_path, content):
+    (tmp_path / "state.pt").write_bytes(content)
+    steps = train(tiny(), Brighter(), EnhancementLoss("l2"), SHORT, folder=tmp_path)
+    with pytest.raises(ValueError, match=r"state\.pt must be the state of a training"):
+        next(steps)
+
+
 def test_ctrl_c_ends_the_run_with_what_was_learned(tmp_path):
     class Interrupting(Brighter):
         calls = 0
