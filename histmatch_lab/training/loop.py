@@ -100,14 +100,7 @@ def train(
     fabric = fabric or fabric_on(next(network.parameters()).device)
     mine, of = rank_slice(fabric, preset.batch), preset.steps(pairs)
     model, optimizer = fabric.setup(network, torch.optim.Adam(network.parameters(), preset.rate))
-    facts = {
-        "loss": repr(loss),
-        "preset": repr(preset),
-        "seed": str(seed),
-        "pairs": repr(pairs),
-        "network": json.dumps(network.architecture),
-        "encoding": getattr(pairs, "encoding", "sRGB"),
-    }
+    facts = _facts(network, loss, preset, seed, pairs)
     loss.to(fabric.device)
     with Checkpoint(folder, facts, network, optimizer, fabric) as checkpoint:
         for number in range(checkpoint.step + 1, of + 1):
@@ -184,3 +177,16 @@ def _check(now: Step, network: Network) -> None:
             raise TrainingError(
                 f"step {now.number}: the gradient of the loss on {name} is not finite"
             )
+
+
+def _facts(
+    network: Network, loss: EnhancementLoss, preset: Preset, seed: int, pairs: PairSource
+) -> dict[str, str]:
+    return {
+        "loss": repr(loss),
+        "preset": repr(preset),
+        "seed": str(seed),
+        "pairs": repr(pairs),
+        "network": json.dumps(network.architecture),
+        "encoding": getattr(pairs, "encoding", "sRGB"),
+    }
