@@ -65,12 +65,15 @@ class Slider(_Number):
 
     @property
     def positions(self) -> tuple[float, ...]:
+        grid = self.stops()
+        stride = max(1, math.ceil((len(grid) - 1) / (POSITIONS - 1)))
+        return tuple(sorted({*grid[::stride], grid[-1], self.default}))
+
+    def stops(self) -> tuple[float, ...]:
+        """The values of a slider."""
         count = round((self.maximum - self.minimum) / self.step)
-        stride = max(1, math.ceil(count / (POSITIONS - 1)))
-        picks = (*range(0, count, stride), count)
         # Sums of steps of 0.1 miss its multiples by rounding errors; whole numbers stay whole.
-        values = {round(self.minimum + i * self.step, 10) for i in picks}
-        return tuple(sorted(values | {self.default}))
+        return tuple(round(self.minimum + i * self.step, 10) for i in range(count + 1))
 
 
 @dataclass(frozen=True)
@@ -139,23 +142,22 @@ class Toggle:
 class Photograph:
     """A sample photograph's name, or a path to one's own; resolves to (3, H, W) in [0, 1].
 
-    It is at most 600 pixels a side, so that a slider stays immediate. `names` are the samples to
-    choose from: all, if it is empty.
+    It is at most 600 pixels a side, so that a slider stays immediate.
     """
 
     label: str = "photograph"
     default: str = "coffee"
     hint: str = ""
-    names: tuple[str, ...] = ()
 
     @property
     def positions(self) -> tuple[str, ...]:
-        names = self._samples[:PHOTO_POSITIONS]
+        names = photo_names()[:PHOTO_POSITIONS]
         return names if self.default in names else (self.default, *names)
 
     def options(self, value: str) -> tuple[str, ...]:
         """Every sample's name, and `value` first if it is a path to one's own picture."""
-        return self._samples if value in self._samples else (value, *self._samples)
+        names = photo_names()
+        return names if value in names else (value, *names)
 
     def resolve(self, value: Any) -> torch.Tensor:
         return _small_photo(value)
@@ -163,23 +165,14 @@ class Photograph:
     def text(self, value: str) -> str:
         return Path(value).name
 
-    @property
-    def _samples(self) -> tuple[str, ...]:
-        # Looked up only when a figure is drawn: demos import without the photographs.
-        return self.names or photo_names()
-
 
 Control = Slider | LogSlider | Choice | Toggle | Photograph
 
 
 def stops_of(control: Control, value: Any) -> list[Any]:
     """Where its widget can stand, in order; `value` is one of them."""
-    if isinstance(control, LogSlider):
-        return list(control.stops(value))
-    if isinstance(control, Slider):
-        count = round((control.maximum - control.minimum) / control.step)
-        grid = (round(control.minimum + i * control.step, 10) for i in range(count + 1))
-        return sorted({*grid, value})
+    if isinstance(control, Slider | LogSlider):
+        return sorted({*control.stops(), value})
     # a picture of one's own is none of the positions
     return list(dict.fromkeys((*control.positions, value)))
 

@@ -18,7 +18,7 @@ step (`yield partial(draw_state, state)`), so that a step nobody looks at costs 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, update_wrapper
+from functools import lru_cache, update_wrapper
 from itertools import islice
 from typing import Any
 
@@ -50,11 +50,6 @@ class Frame:
     @property
     def figures(self) -> tuple[Figure, ...]:
         return (self.figure, self.after) if self.after else (self.figure,)
-
-    @cached_property
-    def pixels(self) -> np.ndarray:
-        """The still, drawn once: (H, W, 3) uint8."""
-        return self.drawn()
 
     def drawn(self, scale: float = 1.0) -> np.ndarray:
         """The still, (H, W, 3) uint8; scale as of `draw`."""

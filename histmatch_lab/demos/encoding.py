@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
-from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from PIL import Image
 
 from histmatch_lab.demos.demo import Frame
 from histmatch_lab.demos.render import draw
-from histmatch_lab.demos.style import DPI, WIDTH
+from histmatch_lab.demos.style import WIDTH
 
 LINES = 4096  # colours at most of a picture without photographs
 SHARP = 2.0  # of stored pictures: two pixels for one of CSS
@@ -62,20 +61,17 @@ def night(figure: Figure) -> str:
 
     It reaches into the padding round the picture, for an edge may lie between two pixels.
     """
-    shown = [axes for axes in figure.axes if axes.images or _holds_map(axes)]
     near, far = "-1px", "calc(100% + 1px)"
     corners = [f"{near} {near}, {far} {near}, {far} {far}, {near} {far}, {near} {near}"]
-    for axes in shown:
+    for axes in figure.axes:
+        # not axes.findobj, for which each axis would make its ticks
+        if not axes.images and not any(isinstance(c, QuadMesh) for c in axes.collections):
+            continue
         axes.apply_aspect()
         left, low, right, high = (100 * x for x in axes.get_position().extents)
         box = ((left, low), (right, low), (right, high), (left, high), (left, low))
         corners += [", ".join(f"{x:.2f}% {100 - y:.2f}%" for x, y in box), f"{near} {near}"]
     return f"polygon(evenodd, {', '.join(corners)}) content-box"
-
-
-def _holds_map(axes: Axes) -> bool:
-    # not axes.findobj, for which each axis would make its ticks
-    return any(isinstance(drawn, QuadMesh) for drawn in axes.collections)
 
 
 def stored(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -87,30 +83,25 @@ def stored(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 def captioned(frame: Frame) -> Image.Image:
     """The frame as a picture with its caption below."""
-    return Image.fromarray(np.concatenate([frame.pixels, _caption_pixels(frame.caption)]))
-
-
-def _caption_pixels(text: str) -> np.ndarray:
-    lines = fill(text, width=108)
+    lines = fill(frame.caption, width=108)
     height = 0.2 + 0.19 * (lines.count("\n") + 1)
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
-    figure.text(0.02, 0.95, lines, va="top", fontsize=10.5, color="#333333", linespacing=1.35)
-    return draw(figure)
+    below = Figure(figsize=(WIDTH, height), facecolor="white")
+    below.text(0.02, 0.95, lines, va="top", fontsize=10.5, color="#333333", linespacing=1.35)
+    return Image.fromarray(np.concatenate([frame.drawn(), draw(below)]))
 
 
 def encode_small(pixels: np.ndarray, backdrop: np.ndarray | None = None) -> bytes:
     """Pixels, (H, W, 3) uint8, as a WebP of few bytes, for a page that carries many.
 
-    Blocks that equal the backdrop's are left transparent, to be laid over it. Whole blocks, since a
-    lossy picture's lines bleed into the block around them. Lines are stored without loss in 64
-    colours, photographs with, a part of few colours beside a photograph as is smaller. Raises
-    ValueError if the two are not of one size.
+    Blocks that equal the backdrop's are left transparent, to be laid over it; a backdrop of another
+    size is not seen below. Whole blocks, since a lossy picture's lines bleed into the block around
+    them. Lines are stored without loss in 64 colours, photographs with, a part of few colours
+    beside a photograph as is smaller.
     """
-    if backdrop is not None and pixels.shape != backdrop.shape:
-        raise ValueError(
-            f"pixels must have the backdrop's shape {backdrop.shape}, got {pixels.shape}"
-        )
-    same = np.full(pixels.shape[:2], False) if backdrop is None else _same_blocks(pixels, backdrop)
+    if backdrop is None or pixels.shape != backdrop.shape:
+        same = np.full(pixels.shape[:2], False)
+    else:
+        same = _same_blocks(pixels, backdrop)
     image = Image.fromarray(pixels)
     shown = _without(same, image)
     photograph = image.getcolors(LINES) is None

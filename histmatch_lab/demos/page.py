@@ -91,19 +91,28 @@ def _drawn(demo: Demo, values: Mapping[str, Any], frame: Frame) -> dict[str, Any
     together = _together(positions)
     frames = _Frames(demo, frame)
     presets = [{**values, **settings} for settings in demo.presets.values()]
+    names = list(values)
+
+    def place(state: Mapping[str, Any]) -> list[int]:
+        return [positions[name].index(state[name]) for name in names]
+
+    combined = product(*(positions[name] for name in together))
+    swept = [dict(zip(together, some, strict=True)) for some in combined]
+    swept += [{name: one} for name, stops in positions.items() for one in stops]
     states: dict[str, int] = {}
-    for state in (*_sweeps(positions, values, together), *presets):
-        key = ",".join(str(positions[name].index(state[name])) for name in values)
+    for state in (*({**values, **some} for some in swept), *presets):
+        key = ",".join(map(str, place(state)))
         if key not in states:  # many sweeps pass through one place
             states[key] = frames.index(state)
-    places = [[positions[name].index(preset[name]) for name in values] for preset in presets]
-    names = list(values)
     labels = " and ".join(demo.controls[name].label for name in together)
     combine = f"{labels} combine here; any other" if len(together) > 1 else "Each"
     alone = f"{combine} control moves alone. Run the notebook to combine them all."
     return {
         "controls": _specs(demo, values, positions),
-        "presets": [{"name": n, "at": at} for n, at in zip(demo.presets, places, strict=True)],
+        "presets": [
+            {"name": name, "at": place(state)}
+            for name, state in zip(demo.presets, presets, strict=True)
+        ],
         "together": [names.index(name) for name in together],
         "states": states,
         "frames": frames.overlays,
@@ -118,15 +127,6 @@ def _together(positions: Mapping[str, list[Any]]) -> list[str]:
         if prod(len(positions[n]) for n in (*names, name)) <= COMBINED:
             names.append(name)
     return names
-
-
-def _sweeps(
-    positions: Mapping[str, list[Any]], values: Mapping[str, Any], together: list[str]
-) -> list[dict[str, Any]]:
-    """The settings of which a page has a picture."""
-    combined = product(*(positions[name] for name in together))
-    swept = [{**values, **dict(zip(together, some, strict=True))} for some in combined]
-    return swept + [{**values, name: one} for name, stops in positions.items() for one in stops]
 
 
 class _Frames:
@@ -153,8 +153,6 @@ class _Frames:
     def _address(self, figure: Figure, under: np.ndarray | None = None) -> str:
         """Empty where `under` shows all of it. Encoded once, for many states share a picture."""
         pixels = draw(figure, SHARP)
-        if under is not None and under.shape != pixels.shape:
-            under = None  # it is not seen below
         if under is not None and np.array_equal(pixels, under):
             return ""
         key = hashlib.sha256(pixels.tobytes()).digest(), under is None

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, get_args
 
-import plotly.graph_objects as go
 import torch
 from matplotlib.axes import Axes
 from torch import Tensor
@@ -237,15 +236,3 @@ def draw_dots(axes: Axes, x: Tensor, y: Tensor) -> None:
         pixels = one.flatten()[every], other.flatten()[every]
         axes.plot(*pixels, mark, color=color, markersize=3, markeredgewidth=0.5, label=name)
     axes.legend(loc="lower right")
-
-
-def hover_figure(trace: go.Image | go.Heatmap, title: str, **layout: Any) -> go.Figure:
-    """A plotly figure with a read-out under the pointer, in the course's look."""
-    figure = go.Figure(trace)
-    figure.update_layout(
-        template="none",
-        margin={"l": 60, "r": 20, "t": 40, "b": 50},
-        title={"text": title, "x": 0.07, "font": {"size": 15}},
-        **layout,
-    )
-    return figure

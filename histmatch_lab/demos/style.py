@@ -134,13 +134,12 @@ def pictures(axes: Sequence[Axes], images: Iterable[tuple[str, Any]]) -> None:
 
 
 def gallery(
-    images: Sequence[tuple[str, Any]], columns: int, row_height: float, gap: float = 0.35
+    images: Sequence[tuple[str, Any]], columns: int, row_height: float
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of pictures alone, row by row; `gap` inches between rows, which hold the titles."""
+    """A figure of pictures alone, row by row, each under its title."""
     rows = -(-len(images) // columns)
-    figure, axes = subplots(
-        rows, columns, height=row_height * rows, margins=(0.05, 0.05, 0.35, 0.05), gaps=(0.1, gap)
-    )
+    margins, gaps = (0.05, 0.05, 0.35, 0.05), (0.1, 0.35)
+    figure, axes = subplots(rows, columns, height=row_height * rows, margins=margins, gaps=gaps)
     for panel in axes:
         panel.axis("off")
     pictures(axes, images)

@@ -41,7 +41,7 @@ def moves(demo):
 @cache
 def unmoved(demo, at_its_end=True):
     """The pixels at the defaults; of an animation, at its end or at its start."""
-    return demo(**(base(demo) if at_its_end else {})).pixels
+    return demo(**(base(demo) if at_its_end else {})).drawn()
 
 
 def check(demo, settings):
@@ -57,7 +57,7 @@ def check(demo, settings):
         np.testing.assert_array_equal(fast, np.asarray(canvas.buffer_rgba())[..., :3])
     if demo.settings(**settings) != demo.settings():
         still = unmoved(demo, at_its_end="step" not in settings)
-        assert not np.array_equal(frame.pixels, still), "the control does not change the picture"
+        assert not np.array_equal(frame.drawn(), still), "the control does not change the picture"
 
 
 def _data_of(axes):
@@ -89,7 +89,7 @@ def test_a_demo_is_labelled_and_pure(demo):
         if axes.axison:
             assert axes.get_xlabel() or not axes.xaxis.get_visible()
     assert again.caption == demo(**base(demo)).caption
-    np.testing.assert_array_equal(again.pixels, unmoved(demo))
+    np.testing.assert_array_equal(again.drawn(), unmoved(demo))
     assert find_demo(demo.name) is demo
 
 

@@ -100,9 +100,9 @@ def ask(live, scale):
 )
 def test_moving_a_control_changes_the_picture_and_the_line(name, value, caption):
     live = Live(every_control)
-    before = live.frame.pixels
+    before = live.frame.drawn()
     live.controls[name].value = value
-    assert (live.frame.pixels != before).any()
+    assert (live.frame.drawn() != before).any()
     assert text_of(live) == caption
 
 

@@ -17,12 +17,7 @@ from histmatch_lab.demos.figures.evidence import PERCEPTUAL, PRINTED, TASK, reco
 from histmatch_lab.demos.shared import CHANNEL_NAMES, decibels, smooth_histograms, tone_axes
 from histmatch_lab.demos.style import gallery, styled
 from histmatch_lab.hdrnet import Network
-from histmatch_lab.results.tables import (
-    labels,
-    network_of,
-    own_names,
-    results_for,
-)
+from histmatch_lab.results.tables import labels, network_of, own_names, results_for
 from histmatch_lab.training.baselines import histogram_oracle
 from histmatch_lab.training.evaluation import channel_emds, colour_cast, tone_curve
 

@@ -16,7 +16,7 @@ from histmatch_lab.color import adjust_contrast, adjust_white_balance
 from histmatch_lab.demos import style
 from histmatch_lab.demos.controls import Choice, Photograph, Slider, Toggle
 from histmatch_lab.demos.demo import Frame, demo
-from histmatch_lab.demos.shared import CHANNEL_NAMES, hover_figure, random_order, tone_axes
+from histmatch_lab.demos.shared import CHANNEL_NAMES, random_order, tone_axes
 from histmatch_lab.hdrnet import HDRNet
 from histmatch_lab.histogram import bin_centers
 from histmatch_lab.losses import EnhancementLoss
@@ -262,11 +262,14 @@ def hover_matrix(photo: str | Tensor) -> go.Figure:
         customdata=numbers.double().round(decimals=2).movedim(0, -1).tolist(),
         hovertemplate="<br>".join(lines),
     )
-    return hover_figure(
-        trace,
-        "Point at a pixel: its 3x4 matrix",
+    figure = go.Figure(trace)
+    figure.update_layout(
+        template="none",
+        margin={"l": 60, "r": 20, "t": 40, "b": 50},
+        title={"text": "Point at a pixel: its 3x4 matrix", "x": 0.07, "font": {"size": 15}},
         height=430,
         xaxis={"visible": False},
         yaxis={"visible": False},
         hoverlabel={"font": {"family": "monospace"}},
     )
+    return figure

@@ -48,7 +48,7 @@ def _draw_training(history: Sequence[Step], output: Tensor, pair: Pair) -> Frame
     )
     style.picture(now, output, f"{pair.name} now: {better:.1f} dB")
     style.picture(aim, pair.target, "Its target")
-    _draw_histograms(histograms, output, pair.target)
+    _draw_histograms(histograms, output, pair.target, "Histograms; dotted: target")
     steps = [s.number for s in history]
     for name, (colour, dash) in zip(step.terms, LOOKS, strict=False):
         values = _running_mean([s.terms[name] for s in history])
@@ -96,26 +96,20 @@ def crop_against_whole(side: int, across: float, picture: int) -> Frame:
     style.picture(whole, target, f"{name}, and a crop")
     box = (left, left + side, left + side, left, left), (top, top, top + side, top + side, top)
     whole.plot(*box, color=style.MARK, linewidth=2.5)
-    for image, dash in ((crop, "-"), (target, ":")):
-        _draw_shares(histograms, image, dash)
-    histograms.set(title="Solid: the crop; dotted: the whole")
+    _draw_histograms(histograms, crop, target, "Solid: the crop; dotted: the whole")
     gap = float(channel_emds(crop, target).mean())
     return Frame(
         figure, f"The crop's histogram is {gap:.3f} in intensity from the picture's (EMD)."
     )
 
 
-def _draw_histograms(axes: Axes, pred: Tensor, target: Tensor) -> None:
-    for image, dash in ((pred, "-"), (target, ":")):
-        _draw_shares(axes, image, dash)
-    axes.set(title="Histograms; dotted: target")
-
-
-def _draw_shares(axes: Axes, image: Tensor, dash: str) -> None:
-    centers, shares = smooth_histograms(image)
-    for share, colour, width in zip(shares, style.CHANNELS, style.CHANNEL_WIDTHS, strict=True):
-        axes.plot(centers, share, dash, color=colour, linewidth=width)
-    axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(0, 0.08), yticks=(), xlabel="intensity")
+def _draw_histograms(axes: Axes, solid: Tensor, dotted: Tensor, title: str) -> None:
+    for image, dash in ((solid, "-"), (dotted, ":")):
+        centers, shares = smooth_histograms(image)
+        for share, colour, width in zip(shares, style.CHANNELS, style.CHANNEL_WIDTHS, strict=True):
+            axes.plot(centers, share, dash, color=colour, linewidth=width)
+    axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), ylim=(0, 0.08), yticks=())
+    axes.set(xlabel="intensity", title=title)
 
 
 def _running_mean(values: Sequence[float], width: int = 25) -> list[float]:
