@@ -5,8 +5,6 @@ levels: a histogram is a mean over them, and the gradient of Eq. 5 on a pixel de
 alone. One more value is the picked pixel's: the one in the centre, moved to any intensity.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import torch

@@ -33,6 +33,7 @@ def draw(figure: Figure, scale: float = 1.0) -> np.ndarray:
     renderer = canvas.get_renderer()
     pixels = np.asarray(renderer.buffer_rgba())
     data = sorted((a for axes in figure.axes for a in _data_artists(axes)), key=Artist.get_zorder)
+    data += [*figure.texts, *figure.legends]
     key = (canvas.get_width_height(), *map(_frame_key, figure.axes))
     if key not in _BACKDROPS:
         _BACKDROPS[key] = _draw_frames(canvas, data)
@@ -40,7 +41,7 @@ def draw(figure: Figure, scale: float = 1.0) -> np.ndarray:
             _BACKDROPS.popitem(last=False)
     _BACKDROPS.move_to_end(key)
     pixels[...] = _BACKDROPS[key]
-    for artist in (*data, *figure.texts, *figure.legends):
+    for artist in data:
         artist.draw(renderer)
     return pixels[..., :3].copy()
 
@@ -54,12 +55,10 @@ def _data_artists(axes: Axes) -> list[Artist]:
 
 
 def _draw_frames(canvas: FigureCanvasAgg, data: list[Artist]) -> np.ndarray:
-    figure = canvas.figure
-    hidden = [*data, *figure.texts, *figure.legends]
-    for artist in hidden:
+    for artist in data:
         artist.set_visible(False)
     canvas.draw()
-    for artist in hidden:
+    for artist in data:
         artist.set_visible(True)
     return np.asarray(canvas.buffer_rgba()).copy()
 

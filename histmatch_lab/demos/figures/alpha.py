@@ -103,24 +103,20 @@ def leak_at_the_ends(alpha: float, bins: int, photo: Tensor, channel: str) -> Fr
     """What leaks out of [0, 1], and three ways to treat it."""
     found = {mode: shared.estimate(photo, channel, bins, alpha, mode) for mode, _, _ in MODES}
     figure, ends = style.subplots(1, 2, height=3.5, margins=(0.75, 0.2, 0.7, 0.6))
-    for axes, start in zip(ends, (0, bins - SHOWN), strict=True):
-        _draw_end(axes, found, slice(start, start + SHOWN), start - bins if start else 0)
+    for axes, first, left in zip(ends, (0, bins - SHOWN), (0, -SHOWN), strict=True):
+        part, edges = slice(first, first + SHOWN), torch.arange(left, left + SHOWN + 1)
+        counts = found["drop"].counts[part]
+        shared.draw_counts(axes, counts, edges)
+        for mode, colour, dash in MODES:
+            soft = 100 * found[mode].soft[part]
+            style.steps(axes, soft, edges, color=colour, linestyle=dash, linewidth=2, label=mode)
+        axes.set_xlim(left, left + SHOWN)
+        shared.limit_heights(axes, 110 * float(counts.max()))
     ends[0].set(xlabel="bins from the black end", title="Shadows")
     ends[1].set(xlabel="bins from the white end", title="Highlights")
     figure.legend(*ends[0].get_legend_handles_labels(), loc="upper center", ncols=4)
     sums = ", ".join(f"{mode} {1 - e.leak:.3f} ({e.emd:.2f} bins)" for mode, e in found.items())
     return Frame(figure, f"K = {bins}, α = {alpha:.4g}. Sum (and EMD from the counts): {sums}.")
-
-
-def _draw_end(axes: Axes, found: dict[str, shared.Estimate], part: slice, left: int) -> None:
-    edges = torch.arange(left, left + SHOWN + 1)
-    counts = found["drop"].counts[part]
-    shared.draw_counts(axes, counts, edges)
-    for mode, colour, dash in MODES:
-        soft = 100 * found[mode].soft[part]
-        style.steps(axes, soft, edges, color=colour, linestyle=dash, linewidth=2, label=mode)
-    axes.set_xlim(left, left + SHOWN)
-    shared.limit_heights(axes, 110 * float(counts.max()))
 
 
 @demo(

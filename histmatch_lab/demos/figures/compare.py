@@ -1,7 +1,5 @@
 """Notebook 06: what each loss made of the same network (Fig. 3, 4 and 5 of the paper)."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Any
 

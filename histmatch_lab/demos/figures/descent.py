@@ -5,8 +5,6 @@ The length of a step is stated for the exact Earth Mover's Distance, whose gradi
 step's length; no pixel moves further, and one without a pull stays where it is.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Notebook 04: HDRNet as one picture, with a pixel on its way through it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

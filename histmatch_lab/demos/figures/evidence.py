@@ -1,7 +1,5 @@
 """Notebook 06: what all runs of the study say together (Fig. 6 of the paper), and how surely."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """Notebook 04: the bilateral grid of a trained HDRNet, taken apart."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 from functools import lru_cache
 from typing import Any, NamedTuple

@@ -1,8 +1,7 @@
 """Notebook 05: pictures of a training run, and of what it learned."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import fmean
 
 import torch
@@ -28,20 +27,16 @@ def training_so_far(network: Network, pair: Pair) -> Callable[[Sequence[Step]], 
     """What draws a training's steps: what the network makes of one test picture now, beside its
     target, their histograms, the terms of the loss, and the PSNR of the batches.
     """
-    device = next(network.parameters()).device
-
-    def draw(history: Sequence[Step]) -> Frame:
-        network.eval()
-        with torch.no_grad():
-            now = network(pair.input[None].to(device))[0].float().cpu().clamp(0, 1)
-        network.train()
-        return _draw_training(history, now, pair)
-
-    return draw
+    return partial(_draw_training, network, pair)
 
 
 @styled
-def _draw_training(history: Sequence[Step], output: Tensor, pair: Pair) -> Frame:
+def _draw_training(network: Network, pair: Pair, history: Sequence[Step]) -> Frame:
+    network.eval()
+    with torch.no_grad():
+        image = pair.input[None].to(next(network.parameters()).device)
+        output = network(image)[0].float().cpu().clamp(0, 1)
+    network.train()
     step, better = history[-1], decibels(output, pair.target)
     figure, (now, aim, histograms, losses, batches, rest) = style.subplots(
         2, 3, height=5.3, gaps=(0.75, 0.95), margins=(0.75, 0.2, 0.35, 0.6)

@@ -1,7 +1,5 @@
 """Notebook 06: what is the best answer, where the target may be any of three."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import NamedTuple
 

@@ -3,8 +3,6 @@
 It grows with the course: two panels in notebook 01, five in 02, all in 03, 00 and on the site.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any

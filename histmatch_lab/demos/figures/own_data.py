@@ -1,7 +1,5 @@
 """Notebook 07: one's own pairs, looked at before anything is trained on them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 
