@@ -60,13 +60,11 @@ def count_channel(photo: Tensor, channel: str, bins: int = PAPER_BINS) -> Tensor
     return hard_histogram(channel_of(photo, channel).flatten(), bins)
 
 
-@lru_cache(maxsize=16)
 def levels_of(photo: Tensor, channel: str) -> Tensor:
     """The 8-bit level, 0 to 255, of each pixel of a channel, (3, H, W) -> (H, W)."""
     return torch.from_numpy(to_levels(channel_of(photo, channel))).long()
 
 
-@lru_cache(maxsize=16)
 def level_shares(photo: Tensor, channel: str) -> Tensor:
     """The share of a channel's pixels at each of `LEVELS`, (3, H, W) -> (256,)."""
     counts = levels_of(photo, channel).flatten().bincount(minlength=len(LEVELS))
@@ -79,7 +77,6 @@ def small(photo: Tensor, max_side: int = 300) -> Tensor:
     return shrink(photo, max_side)
 
 
-@lru_cache(maxsize=16)
 def random_order(count: int, seed: int) -> Tensor:
     """A permutation of 0 ... count - 1, the same each time."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed))

@@ -54,7 +54,6 @@ def one_against_many(sharpness: float, values: str, photo: Tensor) -> Frame:
     return Frame(figure, caption)
 
 
-@lru_cache(maxsize=8)
 def prediction(photo: Tensor, values: str) -> Tensor:
     """Red, a little darker, as a network gives it or rounded as in a file: (N,)."""
     pixels = adjust_exposure(shared.small(photo), -0.3)[0].flatten().double()

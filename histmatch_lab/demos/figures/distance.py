@@ -4,8 +4,6 @@ Unlike the paper, the soft histograms here give to the end bins what leaks out o
 (``outside="clamp"``), so that every CDF ends at 1; erratum 5 in notebook 03 shows why.
 """
 
-from functools import lru_cache
-
 import torch
 from matplotlib.axes import Axes
 from torch import Tensor
@@ -21,9 +19,6 @@ from histmatch_lab.histogram import Outside, bin_centers, bin_edges
 
 CENTER, WIDTH = 0.2, 0.04  # of the toy's first bump
 SHIFTS = torch.linspace(0, 0.6, 61, dtype=torch.float64)
-
-# A target stays while a slider moves.
-target_cdfs = lru_cache(maxsize=32)(channel_cdfs)
 
 
 def bump(center: Tensor, width: float) -> Tensor:
@@ -120,7 +115,7 @@ def adjusted_photograph(
     """A photograph under three sliders, and its distance from the original."""
     adjusted = adjust_white_balance(adjust_exposure(small(photo), exposure), warmth)
     adjusted = adjust_contrast(adjusted, contrast)
-    wanted, got = target_cdfs(small(target)), channel_cdfs(adjusted)
+    wanted, got = channel_cdfs(small(target)), channel_cdfs(adjusted)
     loss = emd_of_cdfs(got, wanted)
 
     figure, (before, after, bars, *curves) = style.subplots(

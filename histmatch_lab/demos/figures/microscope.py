@@ -60,14 +60,11 @@ def in_page(
 
     stops: the values of each control; of `photo` and `target` the photographs to choose from.
     """
-    names = dict.fromkeys((*stops["photo"], *stops.get("target", ())))
-    green = {name: shared.levels_of(small(PHOTO.resolve(name), SIDE), "green") for name in names}
-    pictures = {
-        name: address(
-            stored(Image.fromarray(levels.byte().numpy()).convert("RGB"), "webp", lossless=True)
-        )
-        for name, levels in green.items()
-    }
+    pictures = {}
+    for name in dict.fromkeys((*stops["photo"], *stops.get("target", ()))):
+        green = shared.levels_of(small(PHOTO.resolve(name), SIDE), "green")
+        grey = Image.fromarray(green.byte().numpy()).convert("RGB")
+        pictures[name] = address(stored(grey, "webp", lossless=True))
     return {"panels": panels, "fixed": fixed, "ranges": BIN_RANGES, "photos": pictures}
 
 
