@@ -110,8 +110,7 @@ def along_a_row(level: int, down: float, photo: Tensor) -> Frame:
 
 def _mark(axes: Axes, image: Tensor, x: int, y: int, title: str) -> None:
     style.picture(axes, image, title)
-    ring: Any = {"markersize": 11, "fillstyle": "none", "markeredgewidth": 2.5}
-    axes.plot(x, y, "o", color=style.MARK, **ring)
+    axes.plot(x, y, "o", color=style.MARK, markersize=11, fillstyle="none", mew=2.5)
 
 
 def _outline_cell(axes: Axes, x: int, y: int, photo: Tensor) -> None:

@@ -144,12 +144,10 @@ def matrix_at_a_pixel(across: float, down: float, photo: Tensor) -> Frame:
         1, 3, height=3.3, margins=(0.1, 0.2, 0.4, 0.6), widths=(1.15, 1, 1), gaps=(0.7, 0.4)
     )
     style.picture(left, photo, "The picture")
-    left.plot(x, y, "o", color=style.MARK, markersize=13, fillstyle="none", markeredgewidth=3)
+    left.plot(x, y, "o", color=style.MARK, markersize=13, fillstyle="none", mew=3)
     draw_matrix(middle, matrix)
     _draw_tone(right, parts.grid, (y + 0.5) / height, (x + 0.5) / width)
-    right.plot(
-        before, after, "o", color=style.MARK, markersize=8, fillstyle="none", markeredgewidth=2
-    )
+    right.plot(before, after, "o", color=style.MARK, markersize=8, fillstyle="none", mew=2)
     rgb = "/".join(f"{v:.2f}" for v in before), "/".join(f"{v:.2f}" for v in after)
     caption = (
         f"At {across:.0%} across and {down:.0%} down, red/green/blue {rgb[0]} becomes {rgb[1]} "

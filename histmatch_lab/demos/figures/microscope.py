@@ -173,7 +173,7 @@ def _draw_histogram(axes: Axes, _photo: Tensor, view: View) -> None:
     kernel = 0.7 * top / alone.max() * alone
     style.filled_steps(axes, kernel, lens.edges, color=style.MARK, alpha=0.4)
     style.steps(axes, 100 * in_bins(view.cdf), lens.edges, color=style.OURS, linewidth=1.3)
-    axes.set(ylim=(0, top), yticks=(0, top / 2, top), ylabel="% of pixels")
+    shared.limit_heights(axes, top)
     axes.set_title("Histogram: counted (grey), soft (line)")
 
 
