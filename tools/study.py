@@ -25,6 +25,8 @@ from histmatch_lab.sweep.plan import read_sweep
 from histmatch_lab.training.harness import BASELINES, data_hash, score_baseline
 from histmatch_lab.training.result import Result
 
+NOT_SHOWN = ("w1-lam0.1", "cramer-k256-lam0.1", "sliced-lam0.1", "ssim")  # in notebook 06
+
 
 @click.group()
 def main() -> None:
@@ -44,7 +46,7 @@ def missing(sweep: Path) -> None:
 @main.command()
 @click.argument("table", type=click.Path(exists=True, path_type=Path))
 def ship(table: Path) -> None:
-    """Put a sweep's finished runs among the samples, with the weights that notebook 06 shows."""
+    """Put a sweep's finished runs among the samples, with a set of weights of each loss."""
     fresh = _trained(table)
     if without := [result.name for result in fresh if not result.scores]:
         raise click.ClickException(f"{table}: its runs must be beside it, {without[0]} is not")
@@ -56,8 +58,8 @@ def ship(table: Path) -> None:
 
 
 def has_weights(result: Result) -> bool:
-    """Of the first seed; not of the lookup tables, which are large."""
-    return result.seed == 0 and result.name in WEIGHTS and result.data in COMPARED
+    """Of the first seed of each loss; not of the lookup tables, which are large."""
+    return result.seed == 0 and result.name in (*WEIGHTS, *NOT_SHOWN) and result.data in COMPARED
 
 
 def _there() -> list[Result]:

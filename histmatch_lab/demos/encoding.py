@@ -18,6 +18,7 @@ from histmatch_lab.demos.render import draw
 from histmatch_lab.demos.style import WIDTH
 
 LINES = 4096  # colours at most of a picture without photographs
+FAST = {"method": 2}  # of 6: half the time of WebP's default, 5 % more bytes
 SHARP = 2.0  # of stored pictures: two pixels for one of CSS
 STYLE = Path(__file__).with_name("figure.css").read_text(encoding="utf-8")
 _FILES = Environment(
@@ -105,12 +106,12 @@ def encode_small(pixels: np.ndarray, backdrop: np.ndarray | None = None) -> byte
     image = Image.fromarray(pixels)
     shown = _without(same, image)
     photograph = image.getcolors(LINES) is None
-    lossy = [stored(shown, "webp", quality=20)] if photograph else []
+    lossy = [stored(shown, "webp", quality=15, **FAST)] if photograph else []
     if photograph and shown.getcolors(LINES) is None:
         return lossy[0]
     few = image.quantize(64, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     lines = _without(same, few)
-    return min([*lossy, stored(lines, "webp", lossless=True, quality=75)], key=len)
+    return min([*lossy, stored(lines, "webp", lossless=True, quality=75, **FAST)], key=len)
 
 
 def _same_blocks(pixels: np.ndarray, backdrop: np.ndarray, side: int = 8) -> np.ndarray:

@@ -58,7 +58,7 @@ def test_the_shipped_results_are_runs_of_the_study_and_the_baselines():
         assert len(pictures) == TEST_PICTURES.get(result.data, len(pictures))
 
 
-def test_the_weights_that_notebook_06_shows_are_shipped_and_small():
+def test_weights_of_each_loss_and_task_are_shipped_and_small():
     files = {path for path in (data_samples_dir() / "weights").rglob("*") if path.is_file()}
     assert files == {weights(r.data, r.name) for r in shipped() if has_weights(r)}
     assert files >= {weights(data, name) for data in COMPARED for name in WEIGHTS}
@@ -68,6 +68,8 @@ def test_the_weights_that_notebook_06_shows_are_shipped_and_small():
         recipe = Recipe.from_text(facts)
         assert (recipe.data, recipe.name, recipe.seed) == (path.parent.name, path.stem, 0)
         assert int(facts["steps"]) >= 2000
+    losses = {(path.parent.name, network_facts(path)["loss"]) for path in files}
+    assert losses == {(run.data, run.loss) for run in read_sweep(SWEEP) if run.data in COMPARED}
 
 
 @pytest.mark.parametrize(

@@ -107,13 +107,13 @@ def test_a_run_without_its_scores_is_not_shipped(samples, tmp_path):
 
 
 @pytest.mark.usefixtures("samples")
-def test_the_weights_that_notebook_06_shows_are_shipped_with_what_they_are(tmp_path):
+def test_weights_of_each_loss_are_shipped_with_what_they_are(tmp_path):
     """Also from a table whose runs differ in more than the loss."""
     common: dict[str, Any] = {"data": "retouch", "crop": 0}
     recipes = [
         Recipe("l2", preset="study", **common),
         Recipe("l2", preset="study", seed=1, **common),
-        Recipe("l2+w1", preset="study", **common),
+        Recipe("l2+w1", lam=0.3, preset="study", **common),
         Recipe("l2", preset="study-lut", network="lut", **common),
     ]
     rows = [finished(recipe.reduced(), tmp_path, 20.0) for recipe in recipes]
@@ -127,7 +127,7 @@ def test_the_weights_that_notebook_06_shows_are_shipped_with_what_they_are(tmp_p
     write_table(tmp_path / "another.csv", [another])
     run("ship", tmp_path / "another.csv")  # beside what is there
     names = {row["recipe"] for row in read_table(data_samples_dir() / "results" / RUNS)}
-    assert names == {"l2", "l2-lut", "l1", "w1-lam0.1", *BASELINES}
+    assert names == {"l2", "l2-lut", "l1", "w1-lam0.3", *BASELINES}
 
     found = sorted((data_samples_dir() / "weights").rglob("*.safetensors"))
     assert found == [weights("retouch", "l2")]
