@@ -42,7 +42,8 @@ help:
 
 install: .venv/installed
 
-.venv/installed: requirements.txt pyproject.toml tests/requirements-colab.txt
+.venv/installed: requirements.txt pyproject.toml tests/requirements-colab.txt \
+  tools/jupyter_server_config.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
 	       "Name another one: make PYTHON=python3.12 ..."; exit 1; }
@@ -54,7 +55,8 @@ install: .venv/installed
 	$(BIN)/python -m pip install --quiet --no-deps --target $(COLAB) \
 	  $$(grep -E '^(ipywidgets|widgetsnbextension|ipython-genutils|plotly|tenacity)=' \
 	    tests/requirements-colab.txt)
-	@mkdir -p .venv/share/jupyter/lab/settings
+	@mkdir -p .venv/share/jupyter/lab/settings .venv/etc/jupyter
+	cp tools/jupyter_server_config.py .venv/etc/jupyter/
 	@echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}' \
 	  > .venv/share/jupyter/lab/settings/overrides.json
 	@touch $@

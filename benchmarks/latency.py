@@ -32,7 +32,7 @@ PRESSES = 15
 PATIENCE = 2000  # ms, for a picture that may be the same at two settings
 SAME = 5  # so many of them in a row at most
 DRAGS = 3
-MOVES = 40  # of the pointer to each end of the track, 16 ms or more apart
+SWEEP = 1500  # ms in which the pointer goes over the track, there and back
 QUIET = 500  # ms without a picture: the last one has come
 
 # `frames`: when each picture was shown; `pressed`, `released`: the last key and pointer.
@@ -53,7 +53,23 @@ WATCH = """(demo) => {
   else window.watched.observe(image, { attributeFilter: ["src"] });
 }"""
 
-
+# At the screen's rate, as a hand does; Playwright's own moves come 20 times a second.
+MOVE = """async (handle, sweep) => {
+  const begun = performance.now(), isInput = handle.tagName === "INPUT";
+  const track = (isInput ? handle : handle.closest(".noUi-target")).getBoundingClientRect();
+  for (let done = 0; done < 2;) {
+    await new Promise(requestAnimationFrame);
+    done = Math.min(2, (performance.now() - begun) / sweep);
+    const place = done < 1 ? done : 2 - done;
+    if (isInput) {
+      handle.valueAsNumber = Number(handle.min) + place * (handle.max - handle.min);
+      handle.dispatchEvent(new Event("input", { bubbles: true }));
+      continue;
+    }
+    const at = { clientX: track.left + place * track.width, clientY: track.top, buttons: 1 };
+    document.documentElement.dispatchEvent(new MouseEvent("mousemove", { ...at, bubbles: true }));
+  }
+}"""
 SETTLED = f"performance.now() - Math.max(pressed, released, ...frames) > {QUIET}"
 
 
@@ -80,20 +96,14 @@ def drags(demo: Locator, control: Control) -> Iterator[tuple[float, float]]:
     """Of each drag over the slider's track: pictures a second, ms from its end to the last one."""
     page, mouse, handle = demo.page, demo.page.mouse, control.handle
     for _ in range(DRAGS if control.kind in ("INPUT", "DIV") else 0):
-        track = handle if control.kind == "INPUT" else handle.locator("xpath=ancestor::*[3]")
-        at, box = handle.bounding_box(), track.bounding_box()
-        assert at is not None
+        handle.scroll_into_view_if_needed()
+        box = handle.bounding_box()
         assert box is not None
-        middle, start = at["y"] + at["height"] / 2, at["x"] + at["width"] / 2
-        left, right = box["x"] + 0.05 * box["width"], box["x"] + 0.95 * box["width"]
-        mouse.move(start, middle)
+        mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         mouse.down()
         page.wait_for_function(SETTLED)
         page.evaluate("() => { frames.length = 0; window.begun = performance.now(); }")
-        for begin, end in ((start, right), (right, left)):
-            for move in range(MOVES):
-                mouse.move(begin + (end - begin) * move / MOVES, middle)
-                page.wait_for_timeout(16)
+        handle.evaluate(MOVE, SWEEP)
         mouse.up()
         page.wait_for_function(SETTLED)
         seen = "frames.filter((frame) => frame < released).length / (released - begun) * 1000"

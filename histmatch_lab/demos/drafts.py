@@ -5,6 +5,7 @@ while the kernel is idle the places near the slider's handle are drawn, the near
 """
 
 import asyncio
+import gc
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -15,6 +16,7 @@ from histmatch_lab.demos.demo import Demo, Frame
 from histmatch_lab.demos.widgets import Sent, sent_of
 
 AHEAD = 64  # drafts at most that nobody asked for
+KEPT = 256  # drafts of some 40 kB: a slider's whole track
 PAUSE = 0.01  # s between two of them, in which the kernel hears what has come
 
 State = tuple[tuple[str, Any], ...]
@@ -26,7 +28,7 @@ class Drafts:
     def __init__(self, demo: Demo) -> None:
         self._demo = demo
         self._frame = lru_cache(maxsize=4)(lambda state: demo(**dict(state)))  # figures are large
-        self._draft = lru_cache(maxsize=2 * AHEAD)(lambda state: sent_of(self._frame(state)))
+        self._draft = lru_cache(maxsize=KEPT)(self._draw)
         self._ahead: asyncio.Task[None] | None = None
 
     def frame(self, values: Mapping[str, Any]) -> Frame:
@@ -34,6 +36,16 @@ class Drafts:
 
     def draft(self, values: Mapping[str, Any]) -> Sent:
         return self._draft(_state(values))
+
+    def _draw(self, state: State) -> Sent:
+        """A figure is full of cycles: one that is not collected young waits until all objects are,
+        and that stops a drag for 0.4 s."""
+        gc.disable()
+        try:
+            return sent_of(self._demo(**dict(state)))
+        finally:
+            gc.enable()
+            gc.collect(0)
 
     def draw_ahead(self, values: Mapping[str, Any], moved: str) -> None:
         """Where the control `moved` may go next from there, while nothing else is to do."""

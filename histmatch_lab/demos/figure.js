@@ -1,9 +1,9 @@
 // What a demo is in the browser: its picture and line, and the upload of a picture of one's own.
 // In a notebook anywidget runs this, on a page without a kernel page.js does.
 const WIDEST = 900; // CSS pixels of a figure
-// ms without news until the full picture is asked for: after a key, which may be repeated, after the
-// pointer was let go, and while it holds still
-const SETTLE = 60, RELEASED = 20, HELD = 400;
+// ms without news until the full picture is asked for: after a key, which may be repeated, and while
+// the pointer holds still; once it was let go, at once
+const SETTLE = 60, HELD = 400;
 const PHOTO_SIDE = 600, MOST_BYTES = 2e7;
 
 const make = (tag, attributes = {}, ...children) => {
@@ -77,7 +77,7 @@ const live = (model, el) => {
   let timer, held = false, pause = SETTLE, last = 0;
   const hold = ({ type }) => {
     held = type === "pointerdown";
-    pause = held || type === "keydown" ? SETTLE : RELEASED;
+    pause = held || type === "keydown" ? SETTLE : 0;
     if (timer && !held) settle();
   };
   const events = ["keydown", "pointerdown", "pointerup", "pointercancel"];
@@ -102,14 +102,14 @@ const live = (model, el) => {
   model.on("change:caption", say);
   model.on("change:problem", say);
   model.on("msg:custom", async (about, buffers) => {
+    last = performance.now();
     clearTimeout(timer);
     timer = undefined;
-    last = performance.now();
+    if (about.draft) settle();
     const sources = buffers.map((buffer) => URL.createObjectURL(new Blob([buffer])));
     await show(sources, about);
     sources.forEach((source) => setTimeout(URL.revokeObjectURL, 1000, source));
     say();
-    if (about.draft) settle();
   });
   const still = document.getElementById(model.get("still"));
   const lives = (alive) => {

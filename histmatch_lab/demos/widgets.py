@@ -1,5 +1,6 @@
 """A demo's widgets: core ipywidgets as controls, alike in 7.7.1 (Colab) and 8; picture, upload."""
 
+import asyncio
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from histmatch_lab.demos.encoding import encode, night
 
 TOOLTIP = "description_tooltip" if widgets.__version__.startswith("7") else "tooltip"
 GRID = {"grid_template_columns": "repeat(auto-fit, minmax(26em, 1fr))", "grid_gap": "2px 24px"}
+SOON = 0.02  # s
 _LABEL_WIDTH = "9em"
 _FILES = Path(__file__).parent
 
@@ -68,19 +70,33 @@ class Picture(_Ours):
         self.frame: Callable[[], Frame] | None = None
         self.seen: Callable[[], None] = lambda: None
         self.watched = False
+        self._soon: asyncio.TimerHandle | None = None
         self.on_msg(self._answer)
 
     def put(self, frame: Callable[[], Frame], draft: Callable[[], Sent] | None = None) -> None:
         """Show a frame; draft: its coarse picture, where that may be had without it."""
+        if self._soon:
+            self._soon.cancel()
         sent = (draft() if draft else sent_of(frame())) if self.watched else None
         self.frame, self.caption, self.problem = frame, (sent or frame()).caption, ""
         if sent:
             self.send(sent.about, buffers=sent.images)
 
     def _answer(self, _widget: Any, asked: dict[str, Any], _buffers: Any) -> None:
+        """A little later, since a control's last change may be on its way."""
         self.watched = True
+        if self._soon:
+            self._soon.cancel()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # outside a kernel
+            self._send_full(asked["scale"])
+        else:
+            self._soon = loop.call_later(SOON, self._send_full, asked["scale"])
+
+    def _send_full(self, scale: float) -> None:
         if self.frame:
-            sent = sent_of(self.frame(), asked["scale"], draft=False)
+            sent = sent_of(self.frame(), scale, draft=False)
             self.send(sent.about, buffers=sent.images)
             self.seen()
 

@@ -1,6 +1,8 @@
 """Pictures that are there before the hand is."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -43,13 +45,23 @@ async def _idle(fresh, gain, *, strict=False, until=40):
     return list(drawn)
 
 
-def test_a_state_is_drawn_once_for_its_frame_its_draft_and_a_return(fresh):
+def test_a_draft_is_drawn_once_however_many_are_drawn_between(fresh):
     first = fresh.draft(at(0.2))
     assert fresh.frame(at(0.2)).caption == first.caption == "gain 0.20"
-    for gain in (0.4, 0.6, 0.8, 1.0, 0.0):  # more than the frames that are kept
+    drawn.clear()
+    for gain in (0.4, 0.6, 0.8, 1.0, 0.0):
         fresh.draft(at(gain))
     assert fresh.draft(at(0.2)) is first
-    assert drawn == [0.2, 0.4, 0.6, 0.8, 1.0, 0.0]
+    assert drawn == [0.4, 0.6, 0.8, 1.0, 0.0]
+
+
+def test_a_draft_leaves_no_figure_for_the_next_collection_of_all_garbage(fresh, monkeypatch):
+    made = []
+    monkeypatch.setattr(drafts, "sent_of", lambda frame: made.append(weakref.ref(frame.figure)))
+    gc.collect()
+    fresh.draft(at(0.2))
+    assert made[0]() is None
+    assert gc.isenabled()
 
 
 def test_a_browsers_sum_of_steps_is_the_same_place(fresh):

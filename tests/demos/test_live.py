@@ -21,7 +21,7 @@ from histmatch_lab.demos.live import NOT_LIVE, Live, View, show, show_frame
 from histmatch_lab.demos.page import to_figure
 from histmatch_lab.demos.render import draw
 from histmatch_lab.demos.style import picture, subplots
-from histmatch_lab.demos.widgets import Picture, Upload
+from histmatch_lab.demos.widgets import SOON, Picture, Upload
 
 
 @demo(
@@ -120,12 +120,27 @@ def test_a_browser_gets_a_coarse_picture_at_once_and_the_full_one_when_it_asks(s
     ]
 
 
+def test_no_full_picture_is_drawn_between_two_changes(sent):
+    async def moved():
+        live = Live(with_presets)
+        for gain in (0.2, 0.3, 0.4):
+            ask(live, 1)
+            live.controls["gain"].value = gain
+        ask(live, 1)
+        ask(live, 1)
+        await asyncio.sleep(5 * SOON)
+
+    asyncio.run(moved())
+    assert [about["draft"] for about, _ in sent] == [True, True, True, False]
+
+
 def test_once_the_full_picture_is_there_the_places_beside_are_drawn_ahead(sent):
     async def pressed():
         live = Live(with_presets)
         ask(live, 1)
         live.controls["gain"].value = 0.2
         ask(live, 1)
+        await asyncio.sleep(2 * SOON)
         drawn.clear()
         for _ in range(100):
             await asyncio.sleep(0.02)
