@@ -25,7 +25,8 @@ from histmatch_lab.sweep.plan import read_sweep
 from histmatch_lab.training.harness import BASELINES, data_hash, score_baseline
 from histmatch_lab.training.result import Result
 
-NOT_SHOWN = ("w1-lam0.1", "cramer-k256-lam0.1", "sliced-lam0.1", "ssim")  # in notebook 06
+# what notebook 06 does not draw
+OTHERS = tuple(Recipe(loss).name for loss in ("l2+w1", "l2+cramer", "l2+sliced", "ssim"))
 
 
 @click.group()
@@ -59,7 +60,7 @@ def ship(table: Path) -> None:
 
 def has_weights(result: Result) -> bool:
     """Of the first seed of each loss; not of the lookup tables, which are large."""
-    return result.seed == 0 and result.name in (*WEIGHTS, *NOT_SHOWN) and result.data in COMPARED
+    return result.seed == 0 and result.name in (*WEIGHTS, *OTHERS) and result.data in COMPARED
 
 
 def _there() -> list[Result]:
