@@ -139,14 +139,14 @@ def test_once_the_full_picture_is_there_the_places_beside_are_drawn_ahead(sent):
         live = Live(with_presets)
         ask(live, 1)
         live.controls["gain"].value = 0.2
-        ask(live, 1)
-        await asyncio.sleep(2 * SOON)
         drawn.clear()
+        ask(live, 1)
         for _ in range(100):
             await asyncio.sleep(0.02)
-            if len(drawn) >= 4:
+            if len(drawn) >= 5:
                 break
-        ahead = list(drawn)
+        full, *ahead = drawn
+        assert full == (1000, 50, 0.2)
         drawn.clear()
         live.controls["gain"].value = 0.25
         return ahead, list(drawn)
