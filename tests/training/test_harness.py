@@ -33,7 +33,7 @@ def test_a_result_says_how_good_and_at_what_cost(data, tmp_path):
 
     def watch(step: Step) -> None:
         steps.append(step)
-        time.sleep(0.1)  # seconds are given in tenths
+        time.sleep(0.1)  # seconds are given in tenths, and before the last step is seen
 
     result = train_and_score(recipe, tmp_path, watch)
     network = load_network(tmp_path / "weights.safetensors").eval()
@@ -42,7 +42,7 @@ def test_a_result_says_how_good_and_at_what_cost(data, tmp_path):
     assert result.recipe == recipe.reduced()
     assert result.facts.keys() == FACTS.keys()
     assert (result.facts["steps"], result.facts["resumed_at"], len(steps)) == (3, 0, 3)
-    assert result.facts["seconds"] >= 0.3
+    assert result.facts["seconds"] >= 0.2
     assert 100 < result.facts["peak_mb"] < 10_000
     assert result.facts["device"] in ("CPU, 1 thread", "mps") or torch.cuda.is_available()
     row = result.row()
