@@ -27,25 +27,29 @@ class Drafts:
 
     def __init__(self, demo: Demo) -> None:
         self._demo = demo
-        self._frame = lru_cache(maxsize=4)(lambda state: demo(**dict(state)))  # figures are large
+        self._frame = lru_cache(maxsize=1)(lambda state: demo(**dict(state)))
         self._draft = lru_cache(maxsize=KEPT)(self._draw)
         self._ahead: asyncio.Task[None] | None = None
 
     def frame(self, values: Mapping[str, Any]) -> Frame:
         return self._frame(_state(values))
 
-    def draft(self, values: Mapping[str, Any]) -> Sent:
-        return self._draft(_state(values))
+    def draw(self, values: Mapping[str, Any], scale: float, *, draft: bool) -> Sent:
+        """The draft, or the full picture at that scale."""
+        state = _state(values)
+        return self._draft(state) if draft else self._draw(state, scale, draft=False)
 
-    def _draw(self, state: State) -> Sent:
+    def _draw(self, state: State, scale: float = 1.0, *, draft: bool = True) -> Sent:
         """A figure is full of cycles: one that is not collected young waits until all objects are,
         and that stops a drag for 0.4 s."""
+        collects = gc.isenabled()
         gc.disable()
         try:
-            return sent_of(self._demo(**dict(state)))
+            return sent_of(self._demo(**dict(state)), scale, draft=draft)
         finally:
-            gc.enable()
-            gc.collect(0)
+            if collects:
+                gc.enable()
+                gc.collect(0)
 
     def draw_ahead(self, values: Mapping[str, Any], moved: str) -> None:
         """Where the control `moved` may go next from there, while nothing else is to do."""

@@ -2,7 +2,7 @@
 // In a notebook anywidget runs this, on a page without a kernel page.js does.
 const WIDEST = 900; // CSS pixels of a figure
 // ms without news until the full picture is asked for: after a key, which may be repeated, and while
-// the pointer holds still; once it was let go, at once
+// the pointer holds still; once it is let go, at once
 const SETTLE = 60, HELD = 400;
 const PHOTO_SIDE = 600, MOST_BYTES = 2e7;
 
@@ -74,42 +74,50 @@ const live = (model, el) => {
   const box = el.appendChild(make("div", { className: "picture" }));
   const line = el.appendChild(make("p"));
   const { under, show } = pane(box);
-  let timer, held = false, pause = SETTLE, last = 0;
+  // moved: drafts came while the pointer was down; owed: the kernel sends full pictures by itself
+  let timer, held = false, moved = false, owed = false, pause = SETTLE, last = 0;
   const hold = ({ type }) => {
     held = type === "pointerdown";
     pause = held || type === "keydown" ? SETTLE : 0;
-    if (timer && !held) settle();
+    moved &&= !held;
+    owed &&= pause === 0;
+    if (moved && pause === 0) ask();
+    else if (timer && !held) settle();
   };
   const events = ["keydown", "pointerdown", "pointerup", "pointercancel"];
   events.forEach((event) => window.addEventListener(event, hold, true));
   const ask = () => {
+    clearTimeout(timer);
     timer = undefined;
-    if (el.isConnected && held && performance.now() - last < HELD) settle();
-    else model.send({ scale: Math.min(3, Math.max(2, window.devicePixelRatio || 1)) });
+    if (el.isConnected && held && performance.now() - last < HELD) return settle();
+    owed = moved && pause === 0;
+    moved = false;
+    model.send({ scale: Math.min(3, Math.max(2, window.devicePixelRatio || 1)), released: owed });
   };
   const settle = () => {
     clearTimeout(timer);
     timer = setTimeout(ask, pause);
   };
-  const say = () => {
+  const say = (caption = model.get("caption")) => {
     const problem = model.get("problem"), demo = el.closest(".histmatch-lab-demo");
     line.setAttribute("role", problem ? "alert" : "status");
     line.className = problem ? "problem" : "";
-    line.textContent = problem || model.get("caption");
-    under.alt = model.get("caption");
+    line.textContent = problem || caption;
+    under.alt = caption;
     if (demo) name(demo);
   };
-  model.on("change:caption", say);
-  model.on("change:problem", say);
+  model.on("change:caption", () => say());
+  model.on("change:problem", () => say());
   model.on("msg:custom", async (about, buffers) => {
     last = performance.now();
     clearTimeout(timer);
     timer = undefined;
-    if (about.draft) settle();
+    moved ||= held && about.draft;
+    owed &&= about.draft;
+    if (about.draft && !owed) settle();
     const sources = buffers.map((buffer) => URL.createObjectURL(new Blob([buffer])));
-    await show(sources, about);
+    if (await show(sources, about)) say(about.caption);
     sources.forEach((source) => setTimeout(URL.revokeObjectURL, 1000, source));
-    say();
   });
   const still = document.getElementById(model.get("still"));
   const lives = (alive) => {

@@ -257,7 +257,7 @@ class Live(View):
     def _put(self) -> None:
         self._drafts.stop()
         values = self.values
-        self.picture.put(partial(self._drafts.frame, values), partial(self._drafts.draft, values))
+        self.picture.put(partial(self._drafts.frame, values), partial(self._drafts.draw, values))
 
     def _draw_ahead(self) -> None:
         if self._moved:

@@ -8,12 +8,14 @@ told apart in grey print differ in dash or width as well.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -48,11 +50,32 @@ _LOOK = Path(__file__).with_name("look.mplstyle")
 styled = mpl.rc_context(mpl.rc_params_from_file(_LOOK, use_default_template=False))
 
 
+def _forget_ticks(axis: Axis) -> None:
+    """They are made when next asked for; `Axis.reset_ticks` asks for them at once."""
+    axis.__dict__.pop("majorTicks", None)
+    axis.__dict__.pop("minorTicks", None)
+
+
 class _Axes(Axes):
     """Axes that make their ticks when these are drawn, which is seldom (see `render.draw`).
 
     Ticks do not widen the limits here: those beyond are left out.
     """
+
+    draw = styled(Axes.draw)
+
+    def __init__(self, *place: Any, **options: Any) -> None:
+        super().__init__(*place, **options)
+        for axis in (self.xaxis, self.yaxis):
+            axis.reset_ticks = partial(_forget_ticks, axis)  # type: ignore[method-assign]
+            axis.reset_ticks()
+
+    def _init_axis(self) -> None:
+        """While the axes are set up, an axis has no ticks that would be made only to be styled."""
+        super()._init_axis()  # type: ignore[misc]
+        for axis in (self.xaxis, self.yaxis):
+            empty = partial(axis.__dict__.update, majorTicks=[], minorTicks=[])
+            axis.reset_ticks = empty  # type: ignore[method-assign]
 
     def set_xticks(self, ticks: Any, labels: Any = None, **options: Any) -> Any:
         if labels is not None or options:

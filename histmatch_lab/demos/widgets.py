@@ -2,9 +2,10 @@
 
 import asyncio
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import anywidget
 import ipywidgets as widgets
@@ -17,7 +18,10 @@ from histmatch_lab.demos.encoding import encode, night
 
 TOOLTIP = "description_tooltip" if widgets.__version__.startswith("7") else "tooltip"
 GRID = {"grid_template_columns": "repeat(auto-fit, minmax(26em, 1fr))", "grid_gap": "2px 24px"}
-SOON = 0.02  # s
+# A slider that is let go while it moves may tell its last place late, for the page is busy then.
+SOON = 0.08  # s until the full picture is drawn, if no change comes
+RESTS = 0.12  # s without a change, after which none is on its way
+LAST = 0.3  # s after a slider is let go in which its last place comes
 _LABEL_WIDTH = "9em"
 _FILES = Path(__file__).parent
 
@@ -33,7 +37,6 @@ class _Ours(anywidget.AnyWidget):
 class Sent(NamedTuple):
     """A frame as a browser gets it."""
 
-    caption: str
     about: dict[str, Any]
     images: list[bytes]
 
@@ -42,20 +45,29 @@ def sent_of(frame: Frame, scale: float = 1.0, *, draft: bool = True) -> Sent:
     """As a draft, or in full."""
     width, height = frame.figure.get_size_inches()
     about = {"draft": draft, "night": night(frame.figure), "width": width, "height": height}
-    return Sent(frame.caption, about, [encode(figure, scale) for figure in frame.figures])
+    images = [encode(figure, scale) for figure in frame.figures]
+    return Sent({**about, "caption": frame.caption}, images)
+
+
+class Draw(Protocol):
+    """Draws a state of a demo for a browser, at its scale."""
+
+    def __call__(self, scale: float, *, draft: bool) -> Sent: ...
 
 
 class Picture(_Ours):
     """A frame's picture, and below it the caption, or what was wrong.
 
     A browser that shows it asks for the picture at its own scale. From then on each new frame is
-    sent at once and coarse, and in full when the browser asks again. The bytes are no part of the
-    widget's state: a notebook that saves that stays small.
+    sent at once and coarse, and in full when the browser asks again; right after a slider was let
+    go, in full alone. The bytes are no part of the widget's state: a notebook that saves that stays
+    small.
 
     Attributes:
         frame: draws what is shown.
         seen: called when the browser has the full picture.
         caption, problem: the text below; `problem` stands in the caption's place if it is not "".
+            A coarse picture brings its own caption, for each message takes a page some ms.
         still: the id of the element whose place the live picture takes.
         watched: whether a browser shows it.
     """
@@ -68,37 +80,55 @@ class Picture(_Ours):
         super().__init__(kind="picture", still=still)
         self.add_class("histmatch-figure")
         self.frame: Callable[[], Frame] | None = None
+        self._draw: Draw | None = None
         self.seen: Callable[[], None] = lambda: None
         self.watched = False
+        self._scale, self._changed, self._released = 1.0, -math.inf, -math.inf
         self._soon: asyncio.TimerHandle | None = None
         self.on_msg(self._answer)
 
-    def put(self, frame: Callable[[], Frame], draft: Callable[[], Sent] | None = None) -> None:
-        """Show a frame; draft: its coarse picture, where that may be had without it."""
+    def put(self, frame: Callable[[], Frame], draw: Draw | None = None) -> None:
+        """Show a frame; draw: its pictures, where they may be had without it."""
+        self._wait_no_more()
+        self._changed = time.monotonic()
+        draw = draw or (lambda scale, *, draft: sent_of(frame(), scale, draft=draft))
+        if not self.watched:
+            self.caption, self.problem = frame().caption, ""
+        elif self._changed < self._released + LAST:
+            self._send_full(draw)
+        else:
+            self._send_picture(draw(1.0, draft=True))
+        self.frame, self._draw = frame, draw
+
+    def _wait_no_more(self) -> None:
         if self._soon:
             self._soon.cancel()
-        sent = (draft() if draft else sent_of(frame())) if self.watched else None
-        self.frame, self.caption, self.problem = frame, (sent or frame()).caption, ""
-        if sent:
-            self.send(sent.about, buffers=sent.images)
 
     def _answer(self, _widget: Any, asked: dict[str, Any], _buffers: Any) -> None:
-        """A little later, since a control's last change may be on its way."""
-        self.watched = True
-        if self._soon:
-            self._soon.cancel()
+        """In full, at once, or a little later where a control's last change may be on its way."""
+        self.watched, self._scale, now = True, asked["scale"], time.monotonic()
+        if asked["released"]:
+            self._released = now
+        self._wait_no_more()
+        if not self._draw:
+            return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # outside a kernel
-            self._send_full(asked["scale"])
+            self._send_full(self._draw)
         else:
-            self._soon = loop.call_later(SOON, self._send_full, asked["scale"])
+            wait = SOON if now < self._changed + RESTS else 0
+            self._soon = loop.call_later(wait, self._send_full, self._draw)
 
-    def _send_full(self, scale: float) -> None:
-        if self.frame:
-            sent = sent_of(self.frame(), scale, draft=False)
-            self.send(sent.about, buffers=sent.images)
-            self.seen()
+    def _send_full(self, draw: Draw) -> None:
+        sent = draw(self._scale, draft=False)
+        self.caption = sent.about["caption"]
+        self._send_picture(sent)
+        self.seen()
+
+    def _send_picture(self, sent: Sent) -> None:
+        self.problem = ""
+        self.send(sent.about, buffers=sent.images)
 
 
 class Upload(_Ours):

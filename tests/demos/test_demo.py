@@ -144,12 +144,35 @@ def test_the_cache_tells_frames_apart_that_differ_in_a_tick():
     assert (pictures[0] != pictures[1]).any()
 
 
-def test_photographs_travel_as_jpeg_and_lines_as_png():
+@pytest.mark.parametrize("look", [{"label": "two"}, {"linestyle": "--"}, {"marker": "o"}])
+def test_the_cache_tells_legends_apart(look):
+    pictures = []
+    for change in ({"label": "one"}, {"label": "one"} | look):
+        figure, (axes,) = subplots()
+        axes.plot([2, 3], [2, 3], **change)  # out of sight, but in the legend
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        axes.legend(loc="upper right")
+        pictures.append(draw(figure))
+    assert (pictures[0] != pictures[1]).any()
+
+
+def test_a_legend_lies_over_what_it_is_drawn_on():
     figure, (axes,) = subplots()
-    picture(axes, Photograph().resolve(photo_names()[0]), "A photograph")
-    frame = Frame(figure, "It says so.")
-    assert encode(toy().figure)[1:4] == b"PNG"
-    assert encode(frame.figure)[:2] == b"\xff\xd8"
+    axes.fill_between([0, 1], [1, 1], color="black", label="dark")
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    axes.legend(loc="upper right", labelcolor="white")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    off = np.abs(draw(figure).astype(int) - np.asarray(canvas.buffer_rgba())[..., :3])
+    assert off.max() <= 1
+
+
+def test_what_travels_to_a_live_figure_keeps_the_colours_of_thin_lines():
+    figure = toy().figure
+    with Image.open(io.BytesIO(encode(figure, 2))) as image:
+        off = np.abs(np.asarray(image, int) - draw(figure, 2))
+    assert off.mean() < 1
+    assert np.percentile(off, 99.9) < 40
 
 
 def test_a_still_is_sharp_and_says_its_caption_as_text():

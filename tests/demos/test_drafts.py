@@ -34,6 +34,10 @@ def at(gain, strict=False):
     return {"gain": gain, "strict": strict}
 
 
+def draft_of(fresh, values):
+    return fresh.draw(values, 1.0, draft=True)
+
+
 async def _idle(fresh, gain, *, strict=False, until=40):
     """The gains that are drawn ahead from there, until so many are; all, if there are fewer."""
     fresh.draw_ahead(at(gain, strict), "gain")
@@ -46,27 +50,39 @@ async def _idle(fresh, gain, *, strict=False, until=40):
 
 
 def test_a_draft_is_drawn_once_however_many_are_drawn_between(fresh):
-    first = fresh.draft(at(0.2))
-    assert fresh.frame(at(0.2)).caption == first.caption == "gain 0.20"
+    first = draft_of(fresh, at(0.2))
+    assert fresh.frame(at(0.2)).caption == first.about["caption"] == "gain 0.20"
     drawn.clear()
     for gain in (0.4, 0.6, 0.8, 1.0, 0.0):
-        fresh.draft(at(gain))
-    assert fresh.draft(at(0.2)) is first
+        draft_of(fresh, at(gain))
+    assert draft_of(fresh, at(0.2)) is first
     assert drawn == [0.4, 0.6, 0.8, 1.0, 0.0]
 
 
 def test_a_draft_leaves_no_figure_for_the_next_collection_of_all_garbage(fresh, monkeypatch):
     made = []
-    monkeypatch.setattr(drafts, "sent_of", lambda frame: made.append(weakref.ref(frame.figure)))
+    monkeypatch.setattr(
+        drafts, "sent_of", lambda frame, *_, **__: made.append(weakref.ref(frame.figure))
+    )
     gc.collect()
-    fresh.draft(at(0.2))
-    assert made[0]() is None
+    for draft in (True, False):
+        fresh.draw(at(0.2), 1.0, draft=draft)
+    assert [figure() for figure in made] == [None, None]
     assert gc.isenabled()
 
 
+def test_a_reader_who_collects_by_hand_still_does(fresh):
+    gc.disable()
+    try:
+        draft_of(fresh, at(0.2))
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
 def test_a_browsers_sum_of_steps_is_the_same_place(fresh):
-    fresh.draft(at(0.3))
-    fresh.draft(at(0.1 + 0.2))
+    draft_of(fresh, at(0.3))
+    draft_of(fresh, at(0.1 + 0.2))
     assert drawn == [0.3]
 
 
@@ -75,7 +91,7 @@ def test_while_idle_the_nearest_are_drawn_first_and_then_all(fresh):
     assert len(found) == len(set(found)) == 10
     assert found == sorted(found, key=lambda gain: round(abs(gain - 0.3), 5))
     before = list(drawn)
-    fresh.draft(at(1.0))
+    draft_of(fresh, at(1.0))
     assert drawn == before, "it was there"
 
 
@@ -97,7 +113,7 @@ def test_what_cannot_be_drawn_is_told_only_to_who_goes_there(fresh):
     found = asyncio.run(_idle(fresh, 0.5, strict=True, until=10))
     assert {0.7, 0.8, 0.9, 1.0} < set(found)
     with pytest.raises(ZeroDivisionError):
-        fresh.draft(at(0.7, strict=True))
+        draft_of(fresh, at(0.7, strict=True))
 
 
 def test_only_so_many_are_drawn_ahead(fresh, monkeypatch):

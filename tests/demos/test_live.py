@@ -84,9 +84,9 @@ def _size(data):
         return image.size
 
 
-def ask(live, scale):
+def ask(live, scale, *, released=False):
     """What a browser says when it shows the picture."""
-    live.picture._handle_custom_msg({"scale": scale}, [])
+    live.picture._handle_custom_msg({"scale": scale, "released": released}, [])
 
 
 @pytest.mark.parametrize(
@@ -118,6 +118,15 @@ def test_a_browser_gets_a_coarse_picture_at_once_and_the_full_one_when_it_asks(s
         (True, [(900, 320)]),
         (False, [(2700, 960)]),
     ]
+
+
+def test_the_last_place_of_a_slider_that_was_let_go_comes_in_full_at_once(sent, monkeypatch):
+    live = Live(every_control)
+    ask(live, 2, released=True)
+    live.controls["gain"].value = 0.4
+    monkeypatch.setattr("histmatch_lab.demos.widgets.LAST", -1)  # later
+    live.controls["gain"].value = 0.5
+    assert [about["draft"] for about, _ in sent] == [False, False, True]
 
 
 def test_no_full_picture_is_drawn_between_two_changes(sent):
