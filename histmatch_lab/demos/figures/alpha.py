@@ -133,13 +133,15 @@ def comb_of_levels(first: int, alpha: float, extent: str) -> Frame:
     counts = hard_histogram(used, range=(low, high))
     figure, (comb, drift) = style.subplots(1, 2, height=3.5, widths=(1.5, 1))
     bins = slice(max(first - 2, 0), min(first + 17, 256))
-    where = torch.arange(bins.start, bins.stop + 1)
+    where = torch.arange(bins.start, bins.stop + 1) - first  # so that the axis stays as it is
     shared.draw_counts(comb, counts[bins], where)
     style.steps(comb, 100 * soft[bins], where, color=style.OURS, label="soft")
-    inside = 256 * (used - low) / (high - low)
+    inside = 256 * (used - low) / (high - low) - first
     comb.plot(inside, torch.full_like(used, 0.4), "|", color=style.COUNTS, ms=13, label="level")
-    comb.set(xlim=(first - 2, first + 17), ylim=(0, 18), yticks=(0, 5, 10, 15))
-    comb.set(xticks=range(first, first + 17, 4), xlabel="bin", ylabel="% of pixels")
+    comb.set(xlim=(-2, 17), ylim=(0, 18), yticks=(0, 5, 10, 15))
+    comb.set(xticks=range(0, 17, 4), xticklabels=[" "] * 5, xlabel="bin", ylabel="% of pixels")
+    for tick in range(0, 17, 4):
+        comb.text(tick, -0.6, str(first + tick), ha="center", va="top")
     comb.set_title("Eight levels, every second one used")
     comb.legend(loc="upper right", ncols=3)
     own = _draw_drift(drift, alpha, extent)
