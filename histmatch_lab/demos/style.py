@@ -69,6 +69,8 @@ class _Axes(Axes):
         for axis in (self.xaxis, self.yaxis):
             axis.reset_ticks = partial(_forget_ticks, axis)  # type: ignore[method-assign]
             axis.reset_ticks()
+        for spine in self.spines.values():  # as the first tick would do
+            spine.set_position(("outward", 0))
 
     def _init_axis(self) -> None:
         """While the axes are set up, an axis has no ticks that would be made only to be styled."""

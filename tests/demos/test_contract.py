@@ -55,7 +55,8 @@ def check(demo, settings):
         fast, canvas = draw(figure), FigureCanvasAgg(figure)
         canvas.draw()
         off = np.abs(fast.astype(int) - np.asarray(canvas.buffer_rgba())[..., :3])
-        assert off.max() <= (2 if any(axes.get_legend() for axes in figure.axes) else 0)
+        legends = [*figure.legends, *filter(None, (axes.get_legend() for axes in figure.axes))]
+        assert off.max() <= (2 if legends else 0)
     if demo.settings(**settings) != demo.settings():
         still = unmoved(demo, at_its_end="step" not in settings)
         assert not np.array_equal(frame.drawn(), still), "the control does not change the picture"
