@@ -13,6 +13,7 @@ from nbformat import v4
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from histmatch_lab.demos.figures.counting import brighten
 from tests.browser import jupyterlab
 from tests.browser.jupyterlab import MINUTE
 
@@ -35,6 +36,11 @@ def halves():
 show(halves)""",
 )
 RESTART = "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+WATCH = """(image) => {
+  window.widths = [];
+  const note = () => image.decode().then(() => window.widths.push(image.naturalWidth), () => {});
+  new MutationObserver(note).observe(image, { attributeFilter: ["src"] });
+}"""
 NOT_LIVE = "figure:visible >> text=Run this cell to make it live."
 
 
@@ -80,6 +86,28 @@ def test_it_becomes_sharp_again_after_a_key(figure: Locator) -> None:
     said = figure.locator("p[role=status]").inner_text()
     figure.locator(".noUi-handle").first.press("ArrowRight")
     expect(figure.locator("p[role=status]")).not_to_have_text(said)
+    _drawn_at(figure, 3)
+
+
+def test_it_follows_a_dragged_slider_and_is_sharp_where_that_is_let_go(figure: Locator) -> None:
+    page, handle = figure.page, figure.locator(".noUi-handle").first
+    image = figure.locator(".picture img").first
+    image.evaluate(WATCH)
+    box = handle.bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for step in range(40):
+        page.mouse.move(x + 5 * step, y)
+    page.mouse.up()
+    _drawn_at(figure, 3)
+    assert page.evaluate("widths").count(900) > 5
+    label = figure.locator(".widget-label", has_text="brighten by")
+    place = float(label.locator("..").locator(".widget-readout").inner_text())
+    assert figure.locator("p[role=status]").inner_text() == brighten(shift=place).caption
+    handle.press("ArrowLeft")
+    expect(image).to_have_js_property("naturalWidth", 900)
     _drawn_at(figure, 3)
 
 
