@@ -4,6 +4,7 @@ const WIDEST = 900; // CSS pixels of a figure
 // ms without news until the full picture is asked for: after a key, which may be repeated, and while
 // the pointer holds still; once it is let go, at once
 const SETTLE = 60, HELD = 400;
+const MOVING = 40; // ms: a slider that moved so lately has a place that the kernel does not know yet
 const PHOTO_SIDE = 600, MOST_BYTES = 2e7;
 
 const make = (tag, attributes = {}, ...children) => {
@@ -75,7 +76,7 @@ const live = (model, el) => {
   const line = el.appendChild(make("p"));
   const { under, show } = pane(box);
   // moved: drafts came while the pointer was down; owed: the kernel sends full pictures by itself
-  let timer, held = false, moved = false, owed = false, pause = SETTLE, last = 0;
+  let timer, held = false, moved = false, owed = false, pause = SETTLE, last = 0, turned = 0;
   const hold = ({ type }) => {
     held = type === "pointerdown";
     pause = held || type === "keydown" ? SETTLE : 0;
@@ -92,7 +93,8 @@ const live = (model, el) => {
     if (el.isConnected && held && performance.now() - last < HELD) return settle();
     owed = moved && pause === 0;
     moved = false;
-    model.send({ scale: Math.min(3, Math.max(2, window.devicePixelRatio || 1)), released: owed });
+    const scale = Math.min(3, Math.max(2, window.devicePixelRatio || 1));
+    model.send({ scale, released: owed, moving: owed && performance.now() - turned < MOVING });
   };
   const settle = () => {
     clearTimeout(timer);
@@ -129,9 +131,13 @@ const live = (model, el) => {
   say();
   ask();
   // the controls are drawn after the picture, and the kernel's answer may come before or long after
+  const readouts = new MutationObserver((changes) => {
+    if (changes.some(({ target }) => target.closest(".widget-readout"))) turned = performance.now();
+  });
   let looks = 0;
   const naming = setInterval(() => {
     const demo = el.closest(".histmatch-lab-demo");
+    if (demo) readouts.observe(demo, { childList: true, subtree: true });
     if (demo) name(demo);
     if (demo) measure(demo, box);
     if (++looks === 40) clearInterval(naming);
@@ -139,6 +145,7 @@ const live = (model, el) => {
   return () => {
     clearTimeout(timer);
     clearInterval(naming);
+    readouts.disconnect();
     events.forEach((event) => window.removeEventListener(event, hold, true));
   };
 };

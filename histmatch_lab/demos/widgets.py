@@ -18,9 +18,7 @@ from histmatch_lab.demos.encoding import encode, night
 
 TOOLTIP = "description_tooltip" if widgets.__version__.startswith("7") else "tooltip"
 GRID = {"grid_template_columns": "repeat(auto-fit, minmax(26em, 1fr))", "grid_gap": "2px 24px"}
-# A slider that is let go while it moves may tell its last place late, for the page is busy then.
-SOON = 0.08  # s until the full picture is drawn, if no change comes
-RESTS = 0.12  # s without a change, after which none is on its way
+SOON = 0.08  # s: so late comes the last place of a slider that is let go while it moves
 LAST = 0.3  # s after a slider is let go in which its last place comes
 _LABEL_WIDTH = "9em"
 _FILES = Path(__file__).parent
@@ -83,18 +81,17 @@ class Picture(_Ours):
         self._draw: Draw | None = None
         self.seen: Callable[[], None] = lambda: None
         self.watched = False
-        self._scale, self._changed, self._released = 1.0, -math.inf, -math.inf
+        self._scale, self._released = 1.0, -math.inf
         self._soon: asyncio.TimerHandle | None = None
         self.on_msg(self._answer)
 
     def put(self, frame: Callable[[], Frame], draw: Draw | None = None) -> None:
         """Show a frame; draw: its pictures, where they may be had without it."""
         self._wait_no_more()
-        self._changed = time.monotonic()
         draw = draw or (lambda scale, *, draft: sent_of(frame(), scale, draft=draft))
         if not self.watched:
             self.caption, self.problem = frame().caption, ""
-        elif self._changed < self._released + LAST:
+        elif time.monotonic() < self._released + LAST:
             self._send_full(draw)
         else:
             self._send_picture(draw(1.0, draft=True))
@@ -105,10 +102,10 @@ class Picture(_Ours):
             self._soon.cancel()
 
     def _answer(self, _widget: Any, asked: dict[str, Any], _buffers: Any) -> None:
-        """In full, at once, or a little later where a control's last change may be on its way."""
-        self.watched, self._scale, now = True, asked["scale"], time.monotonic()
+        """In full, a little later where a slider's last place is on its way."""
+        self.watched, self._scale = True, asked["scale"]
         if asked["released"]:
-            self._released = now
+            self._released = time.monotonic()
         self._wait_no_more()
         if not self._draw:
             return
@@ -117,7 +114,7 @@ class Picture(_Ours):
         except RuntimeError:  # outside a kernel
             self._send_full(self._draw)
         else:
-            wait = SOON if now < self._changed + RESTS else 0
+            wait = SOON if asked["moving"] else 0
             self._soon = loop.call_later(wait, self._send_full, self._draw)
 
     def _send_full(self, draw: Draw) -> None:

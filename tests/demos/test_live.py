@@ -84,9 +84,10 @@ def _size(data):
         return image.size
 
 
-def ask(live, scale, *, released=False):
+def ask(live, scale, *, released=False, moving=False):
     """What a browser says when it shows the picture."""
-    live.picture._handle_custom_msg({"scale": scale, "released": released}, [])
+    asked = {"scale": scale, "released": released, "moving": moving}
+    live.picture._handle_custom_msg(asked, [])
 
 
 @pytest.mark.parametrize(
@@ -127,6 +128,23 @@ def test_the_last_place_of_a_slider_that_was_let_go_comes_in_full_at_once(sent, 
     monkeypatch.setattr("histmatch_lab.demos.widgets.LAST", -1)  # later
     live.controls["gain"].value = 0.5
     assert [about["draft"] for about, _ in sent] == [False, False, True]
+
+
+def test_the_full_picture_waits_for_the_last_place_of_a_moving_slider(sent, monkeypatch):
+    monkeypatch.setattr("histmatch_lab.demos.widgets.SOON", 60)
+
+    async def let_go():
+        live = Live(with_presets)
+        ask(live, 1, released=True, moving=True)
+        await asyncio.sleep(0.01)
+        assert sent == []
+        live.controls["gain"].value = 0.3
+        return live.picture._soon.cancelled()
+
+    assert asyncio.run(let_go()), "it would be drawn twice"
+    [(about, _)] = sent
+    assert about["caption"] == "alpha 1000, K 50, gain 0.30."
+    assert not about["draft"]
 
 
 def test_no_full_picture_is_drawn_between_two_changes(sent):
