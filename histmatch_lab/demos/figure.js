@@ -4,7 +4,6 @@ const WIDEST = 900; // CSS pixels of a figure
 // ms without news until the full picture is asked for: after a key, which may be repeated, and while
 // the pointer holds still; once it is let go, at once
 const SETTLE = 60, HELD = 400;
-const MOVING = 40; // ms: a slider that moved so lately has a place that the kernel does not know yet
 const PHOTO_SIDE = 600, MOST_BYTES = 2e7;
 
 const make = (tag, attributes = {}, ...children) => {
@@ -75,15 +74,30 @@ const live = (model, el) => {
   const box = el.appendChild(make("div", { className: "picture" }));
   const line = el.appendChild(make("p"));
   const { under, show } = pane(box);
-  // moved: drafts came while the pointer was down; owed: the kernel sends full pictures by itself
-  let timer, held = false, moved = false, owed = false, pause = SETTLE, last = 0, turned = 0;
+  // moved: drafts came while the pointer was down; owed: a full picture is on its way
+  let timer, held = false, moved = false, owed = false, pause = SETTLE, last = 0;
+  // ipywidgets tells the kernel of a place only when it has drawn the one before. So when a slider is
+  // let go, what changed since the pointer went down is sent along with the question.
+  let controls = [], before = [];
+  const place = (control) => {
+    const key = control.get("index") === undefined ? "value" : "index";
+    return { [key]: control.get(key) };
+  };
+  const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+  const remember = async () => {
+    const ids = model.get("controls").map((reference) => reference.replace("IPY_MODEL_", ""));
+    controls = await Promise.all(ids.map((id) => model.widget_manager.get_model(id)));
+    before = controls.map(place);
+  };
+  const places = () => controls.map(place).map((now, i) => (same(now, before[i]) ? null : now));
   const hold = ({ type }) => {
     held = type === "pointerdown";
     pause = held || type === "keydown" ? SETTLE : 0;
     moved &&= !held;
     owed &&= pause === 0;
-    if (moved && pause === 0) ask();
-    else if (timer && !held) settle();
+    if (held) remember();
+    else if (moved && pause === 0) ask();
+    else if (timer) settle();
   };
   const events = ["keydown", "pointerdown", "pointerup", "pointercancel"];
   events.forEach((event) => window.addEventListener(event, hold, true));
@@ -94,7 +108,7 @@ const live = (model, el) => {
     owed = moved && pause === 0;
     moved = false;
     const scale = Math.min(3, Math.max(2, window.devicePixelRatio || 1));
-    model.send({ scale, released: owed, moving: owed && performance.now() - turned < MOVING });
+    model.send({ scale, places: owed ? places() : [] });
   };
   const settle = () => {
     clearTimeout(timer);
@@ -131,13 +145,9 @@ const live = (model, el) => {
   say();
   ask();
   // the controls are drawn after the picture, and the kernel's answer may come before or long after
-  const readouts = new MutationObserver((changes) => {
-    if (changes.some(({ target }) => target.closest(".widget-readout"))) turned = performance.now();
-  });
   let looks = 0;
   const naming = setInterval(() => {
     const demo = el.closest(".histmatch-lab-demo");
-    if (demo) readouts.observe(demo, { childList: true, subtree: true });
     if (demo) name(demo);
     if (demo) measure(demo, box);
     if (++looks === 40) clearInterval(naming);
@@ -145,7 +155,6 @@ const live = (model, el) => {
   return () => {
     clearTimeout(timer);
     clearInterval(naming);
-    readouts.disconnect();
     events.forEach((event) => window.removeEventListener(event, hold, true));
   };
 };

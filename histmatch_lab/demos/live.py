@@ -193,6 +193,7 @@ class Live(View):
             [*map(self._row, demo.controls)], layout=widgets.Layout(max_width="900px", **GRID)
         )
         super().__init__(*([presets] if demo.presets else []), controls)
+        self.picture.controls = [*self.controls.values()]
         self._put()
         self.picture.seen = self._draw_ahead
 

@@ -2,14 +2,13 @@
 
 import asyncio
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import anywidget
 import ipywidgets as widgets
-from traitlets import Unicode
+from traitlets import Instance, List, Unicode
 
 from histmatch_lab.data.images import PICTURES
 from histmatch_lab.demos.controls import Choice, Control, LogSlider, Photograph, Slider, Toggle
@@ -18,8 +17,6 @@ from histmatch_lab.demos.encoding import encode, night
 
 TOOLTIP = "description_tooltip" if widgets.__version__.startswith("7") else "tooltip"
 GRID = {"grid_template_columns": "repeat(auto-fit, minmax(26em, 1fr))", "grid_gap": "2px 24px"}
-SOON = 0.08  # s: so late comes the last place of a slider that is let go while it moves
-LAST = 0.3  # s after a slider is let go in which its last place comes
 _LABEL_WIDTH = "9em"
 _FILES = Path(__file__).parent
 
@@ -57,8 +54,9 @@ class Picture(_Ours):
     """A frame's picture, and below it the caption, or what was wrong.
 
     A browser that shows it asks for the picture at its own scale. From then on each new frame is
-    sent at once and coarse, and in full when the browser asks again; right after a slider was let
-    go, in full alone. The bytes are no part of the widget's state: a notebook that saves that stays
+    sent at once and coarse, and in full when the browser asks again. When a slider is let go, the
+    question brings its place along, which the browser would tell only after it has heard of the
+    picture before. The bytes are no part of the widget's state: a notebook that saves that stays
     small.
 
     Attributes:
@@ -67,12 +65,14 @@ class Picture(_Ours):
         caption, problem: the text below; `problem` stands in the caption's place if it is not "".
             A coarse picture brings its own caption, for each message takes a page some ms.
         still: the id of the element whose place the live picture takes.
+        controls: the widgets whose changes bring a new frame.
         watched: whether a browser shows it.
     """
 
     caption = Unicode().tag(sync=True)
     problem = Unicode().tag(sync=True)
     still = Unicode().tag(sync=True)
+    controls = List(Instance(widgets.Widget)).tag(sync=True, **widgets.widget_serialization)
 
     def __init__(self, still: str = "") -> None:
         super().__init__(kind="picture", still=still)
@@ -81,17 +81,18 @@ class Picture(_Ours):
         self._draw: Draw | None = None
         self.seen: Callable[[], None] = lambda: None
         self.watched = False
-        self._scale, self._released = 1.0, -math.inf
-        self._soon: asyncio.TimerHandle | None = None
+        self._scale, self._released = 1.0, False
+        self._soon: asyncio.Handle | None = None
         self.on_msg(self._answer)
 
     def put(self, frame: Callable[[], Frame], draw: Draw | None = None) -> None:
         """Show a frame; draw: its pictures, where they may be had without it."""
         self._wait_no_more()
+        released, self._released = self._released, False
         draw = draw or (lambda scale, *, draft: sent_of(frame(), scale, draft=draft))
         if not self.watched:
             self.caption, self.problem = frame().caption, ""
-        elif time.monotonic() < self._released + LAST:
+        elif released:
             self._send_full(draw)
         else:
             self._send_picture(draw(1.0, draft=True))
@@ -102,20 +103,30 @@ class Picture(_Ours):
             self._soon.cancel()
 
     def _answer(self, _widget: Any, asked: dict[str, Any], _buffers: Any) -> None:
-        """In full, a little later where a slider's last place is on its way."""
-        self.watched, self._scale = True, asked["scale"]
-        if asked["released"]:
-            self._released = time.monotonic()
         self._wait_no_more()
-        if not self._draw:
+        self.watched, self._scale = True, asked["scale"]
+        if asked["places"]:
+            self._let_go(asked["places"])
             return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # outside a kernel
+            self._send_last()
+        else:  # if no change comes first
+            self._soon = loop.call_soon(self._send_last)
+
+    def _let_go(self, places: list[dict[str, Any] | None]) -> None:
+        self._released = True
+        for control, place in zip(self.controls, places, strict=True):
+            if place:
+                control.set_state(place)
+        if self._released:
+            self._send_last()
+        self._released = False
+
+    def _send_last(self) -> None:
+        if self._draw:
             self._send_full(self._draw)
-        else:
-            wait = SOON if asked["moving"] else 0
-            self._soon = loop.call_later(wait, self._send_full, self._draw)
 
     def _send_full(self, draw: Draw) -> None:
         sent = draw(self._scale, draft=False)

@@ -14,7 +14,6 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from histmatch_lab.demos.figures.counting import brighten
-from histmatch_lab.demos.widgets import LAST
 from tests.browser import jupyterlab
 from tests.browser.jupyterlab import MINUTE
 
@@ -108,7 +107,6 @@ def test_it_follows_a_dragged_slider_and_is_sharp_where_that_is_let_go(figure: L
     expect(figure.locator("p[role=status]")).to_have_text(brighten(shift=place).caption)
     _drawn_at(figure, 3)
     assert page.evaluate("widths").count(900) > 5
-    page.wait_for_timeout(1000 * LAST)
     page.evaluate("() => { window.widths = []; }")
     handle.press("ArrowLeft")
     page.wait_for_function("() => window.widths[0] === 900 && window.widths.at(-1) === 2700")

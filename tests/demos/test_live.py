@@ -21,7 +21,7 @@ from histmatch_lab.demos.live import NOT_LIVE, Live, View, show, show_frame
 from histmatch_lab.demos.page import to_figure
 from histmatch_lab.demos.render import draw
 from histmatch_lab.demos.style import picture, subplots
-from histmatch_lab.demos.widgets import SOON, Picture, Upload
+from histmatch_lab.demos.widgets import Picture, Upload
 
 
 @demo(
@@ -84,10 +84,10 @@ def _size(data):
         return image.size
 
 
-def ask(live, scale, *, released=False, moving=False):
-    """What a browser says when it shows the picture."""
-    asked = {"scale": scale, "released": released, "moving": moving}
-    live.picture._handle_custom_msg(asked, [])
+def ask(live, scale, **places):
+    """What a browser says when it shows the picture; places: of controls that were let go there."""
+    let_go = [places.get(name) for name in live.controls] if places else []
+    live.picture._handle_custom_msg({"scale": scale, "places": let_go}, [])
 
 
 @pytest.mark.parametrize(
@@ -121,30 +121,35 @@ def test_a_browser_gets_a_coarse_picture_at_once_and_the_full_one_when_it_asks(s
     ]
 
 
-def test_the_last_place_of_a_slider_that_was_let_go_comes_in_full_at_once(sent, monkeypatch):
+@pytest.mark.parametrize(
+    ("places", "caption"),
+    [
+        ({"gain": {"value": 0.3}}, "alpha 1000, gain 0.30, K 50, squared False."),
+        ({"alpha": {"index": 0}}, "alpha 1, gain 0.50, K 50, squared False."),
+        ({"gain": {"value": 0.5}}, "alpha 1000, gain 0.50, K 50, squared False."),
+    ],
+)
+def test_where_a_slider_is_let_go_is_drawn_once_and_in_full(sent, places, caption):
     live = Live(every_control)
-    ask(live, 2, released=True)
-    live.controls["gain"].value = 0.4
-    monkeypatch.setattr("histmatch_lab.demos.widgets.LAST", -1)  # later
-    live.controls["gain"].value = 0.5
-    assert [about["draft"] for about, _ in sent] == [False, False, True]
-
-
-def test_the_full_picture_waits_for_the_last_place_of_a_moving_slider(sent, monkeypatch):
-    monkeypatch.setattr("histmatch_lab.demos.widgets.SOON", 60)
-
-    async def let_go():
-        live = Live(with_presets)
-        ask(live, 1, released=True, moving=True)
-        await asyncio.sleep(0.01)
-        assert sent == []
-        live.controls["gain"].value = 0.3
-        return live.picture._soon.cancelled()
-
-    assert asyncio.run(let_go()), "it would be drawn twice"
+    ask(live, 2)
+    sent.clear()
+    ask(live, 2, **places)
     [(about, _)] = sent
-    assert about["caption"] == "alpha 1000, K 50, gain 0.30."
-    assert not about["draft"]
+    assert (about["draft"], about["caption"]) == (False, caption)
+    for name, place in places.items():  # ipywidgets says it again
+        live.controls[name].set_state(place)
+    assert len(sent) == 1
+    live.controls["bins"].value = 256
+    assert sent[-1][0]["draft"]
+
+
+def test_a_place_that_is_refused_is_explained_under_the_picture(sent):
+    live = Live(every_control)
+    ask(live, 2)
+    sent.clear()
+    options = [value for _, value in live.controls["alpha"].options]
+    ask(live, 2, alpha={"index": options.index(1e5)})
+    assert (sent, text_of(live)) == ([], "alpha is too sharp <here>")
 
 
 def test_no_full_picture_is_drawn_between_two_changes(sent):
@@ -155,7 +160,7 @@ def test_no_full_picture_is_drawn_between_two_changes(sent):
             live.controls["gain"].value = gain
         ask(live, 1)
         ask(live, 1)
-        await asyncio.sleep(5 * SOON)
+        await asyncio.sleep(0.01)
 
     asyncio.run(moved())
     assert [about["draft"] for about, _ in sent] == [True, True, True, False]
