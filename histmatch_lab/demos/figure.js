@@ -77,25 +77,26 @@ const live = (model, el) => {
   // moved: drafts came while the pointer was down; owed: a full picture is on its way
   let timer, held = false, moved = false, owed = false, pause = SETTLE, last = 0;
   // ipywidgets tells the kernel of a place only when it has drawn the one before. So when a slider is
-  // let go, what changed since the pointer went down is sent along with the question.
-  let controls = [], before = [];
+  // let go, where it stands is sent along with the question.
+  const touched = new Set();
+  let controls = [];
   const place = (control) => {
     const key = control.get("index") === undefined ? "value" : "index";
-    return { [key]: control.get(key) };
+    return touched.has(control) ? { [key]: control.get(key) } : null;
   };
-  const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
-  const remember = async () => {
+  const grasp = async () => {
+    touched.clear();
+    if (controls.length) return;
     const ids = model.get("controls").map((reference) => reference.replace("IPY_MODEL_", ""));
     controls = await Promise.all(ids.map((id) => model.widget_manager.get_model(id)));
-    before = controls.map(place);
+    controls.forEach((control) => control.on("change", () => touched.add(control)));
   };
-  const places = () => controls.map(place).map((now, i) => (same(now, before[i]) ? null : now));
   const hold = ({ type }) => {
     held = type === "pointerdown";
     pause = held || type === "keydown" ? SETTLE : 0;
     moved &&= !held;
     owed &&= pause === 0;
-    if (held) remember();
+    if (held) grasp();
     else if (moved && pause === 0) ask();
     else if (timer) settle();
   };
@@ -108,7 +109,7 @@ const live = (model, el) => {
     owed = moved && pause === 0;
     moved = false;
     const scale = Math.min(3, Math.max(2, window.devicePixelRatio || 1));
-    model.send({ scale, places: owed ? places() : [] });
+    model.send({ scale, places: owed ? controls.map(place) : [] });
   };
   const settle = () => {
     clearTimeout(timer);
