@@ -102,17 +102,21 @@ const live = (model, el) => {
   };
   const events = ["keydown", "pointerdown", "pointerup", "pointercancel"];
   events.forEach((event) => window.addEventListener(event, hold, true));
-  const ask = () => {
+  const waitNoMore = () => {
     clearTimeout(timer);
     timer = undefined;
+  };
+  const ask = () => {
+    waitNoMore();
     if (el.isConnected && held && performance.now() - last < HELD) return settle();
-    owed = moved && pause === 0;
+    const places = moved && pause === 0 ? controls.map(place) : [];
+    owed = places.length > 0;
     moved = false;
     const scale = Math.min(3, Math.max(2, window.devicePixelRatio || 1));
-    model.send({ scale, places: owed ? controls.map(place) : [] });
+    model.send({ scale, places });
   };
   const settle = () => {
-    clearTimeout(timer);
+    waitNoMore();
     timer = setTimeout(ask, pause);
   };
   const say = (caption = model.get("caption")) => {
@@ -124,11 +128,13 @@ const live = (model, el) => {
     if (demo) name(demo);
   };
   model.on("change:caption", () => say());
-  model.on("change:problem", () => say());
+  model.on("change:problem", () => {
+    owed = false;
+    say();
+  });
   model.on("msg:custom", async (about, buffers) => {
     last = performance.now();
-    clearTimeout(timer);
-    timer = undefined;
+    waitNoMore();
     moved ||= held && about.draft;
     owed &&= about.draft;
     if (about.draft && !owed) settle();
@@ -154,7 +160,7 @@ const live = (model, el) => {
     if (++looks === 40) clearInterval(naming);
   }, 250);
   return () => {
-    clearTimeout(timer);
+    waitNoMore();
     clearInterval(naming);
     events.forEach((event) => window.removeEventListener(event, hold, true));
   };

@@ -139,8 +139,9 @@ def comb_of_levels(first: int, alpha: float, extent: str) -> Frame:
     inside = 256 * (used - low) / (high - low) - first
     comb.plot(inside, torch.full_like(used, 0.4), "|", color=style.COUNTS, ms=13, label="level")
     comb.set(xlim=(-2, 17), ylim=(0, 18), yticks=(0, 5, 10, 15))
-    comb.set(xticks=range(0, 17, 4), xticklabels=[" "] * 5, xlabel="bin", ylabel="% of pixels")
-    for tick in range(0, 17, 4):
+    ticks = range(0, 17, 4)
+    comb.set(xticks=ticks, xticklabels=[" " for _ in ticks], xlabel="bin", ylabel="% of pixels")
+    for tick in ticks:
         comb.text(tick, -0.6, str(first + tick), ha="center", va="top")
     comb.set_title("Eight levels, every second one used")
     comb.legend(loc="upper right", ncols=3)
