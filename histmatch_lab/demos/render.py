@@ -30,10 +30,12 @@ _BEST = 0  # the place of a legend that looks for the emptiest corner, which any
 
 
 def draw(figure: Figure, scale: float = 1.0) -> np.ndarray:
-    """The figure as (H, W, 3) uint8, the axes' frames taken from the cache where possible.
+    """The figure as (H, W, 3) uint8; scale: pixels for each of the figure's at `style.DPI`."""
+    return draw_rgbx(figure, scale)[..., :3].copy()
 
-    scale: pixels for each of the figure's at `style.DPI`.
-    """
+
+def draw_rgbx(figure: Figure, scale: float = 1.0) -> np.ndarray:
+    """The figure as (H, W, 4) uint8, the axes' frames taken from the cache where possible."""
     figure.dpi = scale * DPI
     canvas = FigureCanvasAgg(figure)
     renderer = canvas.get_renderer()
@@ -50,7 +52,7 @@ def draw(figure: Figure, scale: float = 1.0) -> np.ndarray:
         place, ink, cover = _kept(key, partial(_draw_legend, canvas, artist))
         below = pixels[place]
         below[...] = np.rint(below + (ink - below) * cover)
-    return pixels[..., :3].copy()
+    return pixels
 
 
 def _kept(key: Hashable, make: Callable[[], Any]) -> Any:

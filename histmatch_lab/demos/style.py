@@ -19,7 +19,7 @@ from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.ticker import FixedLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator
 from PIL import Image
 from torch import Tensor
 
@@ -56,6 +56,13 @@ def _forget_ticks(axis: Axis) -> None:
     axis.__dict__.pop("minorTicks", None)
 
 
+def _set_ticks(axis: Axis, ticks: Any, labels: Any) -> None:
+    """As `Axis.set_ticks`, which makes them only to be styled."""
+    axis.set_major_locator(FixedLocator(ticks))
+    if labels is not None:
+        axis.set_major_formatter(FixedFormatter(labels))
+
+
 class _Axes(Axes):
     """Axes that make their ticks when these are drawn, which is seldom (see `render.draw`).
 
@@ -79,15 +86,11 @@ class _Axes(Axes):
             empty = partial(axis.__dict__.update, majorTicks=[], minorTicks=[])
             axis.reset_ticks = empty  # type: ignore[method-assign]
 
-    def set_xticks(self, ticks: Any, labels: Any = None, **options: Any) -> Any:
-        if labels is not None or options:
-            return super().set_xticks(ticks, labels, **options)
-        return self.xaxis.set_major_locator(FixedLocator(ticks))
+    def set_xticks(self, ticks: Any, labels: Any = None) -> None:  # type: ignore[override]
+        _set_ticks(self.xaxis, ticks, labels)
 
-    def set_yticks(self, ticks: Any, labels: Any = None, **options: Any) -> Any:
-        if labels is not None or options:
-            return super().set_yticks(ticks, labels, **options)
-        return self.yaxis.set_major_locator(FixedLocator(ticks))
+    def set_yticks(self, ticks: Any, labels: Any = None) -> None:  # type: ignore[override]
+        _set_ticks(self.yaxis, ticks, labels)
 
 
 def subplots(
@@ -136,9 +139,10 @@ class _Photograph(AxesImage):
 
     def make_image(self, renderer: Any, *_: Any, **__: Any) -> Any:
         left, low, right, high = (round(edge) for edge in self.get_window_extent(renderer).extents)
-        image = Image.fromarray(np.asarray(self.get_array()))
+        # RGBX: as RGBA it would be multiplied by its transparency, and divided again
+        image = Image.fromarray(np.asarray(self.get_array())[::-1]).convert("RGBX")
         scaled = image.resize((right - left, high - low), Image.Resampling.BICUBIC)
-        return np.flipud(np.asarray(scaled.convert("RGBA"))).copy(), left, low, None
+        return np.array(scaled), left, low, None
 
 
 def picture(axes: Axes, image: Tensor, title: str = "") -> None:
@@ -181,6 +185,6 @@ def number_map(
             red, green, blue, _ = image.to_rgba(shades[row][column])
             ink = "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "white"
             axes.text(column, row, text, ha="center", va="center", color=ink)
-    axes.set(xticks=range(len(columns)), xticklabels=columns)
-    axes.set(yticks=range(len(texts)), yticklabels=list(texts))
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(texts)), list(texts))
     axes.grid(visible=False)

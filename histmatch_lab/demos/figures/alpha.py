@@ -140,7 +140,8 @@ def comb_of_levels(first: int, alpha: float, extent: str) -> Frame:
     comb.plot(inside, torch.full_like(used, 0.4), "|", color=style.COUNTS, ms=13, label="level")
     comb.set(xlim=(-2, 17), ylim=(0, 18), yticks=(0, 5, 10, 15))
     ticks = range(0, 17, 4)
-    comb.set(xticks=ticks, xticklabels=[" " for _ in ticks], xlabel="bin", ylabel="% of pixels")
+    comb.set_xticks(ticks, [" " for _ in ticks])
+    comb.set(xlabel="bin", ylabel="% of pixels")
     for tick in ticks:
         comb.text(tick, -0.6, str(first + tick), ha="center", va="top")
     comb.set_title("Eight levels, every second one used")

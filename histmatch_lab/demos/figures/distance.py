@@ -144,8 +144,9 @@ def _draw_losses(axes: Axes, losses: list[float]) -> None:
     for y, loss in zip((2, 1, 0), losses, strict=True):
         shift, side, ink = (-3, "right", "white") if loss > 80 else (3, "left", "black")
         axes.text(loss + shift, y, f"{loss:.1f}", ha=side, va="center", color=ink)
-    axes.set(xlim=(0, 160), xticks=(0, 80, 160), ylim=(-0.6, 2.6), yticks=(2, 1, 0))
-    axes.set(yticklabels=("R", "G", "B"), xlabel="EMD, bins", title="The loss, Eq. 5")
+    axes.set_yticks((2, 1, 0), ("R", "G", "B"))
+    axes.set(xlim=(0, 160), xticks=(0, 80, 160), ylim=(-0.6, 2.6))
+    axes.set(xlabel="EMD, bins", title="The loss, Eq. 5")
 
 
 def pull_on_pixels(
