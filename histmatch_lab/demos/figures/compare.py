@@ -62,9 +62,7 @@ def before_after(left: str, loss: str, lam: float, task: str, picture: int) -> F
     name = f"λ = {lam:g}" if loss == LOSS.default else loss
     output = enhanced(network_of(task, losses(lam)[name]), image)
     beside = image if left == LEFT.default else target
-    (before, [first]), (after, [right]) = (gallery([(left, p)], 1, 6.8) for p in (beside, output))
-    for axes in (first, right):
-        axes.images[0].set_interpolation("bicubic")  # they are small
+    (before, _), (after, [right]) = (gallery([(left, p)], 1, 6.8) for p in (beside, output))
     right.set_title("")
     right.set_title(f"output, {name}", loc="right")
     emd_before, emd_after = (float(emds(shown, target).mean()) for shown in (image, output))
