@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
-from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -69,7 +68,7 @@ def night(figure: Figure) -> str:
     corners = [f"{near} {near}, {far} {near}, {far} {far}, {near} {far}, {near} {near}"]
     for axes in figure.axes:
         # not axes.findobj, for which each axis would make its ticks
-        if not axes.images and not any(isinstance(c, QuadMesh) for c in axes.collections):
+        if not axes.images:
             continue
         axes.apply_aspect()
         left, low, right, high = (100 * x for x in axes.get_position().extents)

@@ -1,13 +1,11 @@
 """Notebook 03: only s L matters for the gradient (errata 3 and 4), and the price of a small one."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache, lru_cache, partial
-from typing import Any
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
 from torch import Tensor
 
 from histmatch_lab.demos import shared, style
@@ -18,7 +16,8 @@ from histmatch_lab.histogram import bin_edges, gradient_ripple, pixel_gradient
 
 SHOWN = (2.5, 3.9, 10, 20)  # s L of the dotted lines on the maps
 GRID_ALPHAS = tuple(10 ** (1 + i / 6) for i in range(25))
-GRID_BINS = (8, 12, 16, 24, 32, 50, 70, 100, 140, 190, 256, 360, 512)
+# Rounded up: at 45, sixteen edges would fall on 8-bit levels, whose ties add an error of their own.
+GRID_BINS = tuple(math.ceil(2 ** (3 + i / 2)) for i in range(13))
 
 
 def first_harmonic(step: float) -> float:
@@ -160,14 +159,14 @@ def error_against_evenness(alpha: float, bins: int, photo: Tensor, channel: str)
     """The error follows α, the ripple follows α / K."""
     figure, (left, right) = style.subplots(1, 2, height=4.2, margins=(0.75, 0.3, 0.4, 0.6))
     errors = error_map(photo, channel)
-    _draw_map(left, errors, (0.03, 0.1, 0.3, 1, 3, 10), "g")
+    _draw_map(left, errors, 0.03, 10)
     levels = (0.1, 0.3, 1, 3)
     left.contour(GRID_ALPHAS, GRID_BINS, errors, levels, colors="white", linewidths=1, zorder=1.5)
     for level, place in zip(levels, _crossings(errors, levels), strict=True):
         height = 120 if level == levels[0] else 330  # where no dotted line runs
         left.text(place, height, f" {level:g}", color="white", fontsize=9.5)
     left.set_title("Error, in 8-bit levels")
-    _draw_map(right, ripple_map(), (0.01, 0.1, 1, 10), ".0%")
+    _draw_map(right, ripple_map(), 0.01, 10)
     right.set_title("Ripple of the pull")
     for axes in (left, right):
         for step in SHOWN:
@@ -188,21 +187,16 @@ def error_against_evenness(alpha: float, bins: int, photo: Tensor, channel: str)
 
 
 def _crossings(errors: Tensor, levels: tuple[float, ...]) -> list[float]:
-    """The alpha at which the error for 360 bins falls to each level."""
+    """The alpha at which the error for 363 bins falls to each level."""
     return [next(a for a, e in zip(GRID_ALPHAS, errors[-2], strict=True) if e < x) for x in levels]
 
 
-def _draw_map(axes: Axes, values: Tensor, ticks: Sequence[float], form: str) -> None:
-    """Values over (GRID_BINS, GRID_ALPHAS) in colours of their logarithm; ticks: of the bar."""
-    lowest, highest = ticks[0], ticks[-1]
-    shown = values.clamp(min=lowest).numpy()
-    look: Any = {"norm": LogNorm(lowest, highest, clip=True), "cmap": style.SEQUENTIAL}
+def _draw_map(axes: Axes, values: Tensor, lowest: float, highest: float) -> None:
+    """Values over (GRID_BINS, GRID_ALPHAS) in colours of their logarithm."""
     axes.set(xscale="log", yscale="log", xlim=(10, 1e5), ylim=(8, 512))
-    mesh = axes.pcolormesh(GRID_ALPHAS, GRID_BINS, shown, shading="gouraud", **look)
-    bar = axes.figure.colorbar(mesh, ax=axes, pad=0.02, aspect=30)
-    bar.ax.xaxis.set_visible(False)
-    bar.set_ticks(ticks, labels=[f"{tick:{form}}" for tick in ticks])
-    bar.ax.minorticks_off()
+    shares = ((values / lowest).log() / math.log(highest / lowest)).clamp(0, 1)
+    alphas, bins = 10 ** (1 / 12), 2 ** (1 / 4)  # half a step of the grid
+    style.smooth_map(axes, shares, (10 / alphas, 1e5 * alphas, 8 / bins, 512 * bins))
     axes.set(xlabel="α (with B = 1)", ylabel="K, bins", yticks=(16, 50, 100, 256))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xticks((10, 100, 1000, 1e4, 1e5))
