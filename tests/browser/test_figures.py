@@ -13,6 +13,7 @@ from nbformat import v4
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from histmatch_lab.demos.encoding import STYLE
 from histmatch_lab.demos.figures.counting import brighten
 from tests.browser import jupyterlab
 from tests.browser.jupyterlab import MINUTE
@@ -41,6 +42,13 @@ WATCH = """(image) => {
   const note = () => image.decode().then(() => window.widths.push(image.naturalWidth), () => {});
   new MutationObserver(note).observe(image, { attributeFilter: ["src"] });
 }"""
+# as VS Code has it: its own rule paints each widget's output white
+VSCODE = f"""
+<style>.cell-output-ipywidget-background {{ background: white !important }}</style>
+<style>:root {{ --jp-widgets-color: black; --vscode-editor-foreground: rgb(204, 204, 204) }}
+.jupyter-widgets {{ color: var(--jp-widgets-color) }} {STYLE}</style>
+<body class="vscode-dark"><div class="output cell-output-ipywidget-background">
+<div class="jupyter-widgets histmatch-lab-demo"><div class="histmatch-figure"><p>1</p>"""
 NOT_LIVE = "figure:visible >> text=Run this cell to make it live."
 
 
@@ -156,3 +164,14 @@ def test_a_restart_and_a_reload_leave_the_stills_in_place(page: Page) -> None:
     gone = page.get_by_text("Error displaying widget")
     expect(gone.first).to_be_attached()
     assert not any(one.is_visible() for one in gone.all())
+
+
+def test_in_a_dark_vs_code_it_lies_on_the_editors_ground(browser: Browser) -> None:
+    page = browser.new_page()
+    page.set_content(VSCODE)
+    expect(page.locator(".output")).to_have_css("background-color", "rgba(0, 0, 0, 0)")
+    expect(page.locator("p")).to_have_css("color", "rgb(204, 204, 204)")
+    page.locator("body").evaluate("(body) => { body.className = 'vscode-light' }")
+    expect(page.locator(".output")).to_have_css("background-color", "rgb(255, 255, 255)")
+    expect(page.locator("p")).to_have_css("color", "rgb(0, 0, 0)")
+    page.close()
