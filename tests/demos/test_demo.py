@@ -14,7 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from IPython.core.interactiveshell import InteractiveShell
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
@@ -25,7 +27,7 @@ from histmatch_lab.demos.controls import Choice, LogSlider, Photograph, Slider, 
 from histmatch_lab.demos.demo import Frame, demo
 from histmatch_lab.demos.encoding import encode, encode_small, night, still
 from histmatch_lab.demos.render import draw
-from histmatch_lab.demos.style import picture, subplots
+from histmatch_lab.demos.style import SEQUENTIAL, picture, smooth_map, subplots
 
 SLIDER = Slider("gain", 0.5, 0.0, 1.0, step=0.05)
 LOG = LogSlider("alpha", 1000.0, 1.0, 1e5)
@@ -202,6 +204,30 @@ def test_at_night_photographs_stay_as_they_are():
     once = night(figure)
     picture(axes[1], Photograph().resolve(photo_names()[1]))
     assert night(figure).count(",") == once.count(","), "cut out twice, it would be dark again"
+
+
+@pytest.mark.parametrize("size", [(24, 36), (300, 450)])
+def test_a_photograph_is_scaled_as_by_pillow(size):
+    levels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    figure, [axes] = subplots(height=6, margins=(0, 0, 0, 0))
+    picture(axes, torch.from_numpy(levels).movedim(-1, 0) / 255)
+    scaled = Image.fromarray(levels).resize((900, 600), Image.Resampling.BICUBIC)
+    assert np.abs(draw(figure).astype(int) - np.asarray(scaled)).max() <= 2
+
+
+def test_a_map_has_its_values_in_the_middle_of_cells_from_below():
+    figure, [axes] = subplots(height=4, margins=(2.5, 2.5, 0, 0))
+    axes.set(xlim=(0.5, 1.5), ylim=(0, 2))
+    smooth_map(axes, np.array([[0, 0.5], [0.25, 1]]), (0, 2, 0, 2))
+    axes.set_axis_off()
+    pixels = draw(figure)
+    low, right, high, last = (
+        colormaps[SEQUENTIAL](x, bytes=True)[:3] for x in (0.0, 0.5, 0.25, 1.0)
+    )
+    corners = [(299, 250, low), (299, 649, right), (100, 250, high), (100, 649, last)]
+    assert all(np.abs(pixels[y, x].astype(int) - to).max() <= 4 for y, x, to in corners)
+    assert (pixels[:, :249] == 255).all(), "cut off at the axes"
+    assert (pixels[:, 651:] == 255).all()
 
 
 def test_a_small_picture_holds_only_what_differs_from_the_one_under_it():
