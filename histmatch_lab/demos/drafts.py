@@ -1,7 +1,8 @@
-"""A live demo's coarse pictures: remembered, and drawn before the hand gets there.
+"""A live demo's pictures: remembered, and drawn before the hand gets there.
 
 A reader goes back and forth along a slider. What was drawn once is sent again at once, and
-while the kernel is idle the places near the slider's handle are drawn, the nearest first.
+while the kernel is idle the places near the slider's handle are drawn, the nearest first: coarse,
+for a hand that moves on, and then in full, for where it lets go.
 """
 
 import asyncio
@@ -15,20 +16,20 @@ from histmatch_lab.demos.controls import stops_of
 from histmatch_lab.demos.demo import Demo, Frame
 from histmatch_lab.demos.widgets import Sent, sent_of
 
-AHEAD = 64  # drafts at most that nobody asked for
-KEPT = 256  # drafts of some 40 kB: a slider's whole track
+AHEAD = 64  # places at most that nobody asked for
+KEPT = 160  # pictures of 100 to 250 kB: some 30 MB
 PAUSE = 0.01  # s between two of them, in which the kernel hears what has come
 
 State = tuple[tuple[str, Any], ...]
 
 
 class Drafts:
-    """A demo's frames and their drafts, by the values of all controls."""
+    """A demo's frames, their drafts and full pictures, by the values of all controls."""
 
     def __init__(self, demo: Demo) -> None:
         self._demo = demo
         self._frame = lru_cache(maxsize=1)(lambda state: demo(**dict(state)))
-        self._draft = lru_cache(maxsize=KEPT)(self._draw)
+        self._picture = lru_cache(maxsize=KEPT)(self._draw)
         self._ahead: asyncio.Task[None] | None = None
 
     def frame(self, values: Mapping[str, Any]) -> Frame:
@@ -36,10 +37,9 @@ class Drafts:
 
     def draw(self, values: Mapping[str, Any], scale: float, *, draft: bool) -> Sent:
         """The draft, or the full picture at that scale."""
-        state = _state(values)
-        return self._draft(state) if draft else self._draw(state, scale, draft=False)
+        return self._picture(_state(values), scale, draft)
 
-    def _draw(self, state: State, scale: float = 1.0, *, draft: bool = True) -> Sent:
+    def _draw(self, state: State, scale: float, draft: bool) -> Sent:
         """A figure is full of cycles: one that is not collected young waits until all objects are,
         and that stops a drag for 0.4 s."""
         collects = gc.isenabled()
@@ -51,26 +51,32 @@ class Drafts:
                 gc.enable()
                 gc.collect(0)
 
-    def draw_ahead(self, values: Mapping[str, Any], moved: str) -> None:
-        """Where the control `moved` may go next from there, while nothing else is to do."""
+    def draw_ahead(self, values: Mapping[str, Any], moved: str, scale: float) -> None:
+        """Where the control `moved` may go next from there, while nothing else is to do.
+
+        scale: of the full pictures.
+        """
         self.stop()
         with suppress(RuntimeError):  # outside a kernel no loop runs
             loop = asyncio.get_running_loop()
-            self._ahead = loop.create_task(self._draw_neighbours(dict(_state(values)), moved))
+            self._ahead = loop.create_task(self._draw_neighbours(values, moved, scale))
 
     def stop(self) -> None:
         """Draw no more ahead."""
         if self._ahead:
             self._ahead.cancel()
 
-    async def _draw_neighbours(self, values: dict[str, Any], moved: str) -> None:
-        stops = stops_of(self._demo.controls[moved], values[moved])
-        here = stops.index(values[moved])
-        near = sorted(range(len(stops)), key=lambda at: abs(at - here))
-        for at in near[1 : AHEAD + 1]:
-            await asyncio.sleep(PAUSE)
-            with suppress(Exception):  # the reader is told who goes there
-                self._draft(_state(values | {moved: stops[at]}))
+    async def _draw_neighbours(self, values: Mapping[str, Any], moved: str, scale: float) -> None:
+        here = dict(_state(values))
+        stops = stops_of(self._demo.controls[moved], here[moved])
+        index = stops.index(here[moved])
+        near = sorted(range(len(stops)), key=lambda at: abs(at - index))[1 : AHEAD + 1]
+        for draft in (True, False):
+            for at in near:
+                await asyncio.sleep(PAUSE)
+                with suppress(Exception):  # who goes there is told
+                    there = here | {moved: stops[at]}
+                    self.draw(there, 1.0 if draft else scale, draft=draft)
 
 
 def _state(values: Mapping[str, Any]) -> State:

@@ -260,9 +260,9 @@ class Live(View):
         values = self.values
         self.picture.put(partial(self._drafts.frame, values), partial(self._drafts.draw, values))
 
-    def _draw_ahead(self) -> None:
+    def _draw_ahead(self, scale: float) -> None:
         if self._moved:
-            self._drafts.draw_ahead(self.values, self._moved)
+            self._drafts.draw_ahead(self.values, self._moved, scale)
 
     def _take_upload(self, name: str, file: str, scaled: bool, content: bytes) -> None:
         file = Path(file).name

@@ -61,7 +61,7 @@ class Picture(_Ours):
 
     Attributes:
         frame: draws what is shown.
-        seen: called when the browser has the full picture.
+        seen: called when the browser has the full picture, with its scale.
         caption, problem: the text below; `problem` stands in the caption's place if it is not "".
             A coarse picture brings its own caption, for each message takes a page some ms.
         still: the id of the element whose place the live picture takes.
@@ -79,7 +79,7 @@ class Picture(_Ours):
         self.add_class("histmatch-figure")
         self.frame: Callable[[], Frame] | None = None
         self._draw: Draw | None = None
-        self.seen: Callable[[], None] = lambda: None
+        self.seen: Callable[[float], None] = lambda _scale: None
         self.watched = False
         self._scale, self._released = 1.0, False
         self._soon: asyncio.Handle | None = None
@@ -132,7 +132,7 @@ class Picture(_Ours):
         sent = draw(self._scale, draft=False)
         self.caption = sent.about["caption"]
         self._send_picture(sent)
-        self.seen()
+        self.seen(self._scale)
 
     def _send_picture(self, sent: Sent) -> None:
         self.problem = ""
