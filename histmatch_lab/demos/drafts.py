@@ -18,7 +18,8 @@ from histmatch_lab.demos.widgets import Sent, sent_of
 
 AHEAD = 64  # places at most that nobody asked for
 KEPT = 160  # pictures of 100 to 250 kB: some 30 MB
-PAUSE = 0.01  # s between two of them, in which the kernel hears what has come
+PAUSE = 0.01  # s before a draft, in which the kernel hears what has come
+REST = 0.05  # s before a full picture, which keeps a key waiting for longer
 
 State = tuple[tuple[str, Any], ...]
 
@@ -71,9 +72,9 @@ class Drafts:
         stops = stops_of(self._demo.controls[moved], here[moved])
         index = stops.index(here[moved])
         near = sorted(range(len(stops)), key=lambda at: abs(at - index))[1 : AHEAD + 1]
-        for draft in (True, False):
+        for pause, draft in ((PAUSE, True), (REST, False)):
             for at in near:
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(pause)
                 with suppress(Exception):  # who goes there is told
                     there = here | {moved: stops[at]}
                     self.draw(there, 1.0 if draft else scale, draft=draft)

@@ -201,6 +201,7 @@ def _settings(folder: Path) -> None:
     folder.mkdir()
     settings = {
         "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
+        "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
     }
     (folder / "overrides.json").write_text(json.dumps(settings))
 
