@@ -137,7 +137,8 @@ const live = (model, el) => {
     waitNoMore();
     moved ||= held && about.draft;
     owed &&= about.draft;
-    if (about.draft && !owed) settle();
+    if (owed) return; // the full picture is on its way
+    if (about.draft) settle();
     const sources = buffers.map((buffer) => URL.createObjectURL(new Blob([buffer])));
     if (await show(sources, about)) say(about.caption);
     sources.forEach((source) => setTimeout(URL.revokeObjectURL, 1000, source));
